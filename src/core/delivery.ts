@@ -1,0 +1,78 @@
+/**
+ * A delivery: one message to one lane, with the recipients it has there. What is queued, tried,
+ * retried and reported. Values only: every change makes a new one.
+ *
+ *   waiting ──due──► ready ──pull──► leased ──settle──► done (history)
+ *      ▲               ▲                │  └─► waiting (retry, with a due time)
+ *      └── reschedule  └── release ── held
+ */
+import type { LaneKey } from './lane.js';
+import type { Message, MessageId, Priority } from './message.js';
+import type { Stage, Trouble } from './outcome.js';
+
+/** `<message id>.<n>`, n counting from 0 within the message. */
+export type DeliveryKey = string;
+
+export function deliveryKey(id: MessageId, n: number): DeliveryKey {
+  return `${id}.${n}`;
+}
+
+export function splitDeliveryKey(key: DeliveryKey): { id: MessageId; n: number } {
+  const dot = key.indexOf('.');
+  return { id: key.slice(0, dot), n: Number(key.slice(dot + 1)) };
+}
+
+/** `queued` until one of the final four (G2). */
+export type RecipientState = 'queued' | 'delivered' | 'bounced' | 'expired' | 'removed';
+
+export interface Recipient {
+  /** As accepted: local part untouched, domain in lower case A-labels (U-labels never). */
+  readonly address: string;
+  readonly state: RecipientState;
+  /** RFC 3461, as given. */
+  readonly notify?: readonly ('never' | 'success' | 'failure' | 'delay')[];
+  readonly orcpt?: string;
+  /** What became of it last: the reply of success, or the trouble. */
+  readonly last?: { readonly at: number; readonly status: string; readonly text: string; readonly server?: string };
+}
+
+/** One attempt, as it is kept with the delivery and then in the history. */
+export interface Attempt {
+  readonly at: number;
+  readonly durationMs: number;
+  /** `host[address]:port`, where one was reached. */
+  readonly server?: string;
+  readonly tls?: string;
+  /** The furthest stage reached. */
+  readonly stage: Stage;
+  readonly delivered: number;
+  readonly deferred: number;
+  readonly failed: number;
+  /** The first trouble of this attempt, in the remote's words. */
+  readonly trouble?: Trouble;
+}
+
+/** Attempts kept per delivery: the first, and the newest ones up to this number. */
+export const MAX_ATTEMPTS_KEPT = 24;
+
+export interface Delivery {
+  readonly key: DeliveryKey;
+  readonly message: Message;
+  readonly lane: LaneKey;
+  readonly priority: Priority;
+  readonly recipients: readonly Recipient[];
+  /** Attempts charged so far (a wait for a site in trouble charges none). */
+  readonly attempts: number;
+  readonly log: readonly Attempt[];
+  /** A delay notice was sent already. */
+  readonly delayNoticed: boolean;
+  readonly held: boolean;
+  /** When it may be tried next, epoch ms: what is waiting waits for this; ready since this. */
+  readonly due: number;
+}
+
+/** A delivery as it is handed to the spool at accept: the driver gives the rest. */
+export interface NewDelivery {
+  readonly lane: LaneKey;
+  readonly recipients: readonly Recipient[];
+}

@@ -1,0 +1,45 @@
+/**
+ * What happens to mail, told live: one event per fact, in plain values. Logs, metrics and users of the API
+ * all listen to these; nothing in the agent depends on anybody listening.
+ */
+import type { DeliveryKey } from './delivery.js';
+import type { LaneKey } from './lane.js';
+import type { MessageId } from './message.js';
+
+interface AboutRecipient {
+  readonly at: number;
+  readonly id: MessageId;
+  readonly delivery: DeliveryKey;
+  readonly lane: LaneKey;
+  readonly sender: string;
+  readonly recipient: string;
+  /** `host[address]:port`, or `''` where none was reached. */
+  readonly server: string;
+  /** Milliseconds since the message was accepted (or became due, if that was later). */
+  readonly delayMs: number;
+  /** RFC 3463. */
+  readonly status: string;
+  readonly text: string;
+}
+
+export type MailEvent =
+  | {
+      readonly type: 'accepted';
+      readonly at: number;
+      readonly id: MessageId;
+      readonly sender: string;
+      readonly recipients: number;
+      readonly sizeBytes: number;
+      readonly messageId: string;
+      readonly origin: string;
+    }
+  | ({ readonly type: 'delivered' } & AboutRecipient)
+  | ({ readonly type: 'deferred'; readonly nextAttemptAt: number; readonly attempts: number } & AboutRecipient)
+  | ({ readonly type: 'bounced' } & AboutRecipient)
+  | ({ readonly type: 'expired' } & AboutRecipient)
+  | ({ readonly type: 'removed' } & AboutRecipient)
+  /** Something that an operator should know: a site in trouble, a refused login, damage, a full disk. */
+  | { readonly type: 'fault'; readonly at: number; readonly code: string; readonly text: string; readonly lane?: LaneKey; readonly id?: MessageId };
+
+export type MailEventType = MailEvent['type'];
+export type Emit = (event: MailEvent) => void;

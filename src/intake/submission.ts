@@ -1,0 +1,49 @@
+/**
+ * The one door: what any listener or API hands in, and what it gets back. `submit.ts` implements it.
+ */
+import type { Recipient } from '../core/delivery.js';
+import type { Message, MessageId, Origin, Priority } from '../core/message.js';
+
+export interface SubmissionEnvelope {
+  /** `''` is the null sender. Normalised address otherwise. */
+  readonly sender: string;
+  readonly recipients: readonly Pick<Recipient, 'address' | 'notify' | 'orcpt'>[];
+  readonly smtpUtf8: boolean;
+  readonly requireTls: boolean;
+  readonly dsn?: Message['dsn'];
+  readonly origin: Origin;
+  readonly priority: Priority;
+  /** Epoch ms, 0 for now. */
+  readonly notBefore: number;
+  /** Epoch ms; default: `retry.expiry` after accept (or after `notBefore`, if that is later). */
+  readonly expiresAt?: number;
+  readonly bounces: 'mail' | 'none';
+  /** The trace line to stand on top, complete with its CRLF; `''` for none. */
+  readonly received: string;
+}
+
+export interface Submitted {
+  readonly id: MessageId;
+  readonly messageId: string;
+  readonly sizeBytes: number;
+}
+
+/** A message on its way in. */
+export interface Submission {
+  readonly id: MessageId;
+  /**
+   * Content as it arrives: unstuffed, any line ends, no final dot. A promise asks for a pause.
+   * What is wrong with the content (size, NUL, loop) is kept, later chunks are dropped, and `finish` rejects with it.
+   */
+  write(chunk: Buffer): true | Promise<void>;
+  /** Resolves when durable (G1). Rejects with `MtaError`: `MESSAGE_TOO_LARGE`, `MESSAGE_REFUSED`, `SPOOL_FULL`, `SPOOL_FAILED`. Nothing is stored then. */
+  finish(): Promise<Submitted>;
+  abort(): void;
+}
+
+export interface Intake {
+  /** Recipients are grouped into lanes here; duplicates (same local part, same domain) are kept once. */
+  begin(envelope: SubmissionEnvelope): Submission;
+  /** Why nothing can come in now, or undefined. */
+  closedFor(sizeBytes: number): 'SPOOL_FULL' | 'SPOOL_FAILED' | undefined;
+}

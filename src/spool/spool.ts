@@ -1,0 +1,225 @@
+/**
+ * The spool: where accepted mail lives until its end. This interface is what every driver promises;
+ * `test/contract/spool.ts` holds each of them to it.
+ *
+ * Promises of every driver
+ *  - `accept` and `settle` resolve when what they wrote would survive power loss (G1). Callers never batch:
+ *    what arrives while a commit is under way goes together into the next one.
+ *  - Work is pulled per lane, in order of (effective priority, sequence). What was pulled is leased; `settle`,
+ *    `giveBack` and `setAside` name the lease, and one that is no longer held changes nothing.
+ *  - `onReady` is a hint, and may come twice or for nothing; `lanes()` says the truth.
+ *  - Nothing is ready before its `due` by the wall clock, read again when it is pulled (G6).
+ *  - Memory is bounded per lane and in all, whatever the depth of the queue (G8).
+ *  - Every value read is verified; what is damaged is set aside and reported, never returned as good (G9).
+ *  - After a failed write everything pending is rejected with `SPOOL_FAILED` and nothing is acknowledged until the
+ *    store was reopened and checked (G10): `accept` rejects, `mayFinish` waits, settlements wait and go first.
+ *
+ * What a driver must not do: decide when or what to retry, know routes, speak SMTP, write mail of its own.
+ */
+import type { Attempt, Delivery, DeliveryKey, NewDelivery, Recipient, RecipientState } from '../core/delivery.js';
+import type { LaneKey } from '../core/lane.js';
+import type { Body, Message, MessageId, Priority } from '../core/message.js';
+import type { RecipientOutcome } from '../core/outcome.js';
+
+/** A body that was written to the driver's own place while it came in, too large to be kept in memory. */
+export interface StoredBody {
+  readonly sizeBytes: number;
+  /** Driver's own; opaque to callers. */
+  readonly place: string;
+}
+
+/** Takes a body as it arrives. Small ones stay in memory; from `inlineLimit` on it goes to the driver's own place. */
+export interface BodyWriter {
+  /** True: go on at once. A promise: wait (back-pressure). Throws nothing; a failure rejects here or in `finish`. */
+  write(chunk: Buffer): true | Promise<void>;
+  /** All written: the bytes where they were small, else a body that is durable in the driver's place (not yet owned by a message). */
+  finish(): Promise<Buffer | StoredBody>;
+  /** Gives it up; leaves nothing behind. Safe at any time before `accept` was called with it. */
+  abort(): void;
+}
+
+export interface Acceptance {
+  readonly message: Message;
+  /** At least one; each with at least one recipient. Numbered in order, from 0. */
+  readonly deliveries: readonly NewDelivery[];
+  readonly body: Buffer | StoredBody;
+}
+
+/** The right to decide about a delivery, until settled or given back. Numbers never return within a process. */
+export interface Lease {
+  readonly token: number;
+  readonly delivery: Delivery;
+  /** The content, where it is still in memory from the accept. */
+  readonly bytes: Buffer | undefined;
+}
+
+/** What became of a leased delivery, and what follows: one write. */
+export interface Settlement {
+  readonly at: number;
+  /** All recipients of the delivery with their new state, same order. */
+  readonly recipients: readonly Recipient[];
+  /** Attempts charged in all. */
+  readonly attempts: number;
+  /** Kept with the delivery, newest last (at most `MAX_ATTEMPTS_KEPT`). */
+  readonly log: readonly Attempt[];
+  readonly delayNoticed: boolean;
+  /** `done` exactly if no recipient is queued any more. `ready`: the rest goes at once. */
+  readonly next: { readonly kind: 'done' } | { readonly kind: 'ready' } | { readonly kind: 'retry'; readonly due: number };
+  /** Reports that must neither be lost nor doubled: accepted by the same write (G2). */
+  readonly reports: readonly Acceptance[];
+}
+
+/** The first thing a lane has to send. */
+export interface Head {
+  /** Raised by one level for each `promoteAfter` of waiting (G4). */
+  readonly level: Priority;
+  readonly since: number;
+}
+
+/** Deliveries of a lane by what they wait for. `ready` includes leased ones. */
+export interface LaneCounts {
+  readonly lane: LaneKey;
+  readonly ready: number;
+  readonly waiting: number;
+  readonly held: number;
+}
+
+/** Everything about one delivery, live or from the history. */
+export interface DeliveryView {
+  readonly key: DeliveryKey;
+  readonly lane: LaneKey;
+  readonly priority: Priority;
+  /** `done` comes from the history. */
+  readonly state: 'ready' | 'sending' | 'waiting' | 'held' | 'done';
+  readonly recipients: readonly Recipient[];
+  readonly attempts: number;
+  readonly log: readonly Attempt[];
+  /** Next attempt, epoch ms; 0 when done. */
+  readonly due: number;
+  /** When it was done; 0 while it is not. */
+  readonly settledAt: number;
+}
+
+export interface MessageView {
+  readonly message: Message;
+  readonly deliveries: readonly DeliveryView[];
+}
+
+/** Which deliveries: every given field must hold. `{}` means all. */
+export interface Query {
+  readonly ids?: readonly MessageId[];
+  readonly lane?: LaneKey;
+  readonly state?: 'ready' | 'waiting' | 'held' | 'sending';
+  /** Domain of a recipient, exact. */
+  readonly domain?: string;
+  readonly sender?: string;
+  readonly recipient?: string;
+  /** Accepted before this (epoch ms). */
+  readonly acceptedBefore?: number;
+  /** Text of the last trouble contains this, case-insensitively. */
+  readonly error?: string;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  /** Pass as `after` to go on; absent at the end. */
+  readonly next?: string;
+}
+
+/** What an operator does to one delivery. Durable when it resolves. */
+export type Change =
+  | { readonly kind: 'remove' }
+  | { readonly kind: 'retryNow' }
+  | { readonly kind: 'reschedule'; readonly due: number }
+  | { readonly kind: 'hold' }
+  | { readonly kind: 'release' };
+
+/** `inFlight`: leased at this moment, so nothing was changed. */
+export type ChangeResult = 'done' | 'inFlight' | 'gone';
+
+export interface SpoolCounts {
+  readonly messages: number;
+  readonly ready: number;
+  readonly waiting: number;
+  readonly held: number;
+  /** Leased now. */
+  readonly sending: number;
+  readonly lanes: number;
+  /** Octets that can still be written before intake closes; undefined where unknown. */
+  readonly freeBytes?: number;
+}
+
+export interface SpoolEvents {
+  /** The lane may have something ready that it had not before. */
+  onReady(lane: LaneKey): void;
+  /** Something was found damaged or failed: told once each. */
+  onFault(fault: { readonly code: string; readonly text: string; readonly lane?: LaneKey; readonly id?: MessageId }): void;
+}
+
+export interface Spool {
+  readonly driver: string;
+
+  // — intake —
+  /**
+   * Whether new mail may come in now: `SPOOL_FULL` below the free-space mark, `SPOOL_FAILED` while reopening, else undefined.
+   * Cheap: asked at every MAIL.
+   */
+  closedFor(sizeBytes: number): 'SPOOL_FULL' | 'SPOOL_FAILED' | undefined;
+  /** `envelope` is written into a body file, so that a file without a record can be told from rubbish. */
+  writeBody(message: { readonly id: MessageId; readonly sender: string; readonly recipients: readonly string[] }): BodyWriter;
+  accept(entry: Acceptance): Promise<void>;
+
+  // — scheduling (synchronous, from what is in memory) —
+  listen(events: SpoolEvents): void;
+  /** Lanes that have something ready now. */
+  lanes(): Iterable<LaneKey>;
+  head(lane: LaneKey): Head | undefined;
+  /** How many could be pulled now without reading the store. */
+  readyNow(lane: LaneKey): number;
+  pull(lane: LaneKey): Lease | undefined;
+  /** Untried: goes back to the front of its priority. Writes nothing. */
+  giveBack(lease: Lease): void;
+  /** Moves what is due into its lanes. Resolves with the next due time, or undefined when nothing waits. Cheap when nothing is due. */
+  promote(): Promise<number | undefined>;
+
+  // — delivery —
+  body(lease: Lease): Promise<Body>;
+  /**
+   * Tells what the remote answered to a final dot, before it is settled: kept in the journal so that the death of the
+   * process cannot double it (G3). Cheap; written by the next `mayFinish`.
+   */
+  note(lease: Lease, outcomes: readonly RecipientOutcome[]): void;
+  /** Writes the noted outcomes out. A promise only while the store is failing. */
+  mayFinish(): true | Promise<void>;
+  /** False if the lease is no longer held. */
+  settle(lease: Lease, settlement: Settlement): Promise<boolean>;
+  /** Unreadable or otherwise not to be sent: held, with the reason as its last trouble. */
+  setAside(lease: Lease, reason: string): Promise<void>;
+  /**
+   * Slow sweep over what is ready, in slices: every delivery for which `wants` is true is leased and given to `take`, whether
+   * or not its lane is being served (expiry and delay notices while a site is in trouble).
+   */
+  sweepReady(wants: (about: { readonly expiresAt: number; readonly acceptedAt: number; readonly delayNoticed: boolean }) => boolean, take: (lease: Lease) => void): Promise<void>;
+
+  // — looking and operating —
+  inspect(id: MessageId): Promise<MessageView | undefined>;
+  /** The content of a message that is still queued. */
+  readBody(id: MessageId): Promise<Body | undefined>;
+  /** Live deliveries, oldest message first. `limit` bounds the page, not the work: at most 10,000 records are looked at for one page. */
+  list(query: Query, page: { readonly limit: number; readonly after?: string }): Promise<Page<{ readonly message: Message; readonly delivery: DeliveryView }>>;
+  change(key: DeliveryKey, change: Change): Promise<ChangeResult>;
+  counts(): SpoolCounts;
+  laneCounts(): Iterable<LaneCounts>;
+  /** Deliveries done, newest last, from `since` (epoch ms) on. */
+  history(page: { readonly since: number; readonly limit: number; readonly after?: string }): Promise<Page<{ readonly message: Message; readonly delivery: DeliveryView }>>;
+  /** Housekeeping: history past its retention or size, orphaned bodies, ranges to compact. In slices; called by the clock. */
+  tidy(): Promise<void>;
+
+  /** Waits for commits under way; leases end without a trace. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** States that a recipient never leaves (G2). */
+export function isFinal(state: RecipientState): boolean {
+  return state !== 'queued';
+}
