@@ -63,18 +63,21 @@ export interface WorkSource {
   siteTrouble(route: Route, trouble: Trouble): void;
   /** A connection of the site reached MAIL: its trouble is over. */
   siteWell(route: Route): void;
-  /** A place for a connection has become free: those refused by `serve` may ask again. */
-  room(): void;
+  /** A connection of this site has ended and its place is free: those refused by `serve` may ask again. */
+  room(site: string): void;
 }
+
+/** `full`: every server of the route has all its connections. `capped`: the cap over all servers is reached. */
+export type Served = 'served' | 'full' | 'capped';
 
 export interface Carrier {
   /** Where the lane's mail goes now. Cached by TTL; never rejects but for `signal`. */
   route(lane: LaneKey, signal: AbortSignal): Promise<RouteAnswer>;
   /**
-   * There is work for this route: wake an idle connection or open one.
-   * False if every place is taken (5 a server, the cap over all): `room` is called when that changes.
+   * There is work for this route: wake an idle connection or open one. Refusals end with a later `room`.
+   * Every `served` is followed by at least one `next` on a channel of the route, or by `siteTrouble`, or by `room`.
    */
-  serve(route: Route): boolean;
+  serve(route: Route): Served;
   /** Connections now, for statistics: by server `host[address]:port`. */
   connections(): ReadonlyMap<string, { open: number; busy: number }>;
   /** No new transactions; waits for those whose dot was sent, at most until `signal`; then drops all. */
