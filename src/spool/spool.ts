@@ -152,6 +152,8 @@ export interface SpoolCounts {
 export interface SpoolEvents {
   /** The lane may have something ready that it had not before. */
   onReady(lane: LaneKey): void;
+  /** Something was stored that waits until `due` (epoch ms): `promote` is worth calling then. */
+  onWaiting(due: number): void;
   /** Something was found damaged or failed: told once each. */
   onFault(fault: { readonly code: string; readonly text: string; readonly lane?: LaneKey; readonly id?: MessageId }): void;
 }
