@@ -65,10 +65,10 @@ export interface Session {
   readonly messages: number;
   /** Takes jobs until there are none, the limit is reached, or the connection ends. One run at a time. */
   run(work: SessionWork): Promise<RunEnd>;
-  /** While idle: called once when the peer closes or says something unasked (421). */
+  /** While idle: called once when the peer closes or says something unasked (421). The session has closed by itself then. */
   onLost(call: () => void): void;
-  /** QUIT and close, not waiting long. Only while idle. */
-  quit(): void;
+  /** QUIT and close, not waiting long. Only while idle. Resolves when the connection is closed: only then its place is free (G5). */
+  quit(): Promise<void>;
   /**
    * Ends at once. Jobs whose final dot was not sent are reported `untried`; the one that waits for the reply to its
    * dot is reported `done`, deferred.
