@@ -1,0 +1,372 @@
+/**
+ * THE table of options: every setting of the agent with its kind, bounds, default and meaning. Validation, the names in
+ * the environment and on the command line, `conf/riata.toml`, `conf/REFERENCE.md`, the text of `--help` and the type
+ * `Config` are all made from it; nothing about an option is written down anywhere else.
+ *
+ * To add one: a line here, its use where the agent is wired, `npm run conf`. An option that changes nothing must not
+ * stand here; nor may a switch that trades durability for speed (G1).
+ */
+import * as place from './addresses.js';
+import * as kind from './values.js';
+
+export interface Option<T> {
+  readonly kind: kind.Kind<T>;
+  readonly default: T;
+  /** One paragraph; the first sentence stands alone in `--help`. */
+  readonly doc: string;
+  /** TOML of a value, where the default shows too little. */
+  readonly example?: string;
+  /** Never shown, and never taken from the command line, where every user of the machine could read it. */
+  readonly secret?: true;
+  /** May be given as `<name>File` (in the environment `…_FILE`): read when the configuration is loaded. */
+  readonly file?: true;
+  /** Of a route: may be given for the last route as `RIATA_RELAY_…`. */
+  readonly relay?: true;
+}
+
+export interface Section<O> {
+  readonly doc: string;
+  readonly options: O;
+}
+
+/** What the options of a section give once they are read. */
+export type Values<O> = {
+  readonly [K in keyof O]: O[K] extends Option<infer T> ? T : O[K] extends Section<infer S> ? Values<S> : never;
+};
+
+function option<T>(of: kind.Kind<T>, standard: NoInfer<T>, doc: string, more: Omit<Option<T>, 'kind' | 'default' | 'doc'> = {}): Option<T> {
+  return { kind: of, default: standard, doc: oneParagraph(doc), ...more };
+}
+
+function section<O>(doc: string, options: O): Section<O> {
+  return { doc: oneParagraph(doc), options };
+}
+
+function oneParagraph(doc: string): string {
+  return doc.trim().replace(/\s+/g, ' ');
+}
+
+const KiB = 2 ** 10;
+const MiB = 2 ** 20;
+const GiB = 2 ** 30;
+const TiB = 2 ** 40;
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+/** One step of a conversation: long enough to be of use, short enough not to hold a connection for a day. */
+const wait = kind.duration({ min: 10, max: HOUR });
+
+export const TLS_MODES = ['off', 'opportunistic', 'starttls', 'implicit'] as const;
+
+const log = section('What the agent tells of its work, one line per event on standard output.', {
+  level: option(
+    kind.oneOf(['debug', 'info', 'warn', 'error']),
+    'info',
+    `The least important lines that are still written. "info" has one line for each message accepted and for each recipient's
+    outcome; "warn" only what somebody should look at; "debug" every step of every conversation.`,
+  ),
+  format: option(
+    kind.oneOf(['json', 'text', 'postfix']),
+    'json',
+    `How lines look. "json" is one object a line, for machines; "text" is for people, and what a terminal gets where nothing is
+    set; "postfix" writes outcomes as Postfix does (to=<>, relay=, delay=, dsn=, status=), for tools that read its logs.`,
+  ),
+});
+
+const spool = section('Where accepted mail is kept until every recipient has its end. Back up and watch this folder.', {
+  path: option(
+    kind.requiredPath,
+    './spool',
+    `Folder of the spool; made, readable by its owner only, where it does not exist. One agent owns it: a second one started on
+    the same folder stops with the name of the first. It must be on a local disk that honours fdatasync; network file systems
+    often do not.`,
+    { example: '"/var/spool/riata"' },
+  ),
+  maxMessageSize: option(
+    kind.size({ min: KiB, max: 4 * GiB }),
+    8 * MiB,
+    `The largest message that is accepted, in octets as sent, attachments encoded (a file of 6 MB makes 8 MB of mail). Announced to
+    clients as SIZE; a larger one is refused with 552 5.3.4. Memory does not grow with it.`,
+  ),
+  minFreeSpace: option(
+    kind.size({}),
+    64 * MiB,
+    `Free space on the spool's disk below which new mail is refused for the time being (452 4.3.1), while what is queued goes on
+    being delivered. Not set, it is 64 MiB or twice maxMessageSize, whichever is more.`,
+  ),
+  inlineLimit: option(
+    kind.size({ max: MiB }),
+    16 * KiB,
+    `Messages up to this size are stored inside the database, in the same write as their envelope; larger ones in a file of their own
+    beside it. Small files cost a sync each; large values cost write amplification. Change it only with a measurement at hand.`,
+  ),
+  historyRetention: option(
+    kind.duration({ max: 3650 * DAY }),
+    7 * DAY,
+    `How long it is remembered what became of a message after its last recipient was settled, for "riata status" and "riata queue
+    show". "0s" remembers nothing.`,
+  ),
+  historyMaxSize: option(
+    kind.size({ max: 16 * TiB }),
+    GiB,
+    'Room for that memory: when it takes more, the oldest hours are forgotten before their time.',
+  ),
+});
+
+const submissionTls = section(
+  `The certificate shown to clients. With it, STARTTLS is offered on the addresses of "listen", and "listenTls" can be used.`,
+  {
+    certFile: option(kind.path, '', 'File with the certificate and its chain, PEM, own certificate first.', {
+      example: '"/etc/riata/cert.pem"',
+    }),
+    keyFile: option(kind.path, '', 'File with its private key, PEM, without a passphrase.', { example: '"/etc/riata/key.pem"' }),
+  },
+);
+
+const submission = section('Where mail comes in.', {
+  listen: option(
+    place.listenAddresses,
+    [{ host: '127.0.0.1', port: 587 }],
+    `Addresses on which SMTP is spoken, STARTTLS being offered where a certificate is set. Ports below 1024 need a privilege on many
+    systems: if this option is not set and port 587 is refused, the agent takes 2587 and says so; a port that was asked for and is
+    refused is an error. Port 0 takes any free one.`,
+    { example: '["127.0.0.1:587", "[::1]:587"]' },
+  ),
+  listenTls: option(place.listenAddresses, [], 'Addresses on which TLS begins with the first octet (RFC 8314). Needs a certificate.', {
+    example: '["0.0.0.0:465"]',
+  }),
+  trustedNetworks: option(
+    place.networks,
+    ['127.0.0.0/8', '::1/128'],
+    `Clients that may send mail to anybody without logging in; all others may send nothing. Everyone inside these networks can send
+    mail in your name, so name no more than you must: the whole internet here is an open relay, and blocked within the day.`,
+    { example: '["127.0.0.0/8", "::1/128", "10.1.2.0/24"]' },
+  ),
+  bareNewlines: option(
+    kind.oneOf(['normalise', 'refuse']),
+    'normalise',
+    `What happens to a CR or LF that stands alone in a message. "normalise" makes it CRLF before anything is stored; "refuse" answers
+    554 5.6.0. Either way only CRLF.CRLF ends a message (no smuggling), and NUL is refused.`,
+  ),
+  tls: submissionTls,
+  maxConnections: option(
+    kind.integer({ min: 1, max: 100_000 }),
+    1000,
+    'Clients connected at one time; further ones are answered 421. An idle one costs some 10 KiB of memory and a file descriptor.',
+  ),
+  maxRecipients: option(
+    kind.integer({ min: 1, max: 100_000 }),
+    1000,
+    'Recipients of one message; further ones are answered 452 4.5.3, and the client sends them with the next. RFC 5321 asks for 100 at least.',
+  ),
+  idleTimeout: option(
+    kind.duration({ min: 100, max: DAY }),
+    5 * MINUTE,
+    'A client that says nothing for so long is answered 421 and disconnected. RFC 5321 asks for 5 minutes.',
+  ),
+});
+
+const timeouts = section(
+  `How long a remote server may take for each step before the connection is given up and the mail is tried again later. The
+  defaults are those of RFC 5321 §4.5.3.2; shorter ones lose mail to slow servers, or send it twice.`,
+  {
+    connect: option(wait, 30 * SECOND, 'Until the connection stands; then the next address is tried.'),
+    greeting: option(wait, 5 * MINUTE, 'Until the first line (220). Busy servers let clients wait here.'),
+    command: option(wait, 5 * MINUTE, 'Until the answer to EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA and so on, each.'),
+    data: option(wait, 3 * MINUTE, 'Until a block of content is taken.'),
+    finalDot: option(
+      wait,
+      10 * MINUTE,
+      'Until the answer to the end of the content. If it never comes the message may have arrived and is sent again: never make this short.',
+    ),
+  },
+);
+
+const delivery = section('How mail goes out.', {
+  connectionsPerServer: option(
+    kind.integer({ min: 1, max: 1000 }),
+    5,
+    'Connections open at one time to one remote address and port. Large providers block those who open more.',
+  ),
+  messagesPerConnection: option(
+    kind.integer({ min: 1, max: 100_000 }),
+    100,
+    'Messages sent on a connection before it is closed and another may be opened.',
+  ),
+  maxConnections: option(kind.integer({ min: 1, max: 10_000 }), 200, 'Connections open at one time to all servers together.'),
+  idleTimeout: option(
+    kind.duration({ max: 5 * MINUTE }),
+    5 * SECOND,
+    'How long a connection with nothing to send is kept, in case more comes for the same server. "0s" closes it at once.',
+  ),
+  tls: option(
+    kind.oneOf(['off', 'opportunistic', 'starttls']),
+    'opportunistic',
+    `TLS towards the MX servers of recipients; routes have their own. "opportunistic" encrypts where it is offered, without looking at
+    the certificate, and sends in the clear where that fails (RFC 7435: what the internet's mail does); "starttls" demands
+    encryption and a valid certificate, which leaves mail to many domains undelivered; "off" never encrypts.`,
+  ),
+  allowPrivateAddresses: option(
+    kind.boolean,
+    false,
+    `Whether the DNS, or an address literal in a recipient, may lead us to loopback, private and other special addresses. Off, nobody can
+    use the agent to reach servers inside your network by pointing an MX there. A host of a [[route]] is your own word and is always
+    allowed.`,
+  ),
+  heloName: option(
+    place.ownName,
+    '',
+    `The name by which we introduce ourselves to remote servers (EHLO). Empty: hostname. Many servers refuse or distrust a name that
+    does not lead back to the address we come from.`,
+    { example: '"mail.example.com"' },
+  ),
+  promoteAfter: option(
+    kind.duration({ min: SECOND, max: 30 * DAY }),
+    15 * MINUTE,
+    'After so long ready and unsent, a delivery rises by one priority, and again after as long: mail of low priority is late, never forgotten.',
+  ),
+  sourceAddresses: option(
+    place.addresses,
+    [],
+    'Local addresses to send from, where the machine has several; the first of the right family (IPv4 or IPv6) is taken. Empty: the system chooses.',
+    { example: '["192.0.2.10", "2001:db8::10"]' },
+  ),
+  timeouts,
+});
+
+const retry = section('When a delivery that failed for the time being is tried again, and when it is given up.', {
+  firstDelay: option(kind.duration({ min: 1, max: DAY }), 5 * MINUTE, 'Wait before the second attempt.'),
+  factor: option(kind.number({ min: 1, max: 10 }), 2, 'By what each further wait is longer than the one before.'),
+  maxDelay: option(kind.duration({ min: 1, max: 7 * DAY }), 4 * HOUR, 'The longest wait between two attempts.'),
+  jitter: option(
+    kind.number({ min: 0, max: 0.9 }),
+    0.1,
+    'By what part waits are made shorter or longer, so that what failed together is not tried together: 0.1 is up to 10 % either way.',
+  ),
+  expiry: option(
+    kind.duration({ min: 100, max: 365 * DAY }),
+    5 * DAY,
+    'How long delivery is tried at all; then the mail is returned to its sender with the last error.',
+  ),
+  delayNotice: option(
+    kind.duration({ max: 365 * DAY }),
+    4 * HOUR,
+    'After so long without success the sender is told, once, that the mail is late and still being tried. "0s": never.',
+  ),
+  maxAttempts: option(
+    kind.integer({ max: 10_000 }),
+    0,
+    'Attempts after which mail is returned although its time is not up. 0: expiry alone decides, as it should where servers may be down for a day.',
+  ),
+});
+
+const dns = section('Who is asked for names.', {
+  servers: option(
+    place.dnsServers,
+    [],
+    `Name servers to ask instead of the system's, in this order. A resolver on this machine is best: a busy agent asks a great deal, and
+    public resolvers answer slowly or not at all then.`,
+    { example: '["127.0.0.1:53"]' },
+  ),
+});
+
+const control = section('How "riata queue", "riata status" and the other commands reach the running agent.', {
+  socket: option(
+    kind.requiredPath,
+    'control.sock',
+    `Path of the Unix socket; a relative one counts from the spool's folder, so that every command that knows the spool finds it. Who may
+    open it may read and remove queued mail: it is made for its owner only.`,
+    { example: '"/run/riata/control.sock"' },
+  ),
+});
+
+const shutdown = section('What happens on SIGTERM and SIGINT.', {
+  timeout: option(
+    kind.duration({ max: HOUR }),
+    25 * SECOND,
+    `No new message is begun; the answers to those already sent are waited for, at most so long, then connections are dropped and the rest
+    stays queued. Keep it below what the service manager grants before SIGKILL (systemd 90 s, Docker 10 s, Kubernetes 30 s): a
+    message whose answer was not heard is sent again.`,
+  ),
+});
+
+export const OPTIONS = {
+  hostname: option(
+    place.ownName,
+    '',
+    `The full name of this machine, as it stands in the greeting, in Received headers, Message-IDs and bounces. Empty: the name that the
+    system gives, which in a container is rarely one that the outside knows.`,
+    { example: '"mail.example.com"' },
+  ),
+  log,
+  spool,
+  submission,
+  delivery,
+  retry,
+  dns,
+  control,
+  shutdown,
+};
+
+/** One `[[route]]`. The first that matches recipient domain and sender decides; where none does, the domain's MX. */
+export const ROUTE = section(
+  `Where mail goes that shall not go to its domain's MX: one block for each rule, the first that matches the recipient's domain and the
+  sender wins. A block without a host sends straight to the domain's MX: an exemption, to stand before a block that catches all. For
+  containers one last block, for all domains, comes from the environment: RIATA_RELAY_HOST, _PORT, _TLS, _USERNAME, _PASSWORD
+  (or _PASSWORD_FILE).`,
+  {
+    domain: option(
+      place.domainPattern,
+      '*',
+      'Domains of recipients: "*" for all, "example.com" for just that one, "*.example.com" for every name below it.',
+    ),
+    sender: option(
+      place.senderPattern,
+      '*',
+      'Envelope senders: "*" for all, "news@example.com", "*@example.com" for a domain, "*@*.example.com" for those below it, "<>" for bounces.',
+    ),
+    host: option(
+      place.host,
+      '',
+      'The server that takes this mail, by name or address. Its addresses are looked up as the system does, not its MX. Empty: the MX of the recipient.',
+      { example: '"smtp.example.net"', relay: true },
+    ),
+    port: option(
+      kind.integer({ min: 1, max: 65_535 }),
+      25,
+      'Its port. Not set: 465 with tls = "implicit", else 25. Providers mostly want 587.',
+      {
+        relay: true,
+      },
+    ),
+    tls: option(
+      kind.oneOf(TLS_MODES),
+      'opportunistic',
+      `"off", "opportunistic" (encrypts where offered, certificate not looked at), "starttls" (demanded, certificate and name verified) or
+      "implicit" (TLS from the first octet, verified). Not set: "starttls" with a username, else "opportunistic".`,
+      { relay: true },
+    ),
+    username: option(kind.line, '', 'Name to log in with; needs a password.', { relay: true }),
+    password: option(
+      kind.line,
+      '',
+      'Its password; better passwordFile, a file that holds nothing else (one line end at its end is dropped).',
+      { secret: true, file: true, relay: true },
+    ),
+    ca: option(
+      kind.text,
+      '',
+      'Certificates (PEM) of authorities to trust for this server besides the usual ones, as text; caFile names a file of them.',
+      { file: true },
+    ),
+    allowInsecureAuth: option(
+      kind.boolean,
+      false,
+      'Log in even where the connection is not encrypted or the certificate not verified: whoever listens on the way can read the password. Loopback needs no such word.',
+    ),
+    heloName: option(place.ownName, '', 'EHLO name towards this server. Empty: delivery.heloName.'),
+    sourceAddress: option(place.address, '', 'Local address to send from. Empty: delivery.sourceAddresses.'),
+  },
+);
