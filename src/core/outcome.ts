@@ -13,9 +13,9 @@ export type Stage = (typeof STAGES)[number];
 export interface Reply {
   /** 200 to 599. */
   readonly code: number;
-  /** `4.2.1` as in RFC 3463, where the text began with one of the code's own class. */
+  /** `4.2.1` as in RFC 3463, where the text begins with one of the code's own class. It stays in `text`, too. */
   readonly enhanced?: string;
-  /** Text of every line, without codes, joined by `\n`; control characters made visible; at most 4 KiB. */
+  /** Text of every line as it stands behind the three digits, joined by `\n`; control characters made visible; at most 4 KiB. */
   readonly text: string;
 }
 
