@@ -1,0 +1,245 @@
+/**
+ * The control verbs of a running agent, from another process: the same functions with the same types, carried
+ * over its socket. Errors arrive as the `MtaError` they were.
+ *
+ * Promises: `NOT_RUNNING` where nobody answers; content is streamed both ways; what was cut short is an error,
+ * never taken for complete. Bound by nothing but the caller's patience: a verb ends when the agent answers.
+ */
+import http from 'node:http';
+import { lstat, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { MtaError } from '../core/errors.js';
+import type { Query } from '../spool/spool.js';
+import { fromProblem } from './problem.js';
+import { MOST_IDS } from './routes.js';
+import { controlSocketPaths, surroundings } from './socket.js';
+import type { ChangeReport, ChangeRequest, ControlVerbs, RawMessage, SubmitRequest } from './types.js';
+
+/** JSON answers are pages and reports; more than this is none of ours. */
+const MAX_ANSWER = 64 * 1024 * 1024;
+
+type Params = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
+
+/** The socket of the agent that owns a spool. Throws `NOT_RUNNING` where there is none. */
+export async function findControlSocket(spoolPath: string, socket: string): Promise<string> {
+  const around = await surroundings(spoolPath);
+  for (const candidate of controlSocketPaths(spoolPath, socket, around)) {
+    const there = await lstat(candidate).catch(() => undefined);
+    if (!there?.isSocket()) continue;
+    // In a temporary folder anybody can put something of that name: only the spool's owner is its agent.
+    const owner = (await stat(path.dirname(candidate))).uid;
+    if (there.uid === around.uid || there.uid === 0 || owner === process.getuid?.()) return candidate;
+  }
+  throw new MtaError('NOT_RUNNING', `no agent runs on the spool ${spoolPath}`);
+}
+
+/** Rejects with `NOT_RUNNING` where nothing listens on that socket. Close it, or the process lives on for some seconds. */
+export async function connectControl(socketPath: string): Promise<ControlVerbs> {
+  const wire = new Wire(socketPath);
+  try {
+    await wire.json('GET', '/v1/agent', {});
+  } catch (error) {
+    wire.close();
+    throw error;
+  }
+  return {
+    agent: () => wire.json('GET', '/v1/agent', {}),
+    stats: (options) => wire.json('GET', '/v1/stats', { lanes: options?.lanes }),
+    list: (query, page) => listAll(wire, query, page),
+    history: (page) => wire.json('GET', '/v1/history', { ...page }),
+    show: (id) => wire.json('GET', `/v1/messages/${encodeURIComponent(id)}`, {}),
+    status: (id) => wire.json('GET', `/v1/messages/${encodeURIComponent(id)}/status`, {}),
+    raw: (id) => wire.content(`/v1/messages/${encodeURIComponent(id)}/content`),
+    mx: (domain, options) => wire.json('GET', `/v1/mx/${encodeURIComponent(domain)}`, { refresh: options?.refresh }),
+    change: (request, signal) => change(wire, request, signal),
+    submit: (request, content) => wire.submit(submitParams(request), content),
+    flush: () => wire.json('POST', '/v1/queue/flush', {}),
+    close: async () => wire.close(),
+  };
+}
+
+function filterParams({ ids, ...query }: Query): Params {
+  return { ...query, id: ids };
+}
+
+function listAll(wire: Wire, query: Query, page: { readonly limit: number; readonly after?: string }): ReturnType<ControlVerbs['list']> {
+  return wire.json('GET', '/v1/queue', { ...filterParams(query), ...page });
+}
+
+function submitParams({ to, from, ...rest }: SubmitRequest): Params {
+  return { from, to, ...rest };
+}
+
+/** Many ids go in several requests; the reports are added up. */
+async function change(wire: Wire, request: ChangeRequest, signal?: AbortSignal): Promise<ChangeReport> {
+  const { ids, all, ...selector } = request.selector;
+  let sum: ChangeReport | undefined;
+  for (let at = 0; at === 0 || at < (ids?.length ?? 0); at += MOST_IDS) {
+    const some = ids?.slice(at, at + MOST_IDS);
+    const params = { ...filterParams({ ...selector, ...(some === undefined ? {} : { ids: some }) }), all, dryRun: request.dryRun };
+    const report = await wire.json<ChangeReport>('POST', `/v1/queue/${request.action}`, params, signal);
+    sum = sum === undefined ? report : added(sum, report);
+  }
+  return sum!;
+}
+
+function added(a: ChangeReport, b: ChangeReport): ChangeReport {
+  return {
+    action: a.action,
+    messages: a.messages + b.messages,
+    matched: a.matched + b.matched,
+    changed: a.changed + b.changed,
+    inFlight: a.inFlight + b.inFlight,
+    gone: a.gone + b.gone,
+    unknown: [...a.unknown, ...b.unknown],
+  };
+}
+
+function queryString(params: Params): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(params)) {
+    if (value === undefined) continue;
+    for (const each of Array.isArray(value) ? (value as readonly string[]) : [value]) query.append(name, String(each));
+  }
+  const text = query.toString();
+  return text === '' ? '' : `?${text}`;
+}
+
+/** HTTP over one Unix socket path. */
+class Wire {
+  readonly #socketPath: string;
+  readonly #agent = new http.Agent({ keepAlive: true, maxSockets: 8 });
+
+  constructor(socketPath: string) {
+    this.#socketPath = socketPath;
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  async json<T>(method: string, target: string, params: Params, signal?: AbortSignal): Promise<T> {
+    const request = this.#request(method, target + queryString(params), {}, signal);
+    const response = this.#response(request);
+    request.end();
+    return read<T>(await response);
+  }
+
+  async content(target: string): Promise<RawMessage> {
+    const request = this.#request('GET', target, {});
+    const answered = this.#response(request);
+    request.end();
+    const response = await answered;
+    if (response.statusCode !== 200) throw await failure(response);
+    return { sizeBytes: Number(response.headers['content-length']), chunks: whole(response) };
+  }
+
+  async submit<T>(params: Params, content: AsyncIterable<Buffer>): Promise<T> {
+    const request = this.#request('POST', `/v1/messages${queryString(params)}`, { 'content-type': 'message/rfc822' });
+    let answered = false;
+    const response = this.#response(request).finally(() => {
+      answered = true;
+    });
+    const sent = upload(request, content, () => answered);
+    // A refusal comes before the content has ended: then the rest need not be sent.
+    const first = await Promise.race([response, sent.then(() => response)]);
+    try {
+      return await read<T>(first);
+    } finally {
+      await sent.catch(() => {});
+    }
+  }
+
+  #request(method: string, target: string, headers: http.OutgoingHttpHeaders, signal?: AbortSignal): http.ClientRequest {
+    return http.request({
+      socketPath: this.#socketPath,
+      agent: this.#agent,
+      method,
+      path: target,
+      headers: { host: 'riata', ...headers },
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+
+  #response(request: http.ClientRequest): Promise<http.IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      request.once('response', resolve);
+      request.on('error', (error) => reject(this.#unreachable(error)));
+    });
+  }
+
+  #unreachable(cause: NodeJS.ErrnoException): Error {
+    switch (cause.code) {
+      case 'ENOENT':
+      case 'ECONNREFUSED':
+      case 'ENOTSOCK':
+        return new MtaError('NOT_RUNNING', `no agent answers on ${this.#socketPath}`, { cause });
+      case 'EACCES':
+      case 'EPERM':
+        return new MtaError('NOT_RUNNING', `${this.#socketPath} may be opened only by the user who runs the agent, and by root`, { cause });
+      case 'ABORT_ERR':
+        return new MtaError('ABORTED', 'given up', { cause });
+      default:
+        return new MtaError('NOT_RUNNING', `the agent on ${this.#socketPath} went away: ${cause.message}`, { cause });
+    }
+  }
+}
+
+async function upload(request: http.ClientRequest, content: AsyncIterable<Buffer>, answered: () => boolean): Promise<void> {
+  try {
+    for await (const chunk of content) {
+      if (answered() || request.destroyed) break;
+      if (!request.write(chunk)) await writable(request);
+    }
+  } catch (error) {
+    // Cut, not ended: half a message must not be taken for a whole one.
+    request.destroy();
+    throw error;
+  }
+  request.end();
+}
+
+/** Until there is room again, or no reason to go on. */
+function writable(request: http.ClientRequest): Promise<void> {
+  return new Promise((resolve) => {
+    const go = () => {
+      for (const event of ['drain', 'response', 'close']) request.removeListener(event, go);
+      resolve();
+    };
+    for (const event of ['drain', 'response', 'close']) request.once(event, go);
+  });
+}
+
+async function text(response: http.IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of whole(response)) {
+    size += chunk.length;
+    if (size > MAX_ANSWER) {
+      response.destroy();
+      throw new Error('the answer of the agent is far too large');
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+async function failure(response: http.IncomingMessage): Promise<Error> {
+  return fromProblem(response.statusCode ?? 500, await text(response));
+}
+
+async function read<T>(response: http.IncomingMessage): Promise<T> {
+  const status = response.statusCode ?? 500;
+  if (status >= 400) throw await failure(response);
+  const body = await text(response);
+  return (status === 204 ? undefined : JSON.parse(body)) as T;
+}
+
+/** The chunks of an answer; throws where it ends before its end. */
+async function* whole(response: http.IncomingMessage): AsyncGenerator<Buffer> {
+  try {
+    for await (const chunk of response) yield chunk as Buffer;
+  } catch (cause) {
+    throw new MtaError('SPOOL_FAILED', 'the answer ended early: the agent stopped, or its stored content is damaged', { cause });
+  }
+}

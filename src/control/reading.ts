@@ -1,0 +1,81 @@
+/**
+ * The verbs that only read, over any spool: an agent's own, or one at rest that was opened to look at it.
+ * What they answer is plain data; nothing here changes anything.
+ */
+import { isMessageId } from '../core/id.js';
+import { MtaError } from '../core/errors.js';
+import type { MessageId } from '../core/message.js';
+import type { LaneCounts, MessageView, Spool } from '../spool/spool.js';
+import type { ReadingVerbs, RecipientStatus, StatusReport, StatusWord } from './types.js';
+
+/** As much of a spool as reading needs. */
+export type ReadableSpool = Pick<Spool, 'driver' | 'inspect' | 'readBody' | 'list' | 'counts' | 'laneCounts' | 'history' | 'close'>;
+
+/** Lanes told of by `stats` unless more are asked for. */
+export const LANES_SHOWN = 20;
+const CHUNK = 64 * 1024;
+
+/** Throws `INVALID_OPTIONS` for what cannot be an id. Letter case and the digits that look like letters are forgiven. */
+export function readId(text: string): MessageId {
+  const id = text.trim().toUpperCase().replaceAll('O', '0').replace(/[IL]/g, '1');
+  if (isMessageId(id)) return id;
+  const message = `${JSON.stringify(text.slice(0, 60))} is not a message id: it has 26 letters and digits`;
+  throw new MtaError('INVALID_OPTIONS', message, { issues: [{ path: 'id', code: 'OUT_OF_RANGE', message }] });
+}
+
+export function readingVerbs(spool: ReadableSpool): Omit<ReadingVerbs, 'stats' | 'close'> {
+  return {
+    list: (query, page) => spool.list(query, page),
+    history: (page) => spool.history(page),
+
+    async show(id) {
+      const view = await spool.inspect(id);
+      if (view === undefined) throw new MtaError('NOT_FOUND', `no message ${id} is in the queue or its history`);
+      return view;
+    },
+
+    async raw(id) {
+      const body = await spool.readBody(id);
+      if (body === undefined) throw new MtaError('NOT_FOUND', `no message ${id} is in the queue; content goes when the last delivery is done`);
+      if (body.kind === 'stream') return { sizeBytes: body.sizeBytes, chunks: body.open() };
+      return { sizeBytes: body.bytes.length, chunks: slices(body.bytes) };
+    },
+
+    async status(id) {
+      const view = await spool.inspect(id);
+      return view === undefined ? { id, status: 'unknown', acceptedAt: 0, recipients: [] } : statusOf(view);
+    },
+  };
+}
+
+/** A message in one word, and each of its recipients. */
+export function statusOf(view: MessageView): StatusReport {
+  const recipients = view.deliveries.flatMap((delivery) =>
+    delivery.recipients.map(
+      (recipient): RecipientStatus => ({
+        address: recipient.address,
+        state: recipient.state,
+        ...(recipient.last === undefined ? {} : { last: recipient.last }),
+        due: recipient.state === 'queued' ? delivery.due : 0,
+        attempts: delivery.attempts,
+        held: delivery.state === 'held',
+      }),
+    ),
+  );
+  return { id: view.message.id, status: statusWord(recipients), acceptedAt: view.message.acceptedAt, recipients };
+}
+
+function statusWord(recipients: readonly RecipientStatus[]): StatusWord {
+  if (recipients.some((recipient) => recipient.state === 'queued')) return 'queued';
+  return recipients.every((recipient) => recipient.state === 'delivered') ? 'sent' : 'error';
+}
+
+/** The deepest lanes first; equal ones by name, so that the order holds still. */
+export function deepestLanes(lanes: Iterable<LaneCounts>, most: number): readonly LaneCounts[] {
+  const depth = (lane: LaneCounts) => lane.ready + lane.waiting + lane.held;
+  return [...lanes].sort((a, b) => depth(b) - depth(a) || (a.lane < b.lane ? -1 : 1)).slice(0, most);
+}
+
+async function* slices(bytes: Buffer): AsyncGenerator<Buffer> {
+  for (let at = 0; at < bytes.length; at += CHUNK) yield bytes.subarray(at, at + CHUNK);
+}

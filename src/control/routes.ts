@@ -1,0 +1,213 @@
+/**
+ * The control API as a table: method, path, parameters, verb, words. The server answers from it, and a
+ * description of the API (OpenAPI) can be made from it; so nothing is served that does not stand here.
+ *
+ * Everything but the content of a message travels in the query string: what a request does can be read in
+ * one line, and tried with `curl --unix-socket`.
+ */
+import { canonicalAddress, normalizeDomain } from '../core/address.js';
+import { MtaError } from '../core/errors.js';
+import { PRIORITIES } from '../core/message.js';
+import type { Query } from '../spool/spool.js';
+import { choice, type Field, type Fields, flag, integer, moment, readFields, required, text, texts, type Values } from './fields.js';
+import { readId } from './reading.js';
+import { ACTIONS, type Action, type ControlVerbs, type RawMessage } from './types.js';
+
+export type Answer =
+  | { readonly kind: 'json'; readonly status: 200 | 201; readonly value: unknown; readonly location?: string }
+  | { readonly kind: 'content'; readonly content: RawMessage }
+  | { readonly kind: 'nothing' };
+
+export interface Call {
+  readonly verbs: ControlVerbs;
+  /** What stands for `:name` in the path, decoded. */
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  readonly content: AsyncIterable<Buffer>;
+  /** Aborts when the caller has gone. */
+  readonly signal: AbortSignal;
+}
+
+export interface ControlRoute {
+  readonly method: 'GET' | 'POST';
+  /** `/v1/messages/:id`. */
+  readonly path: string;
+  /** Name of the operation, unique. */
+  readonly verb: string;
+  readonly doc: string;
+  readonly query: Fields;
+  /** Media type of the request's content, where it has one. */
+  readonly takes?: 'message/rfc822';
+  readonly call: (call: Call) => Promise<Answer>;
+}
+
+/** Binds the parameters' types to the call. */
+function route<const F extends Fields>(about: Omit<ControlRoute, 'query' | 'call'>, query: F, call: (call: Call, given: Values<F>) => Promise<Answer>): ControlRoute {
+  return { ...about, query, call: (each) => call(each, readFields(query, each.query)) };
+}
+
+const json = (value: unknown): Answer => ({ kind: 'json', status: 200, value });
+
+/** Ids in one request; callers with more ask several times. */
+export const MOST_IDS = 1000;
+const MOST_LISTED = 1000;
+const LISTED = 100;
+
+const filters = {
+  id: texts('ids of messages', MOST_IDS),
+  lane: text('key of a lane, as `mx:example.com`'),
+  state: choice('what the delivery does now', ['ready', 'waiting', 'held', 'sending']),
+  domain: text('domain of a recipient'),
+  sender: text('envelope sender'),
+  recipient: text('address of a recipient'),
+  acceptedBefore: moment('accepted before this'),
+  error: text('part of the last error, in any letter case'),
+} as const;
+
+const paging = {
+  limit: integer(`at most so many on one page; ${LISTED} unless told`, 1, MOST_LISTED),
+  after: text('the `next` of the page before', 2000),
+} as const;
+
+/** As the spool compares: addresses and domains in the spelling in which they are stored. */
+function filterQuery({ id, domain, sender, recipient, ...given }: Values<typeof filters>): Query {
+  return {
+    ...given,
+    ...(id === undefined ? {} : { ids: [...new Set(id.map(readId))] }),
+    ...(domain === undefined ? {} : { domain: readDomain(domain) }),
+    ...(sender === undefined ? {} : { sender: sender === '<>' ? '' : canonicalAddress(sender) }),
+    ...(recipient === undefined ? {} : { recipient: canonicalAddress(recipient) }),
+  };
+}
+
+function page(limit = LISTED, after?: string): { limit: number; after?: string } {
+  return { limit, ...(after === undefined ? {} : { after }) };
+}
+
+/** Throws `INVALID_OPTIONS`. */
+export function readDomain(given: string): string {
+  const domain = given.startsWith('[') ? given : normalizeDomain(given);
+  if (domain !== undefined) return domain;
+  const message = `${JSON.stringify(given.slice(0, 100))} is not a domain name`;
+  throw new MtaError('INVALID_OPTIONS', message, { issues: [{ path: 'domain', code: 'OUT_OF_RANGE', message }] });
+}
+
+function readAction(given: string): Action {
+  const action = ACTIONS.find((each) => each === given);
+  if (action !== undefined) return action;
+  const message = `${JSON.stringify(given.slice(0, 40))} is not one of ${ACTIONS.join(', ')}`;
+  throw new MtaError('INVALID_OPTIONS', message, { issues: [{ path: 'action', code: 'OUT_OF_RANGE', message }] });
+}
+
+const listing = { ...filters, ...paging };
+const changing = { ...filters, all: flag('every delivery there is'), dryRun: flag('count, and change nothing') };
+const submission = {
+  from: required(text('envelope sender; empty for the null sender')),
+  to: required(texts('recipients', 10_000)),
+  priority: choice('medium unless told', PRIORITIES),
+  notBefore: moment('not sent before this'),
+  expiresAt: moment('given up after this'),
+  requireTls: flag('only over verified TLS (RFC 8689)'),
+  bounces: choice('whether a failure is reported by mail', ['mail', 'none']),
+} as const satisfies Record<string, Field<unknown>>;
+
+export const CONTROL_ROUTES: readonly ControlRoute[] = [
+  route({ method: 'GET', path: '/v1/agent', verb: 'agent', doc: 'Who answers here: name, version, process, what it listens on.' }, {}, async ({ verbs }) => json(await verbs.agent())),
+  route(
+    { method: 'GET', path: '/v1/stats', verb: 'stats', doc: 'Depth of the queue, the deepest lanes, connections, sites in trouble, counters.' },
+    { lanes: integer('so many of the deepest lanes', 0, 10_000) },
+    async ({ verbs }, { lanes }) => json(await verbs.stats(lanes === undefined ? {} : { lanes })),
+  ),
+  route(
+    { method: 'GET', path: '/v1/queue', verb: 'list', doc: 'Deliveries in the queue, oldest message first. A page may be empty and still have a next one.' },
+    listing,
+    async ({ verbs }, { limit, after, ...given }) => json(await verbs.list(filterQuery(given), page(limit, after))),
+  ),
+  route(
+    { method: 'POST', path: '/v1/queue/flush', verb: 'flush', doc: 'What waits because a site is in trouble may be tried now.' },
+    {},
+    async ({ verbs }) => {
+      await verbs.flush();
+      return { kind: 'nothing' };
+    },
+  ),
+  route(
+    { method: 'POST', path: '/v1/queue/:action', verb: 'change', doc: 'Remove, retry, hold or release the deliveries selected. Nothing selected is an error; `all` must be said.' },
+    changing,
+    async ({ verbs, params, signal }, { all, dryRun, ...rest }) => {
+      const action = readAction(params['action']!);
+      const selector = { ...filterQuery(rest), ...(all === true ? { all } : {}) };
+      return json(await verbs.change({ action, selector, dryRun: dryRun ?? false }, signal));
+    },
+  ),
+  route(
+    { method: 'POST', path: '/v1/messages', verb: 'submit', takes: 'message/rfc822', doc: 'Takes in a message; the answer comes when it is safe on disk.' },
+    submission,
+    async ({ verbs, content }, given) => {
+      const report = await verbs.submit({ ...given, from: given.from!, to: given.to! }, content);
+      return { kind: 'json', status: 201, value: report, location: `/v1/messages/${report.id}` };
+    },
+  ),
+  route({ method: 'GET', path: '/v1/messages/:id', verb: 'show', doc: 'Everything about a message: envelope, deliveries, attempts.' }, {}, async ({ verbs, params }) =>
+    json(await verbs.show(readId(params['id']!))),
+  ),
+  route(
+    { method: 'GET', path: '/v1/messages/:id/status', verb: 'status', doc: 'What became of a message in one word, and of each recipient. `unknown` for an id never seen.' },
+    {},
+    async ({ verbs, params }) => json(await verbs.status(readId(params['id']!))),
+  ),
+  route({ method: 'GET', path: '/v1/messages/:id/content', verb: 'raw', doc: 'The content of a queued message, octet for octet.' }, {}, async ({ verbs, params }) => ({
+    kind: 'content',
+    content: await verbs.raw(readId(params['id']!)),
+  })),
+  route(
+    { method: 'GET', path: '/v1/history', verb: 'history', doc: 'Deliveries that have ended, in the order in which they did.' },
+    { since: moment('ended at or after this'), ...paging },
+    async ({ verbs }, { since, limit, after }) => json(await verbs.history({ since: since ?? 0, ...page(limit, after) })),
+  ),
+  route(
+    { method: 'GET', path: '/v1/mx/:domain', verb: 'mx', doc: 'Where mail for a domain would go now.' },
+    { refresh: flag('ask the DNS, not the cache') },
+    async ({ verbs, params }, { refresh }) => json(await verbs.mx(readDomain(params['domain']!), refresh === undefined ? {} : { refresh })),
+  ),
+];
+
+export type Match =
+  | { readonly kind: 'route'; readonly route: ControlRoute; readonly params: Readonly<Record<string, string>> }
+  /** The path exists, for these methods. */
+  | { readonly kind: 'method'; readonly allowed: readonly string[] }
+  | { readonly kind: 'none' };
+
+/** Names of path segments by position, ready to compare. */
+const SEGMENTS = CONTROL_ROUTES.map((each) => ({ route: each, segments: each.path.split('/').slice(1) }));
+
+/** Finds the route for a path (without query). The first that fits wins. */
+export function matchRoute(method: string, path: string): Match {
+  const given = path.split('/').slice(1);
+  const allowed = new Set<string>();
+  for (const { route: candidate, segments } of SEGMENTS) {
+    const params = matchSegments(segments, given);
+    if (params === undefined) continue;
+    if (candidate.method === method) return { kind: 'route', route: candidate, params };
+    allowed.add(candidate.method);
+  }
+  return allowed.size > 0 ? { kind: 'method', allowed: [...allowed] } : { kind: 'none' };
+}
+
+function matchSegments(segments: readonly string[], given: readonly string[]): Record<string, string> | undefined {
+  if (segments.length !== given.length) return undefined;
+  const params: Record<string, string> = {};
+  for (let i = 0; i < segments.length; i++) {
+    const segment = segments[i]!;
+    if (!segment.startsWith(':')) {
+      if (segment !== given[i]) return undefined;
+      continue;
+    }
+    try {
+      params[segment.slice(1)] = decodeURIComponent(given[i]!);
+    } catch {
+      return undefined;
+    }
+  }
+  return params;
+}

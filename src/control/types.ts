@@ -1,0 +1,157 @@
+/**
+ * What goes over the control socket: requests and answers of every verb, as plain JSON, shared by server and
+ * client. Fields are only ever added. Moments are epoch milliseconds, sizes octets.
+ */
+import type { Recipient, RecipientState } from '../core/delivery.js';
+import type { Message, MessageId, Priority } from '../core/message.js';
+import type { DeliveryView, LaneCounts, MessageView, Page, Query, SpoolCounts } from '../spool/spool.js';
+
+/** One delivery as the queue lists it. */
+export interface QueueEntry {
+  readonly message: Message;
+  readonly delivery: DeliveryView;
+}
+
+export type QueuePage = Page<QueueEntry>;
+
+/** Deliveries to act on: each given field must hold. At least one must be given, or `all`. */
+export interface Selector extends Query {
+  readonly all?: true;
+}
+
+export const ACTIONS = ['remove', 'retry', 'hold', 'release'] as const;
+export type Action = (typeof ACTIONS)[number];
+
+export interface ChangeRequest {
+  readonly action: Action;
+  readonly selector: Selector;
+  /** Counts, and changes nothing. */
+  readonly dryRun?: boolean;
+}
+
+/** What became of a change. Deliveries are counted, and the messages they belong to. */
+export interface ChangeReport {
+  readonly action: Action;
+  readonly messages: number;
+  readonly matched: number;
+  readonly changed: number;
+  /** Being sent at that moment: left alone. */
+  readonly inFlight: number;
+  /** Ended before it could be changed. */
+  readonly gone: number;
+  /** Of the ids asked for, those that are not in the queue. */
+  readonly unknown: readonly MessageId[];
+}
+
+/** `queued` while any recipient is open, else `sent` if all were delivered, else `error`. */
+export type StatusWord = 'queued' | 'sent' | 'error' | 'unknown';
+
+export interface RecipientStatus {
+  readonly address: string;
+  readonly state: RecipientState;
+  /** When something was last heard of it, and what; absent before the first attempt. */
+  readonly last?: NonNullable<Recipient['last']>;
+  /** Next attempt; 0 when there is none. */
+  readonly due: number;
+  readonly attempts: number;
+  readonly held: boolean;
+}
+
+export interface StatusReport {
+  readonly id: MessageId;
+  readonly status: StatusWord;
+  readonly acceptedAt: number;
+  readonly recipients: readonly RecipientStatus[];
+}
+
+export type { MessageView, DeliveryView, LaneCounts, SpoolCounts };
+
+export interface SiteReport {
+  readonly site: string;
+  readonly backingOffUntil: number;
+  readonly trouble: string;
+}
+
+export interface ConnectionReport {
+  /** `host[address]:port`. */
+  readonly server: string;
+  readonly open: number;
+  readonly busy: number;
+}
+
+export interface StatsReport {
+  readonly counts: SpoolCounts;
+  /** The deepest lanes first. */
+  readonly lanes: readonly LaneCounts[];
+  readonly connections: readonly ConnectionReport[];
+  readonly sites: readonly SiteReport[];
+  /** Counters since the start. */
+  readonly metrics: Readonly<Record<string, number>>;
+  /** Milliseconds since the start; 0 when no agent runs. */
+  readonly uptimeMs: number;
+}
+
+export interface AgentReport {
+  readonly hostname: string;
+  readonly version: string;
+  readonly pid: number;
+  readonly startedAt: number;
+  readonly driver: string;
+  readonly listening: readonly { readonly host: string; readonly port: number }[];
+}
+
+/** Envelope of a message handed in over the socket. The content follows it as a stream. */
+export interface SubmitRequest {
+  /** `''` is the null sender. */
+  readonly from: string;
+  readonly to: readonly string[];
+  readonly priority?: Priority;
+  /** Not before this moment. */
+  readonly notBefore?: number;
+  readonly expiresAt?: number;
+  readonly requireTls?: boolean;
+  readonly bounces?: 'mail' | 'none';
+}
+
+export interface SubmitReport {
+  readonly id: MessageId;
+  readonly messageId: string;
+  readonly sizeBytes: number;
+  readonly recipients: number;
+}
+
+/** Where mail for a domain would go now. */
+export interface MxReport {
+  readonly domain: string;
+}
+
+/** The content of a queued message, octet for octet. */
+export interface RawMessage {
+  readonly sizeBytes: number;
+  /** Fails before its end if the stored content is damaged. */
+  readonly chunks: AsyncIterable<Buffer>;
+}
+
+/** The verbs that only read. They work on a running agent and on a spool at rest. */
+export interface ReadingVerbs {
+  list(query: Query, page: { readonly limit: number; readonly after?: string }): Promise<QueuePage>;
+  /** Rejects with `NOT_FOUND`. */
+  show(id: MessageId): Promise<MessageView>;
+  /** Rejects with `NOT_FOUND` where it never was, or its content went with its last delivery. */
+  raw(id: MessageId): Promise<RawMessage>;
+  status(id: MessageId): Promise<StatusReport>;
+  stats(options?: { readonly lanes?: number }): Promise<StatsReport>;
+  history(page: { readonly since: number; readonly limit: number; readonly after?: string }): Promise<QueuePage>;
+  close(): Promise<void>;
+}
+
+/** Everything that can be asked of a running agent: what the server offers and the client passes on. */
+export interface ControlVerbs extends ReadingVerbs {
+  agent(): Promise<AgentReport>;
+  change(request: ChangeRequest, signal?: AbortSignal): Promise<ChangeReport>;
+  /** Resolves when durable. Rejects with what intake has against it; nothing is stored then. */
+  submit(request: SubmitRequest, content: AsyncIterable<Buffer>): Promise<SubmitReport>;
+  mx(domain: string, options?: { readonly refresh?: boolean }): Promise<MxReport>;
+  /** What waits because a site is in trouble may be tried now. */
+  flush(): Promise<void>;
+}

@@ -1,0 +1,220 @@
+/**
+ * What an operator or a tool can ask of a running agent, in one place: plain asynchronous functions from
+ * JSON to JSON. The server and the web page only carry them; the client offers the same ones from afar.
+ *
+ * Promises: a change is durable when its verb resolves. Work is done page by page, so no verb holds the
+ * queue in memory. Must not: know HTTP, print, or decide anything about delivery.
+ */
+import { parsePath } from '../core/address.js';
+import { type Issue, MtaError } from '../core/errors.js';
+import type { Message, MessageId, Origin, Priority } from '../core/message.js';
+import type { Clock } from '../platform/clock.js';
+import type { Change, ChangeResult, Query, Spool } from '../spool/spool.js';
+import { deepestLanes, LANES_SHOWN, readingVerbs } from './reading.js';
+import type { Action, ChangeReport, ChangeRequest, ControlVerbs, MxReport, Selector, SiteReport, StatsReport, SubmitRequest } from './types.js';
+
+/** A message on its way into the agent; as `Submission` of intake. */
+export interface ControlledSubmission {
+  readonly id: MessageId;
+  write(chunk: Buffer): true | Promise<void>;
+  finish(): Promise<{ readonly id: MessageId; readonly messageId: string; readonly sizeBytes: number }>;
+  abort(): void;
+}
+
+/** As `SubmissionEnvelope` of intake. */
+export interface ControlledEnvelope {
+  readonly sender: string;
+  readonly recipients: readonly { readonly address: string }[];
+  readonly smtpUtf8: boolean;
+  readonly requireTls: boolean;
+  readonly origin: Origin;
+  readonly priority: Priority;
+  readonly notBefore: number;
+  readonly expiresAt?: number;
+  readonly bounces: Message['bounces'];
+  readonly received: string;
+}
+
+/** What the control verbs need of an agent. */
+export interface ControlledAgent {
+  readonly spool: Spool;
+  readonly hostname: string;
+  readonly startedAt: number;
+  submit(envelope: ControlledEnvelope): ControlledSubmission;
+  mxLookup(domain: string, options?: { readonly refresh?: boolean }): Promise<MxReport>;
+  connections(): ReadonlyMap<string, { readonly open: number; readonly busy: number }>;
+  listening(): readonly { readonly host: string; readonly port: number }[];
+  /** Plain counters since the start; what is no number is not told. */
+  metrics(): object;
+  sites(): readonly SiteReport[];
+  flush(): void;
+}
+
+export interface VerbOptions {
+  readonly clock: Pick<Clock, 'now'>;
+  readonly version: string;
+  readonly pid: number;
+  /** Octets of content taken over the socket; intake's own limit. */
+  readonly maxMessageSize: number;
+  readonly maxRecipients: number;
+}
+
+/** Deliveries changed at once: enough to share a commit, few enough to hold in memory. */
+const CHANGES_AT_ONCE = 256;
+
+export function controlVerbs(agent: ControlledAgent, options: VerbOptions): ControlVerbs {
+  return {
+    ...readingVerbs(agent.spool),
+    stats: async (asked) => stats(agent, options, asked?.lanes ?? LANES_SHOWN),
+    change: (request, signal) => change(agent, request, signal),
+    submit: (request, content) => submit(agent, options, request, content),
+    mx: (domain, asked) => agent.mxLookup(domain, asked),
+    flush: async () => agent.flush(),
+    agent: async () => ({
+      hostname: agent.hostname,
+      version: options.version,
+      pid: options.pid,
+      startedAt: agent.startedAt,
+      driver: agent.spool.driver,
+      listening: agent.listening(),
+    }),
+    close: async () => {},
+  };
+}
+
+function stats(agent: ControlledAgent, options: VerbOptions, lanes: number): StatsReport {
+  const metrics: Record<string, number> = {};
+  for (const [name, value] of Object.entries(agent.metrics())) if (typeof value === 'number') metrics[name] = value;
+  return {
+    counts: agent.spool.counts(),
+    lanes: deepestLanes(agent.spool.laneCounts(), lanes),
+    connections: [...agent.connections()].map(([server, { open, busy }]) => ({ server, open, busy })),
+    sites: agent.sites(),
+    metrics,
+    uptimeMs: options.clock.now() - agent.startedAt,
+  };
+}
+
+const CHANGES: Readonly<Record<Action, Change>> = {
+  remove: { kind: 'remove' },
+  retry: { kind: 'retryNow' },
+  hold: { kind: 'hold' },
+  release: { kind: 'release' },
+};
+
+/** The query a selector stands for. An empty one is an error: `all` must be said. */
+export function selected(selector: Selector): Query {
+  const { all, ...query } = selector;
+  const given = Object.values(query).some((value) => value !== undefined);
+  if (given === (all === true)) {
+    const message = given ? 'either all, or which ones: not both' : 'nothing is selected: give ids or filters, or all';
+    throw new MtaError('INVALID_OPTIONS', message, { issues: [{ path: 'selector', code: 'MISSING_FIELD', message }] });
+  }
+  return query;
+}
+
+async function change(agent: ControlledAgent, request: ChangeRequest, signal?: AbortSignal): Promise<ChangeReport> {
+  const query = selected(request.selector);
+  const found = new Set<MessageId>();
+  const tally: Record<ChangeResult, number> = { done: 0, inFlight: 0, gone: 0 };
+  let messages = 0;
+  let matched = 0;
+  let lastMessage = '';
+  let after: string | undefined;
+  do {
+    const page = await agent.spool.list(query, { limit: CHANGES_AT_ONCE, ...(after === undefined ? {} : { after }) });
+    matched += page.items.length;
+    for (const { message } of page.items) {
+      // Deliveries of a message follow each other.
+      if (message.id !== lastMessage) messages++;
+      lastMessage = message.id;
+      if (query.ids) found.add(message.id);
+    }
+    if (!request.dryRun) {
+      const results = await Promise.all(page.items.map(({ delivery }) => agent.spool.change(delivery.key, CHANGES[request.action])));
+      for (const result of results) tally[result]++;
+    }
+    after = page.next;
+    if (signal?.aborted) throw new MtaError('ABORTED', `given up after ${tally.done} deliveries`, { cause: signal.reason });
+  } while (after !== undefined);
+  // Now means now, also where the site's next probe is still some minutes off.
+  if (request.action === 'retry' && tally.done > 0) agent.flush();
+  return {
+    action: request.action,
+    messages,
+    matched,
+    changed: tally.done,
+    inFlight: tally.inFlight,
+    gone: tally.gone,
+    unknown: (query.ids ?? []).filter((id) => !found.has(id)),
+  };
+}
+
+async function submit(agent: ControlledAgent, options: VerbOptions, request: SubmitRequest, content: AsyncIterable<Buffer>) {
+  const { envelope, recipients } = readEnvelope(agent.hostname, options, request);
+  const closed = agent.spool.closedFor(0);
+  if (closed !== undefined) throw new MtaError(closed, 'no mail can be taken in now: the log of the agent says why');
+  const submission = agent.submit(envelope);
+  try {
+    let size = 0;
+    for await (const chunk of content) {
+      size += chunk.length;
+      if (size > options.maxMessageSize) throw tooLarge(options.maxMessageSize);
+      const taken = submission.write(chunk);
+      if (taken !== true) await taken;
+    }
+    if (size === 0) throw new MtaError('MESSAGE_REFUSED', 'the message is empty');
+  } catch (error) {
+    submission.abort();
+    throw error;
+  }
+  return { ...(await submission.finish()), recipients };
+}
+
+export function tooLarge(limit: number): MtaError {
+  return new MtaError('MESSAGE_TOO_LARGE', `the message is larger than ${limit} octets, the limit of this agent`);
+}
+
+/** All that is wrong with an envelope at once. */
+function readEnvelope(hostname: string, options: VerbOptions, request: SubmitRequest): { envelope: ControlledEnvelope; recipients: number } {
+  const issues: Issue[] = [];
+  const fault = (path: string, message: string) => void issues.push({ path, code: 'INVALID_ADDRESS', message });
+  let utf8 = false;
+  const read = (path: string, text: string): string => {
+    const parsed = parsePath(text);
+    if (parsed.kind === 'mailbox') {
+      utf8 ||= parsed.utf8;
+      return parsed.address;
+    }
+    if (parsed.kind === 'postmaster') return `${parsed.localPart}@${hostname}`;
+    fault(path, parsed.kind === 'fault' ? `${JSON.stringify(text)}: ${parsed.text}` : `${JSON.stringify(text)}: the null sender receives no mail`);
+    return '';
+  };
+  const sender = request.from === '' || request.from === '<>' ? '' : read('from', request.from);
+  const addresses = request.to.map((address, i) => read(`to[${i}]`, address));
+  if (addresses.length === 0) issues.push({ path: 'to', code: 'MISSING_FIELD', message: 'there is no recipient' });
+  if (addresses.length > options.maxRecipients) {
+    issues.push({ path: 'to', code: 'OUT_OF_RANGE', message: `more than ${options.maxRecipients} recipients in one message` });
+  }
+  const now = options.clock.now();
+  if (request.expiresAt !== undefined && request.expiresAt <= Math.max(now, request.notBefore ?? 0)) {
+    issues.push({ path: 'expiresAt', code: 'OUT_OF_RANGE', message: 'it would expire before it is sent' });
+  }
+  if (issues.length > 0) {
+    const code = issues.every((issue) => issue.code === 'INVALID_ADDRESS') ? 'INVALID_ADDRESS' : 'INVALID_OPTIONS';
+    throw new MtaError(code, issues.map((issue) => issue.message).join('; '), { issues });
+  }
+  const envelope: ControlledEnvelope = {
+    sender,
+    recipients: addresses.map((address) => ({ address })),
+    smtpUtf8: utf8,
+    requireTls: request.requireTls ?? false,
+    origin: { kind: 'api' },
+    priority: request.priority ?? 'medium',
+    notBefore: request.notBefore ?? 0,
+    ...(request.expiresAt === undefined ? {} : { expiresAt: request.expiresAt }),
+    bounces: request.bounces ?? 'mail',
+    received: '',
+  };
+  return { envelope, recipients: new Set(addresses).size };
+}
