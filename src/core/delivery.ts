@@ -29,7 +29,7 @@ export interface Recipient {
   /** As accepted: local part untouched, domain in lower case A-labels (U-labels never). */
   readonly address: string;
   readonly state: RecipientState;
-  /** RFC 3461, as given. */
+  /** RFC 3461, as given; `orcpt` with its type (`rfc822;…`), its xtext decoded. */
   readonly notify?: readonly ('never' | 'success' | 'failure' | 'delay')[];
   readonly orcpt?: string;
   /** What became of it last: the reply of success, or the trouble. */

@@ -1,0 +1,185 @@
+/**
+ * Settles what deliveries came to: asks `decide` what follows, has it written together with the reports it causes (G2),
+ * and tells of it when it is durable, not before.
+ *
+ *   leased ──settle──► (report due: the original's header is read) ──► being written ──► told: events, log
+ *
+ * Promises: what the remote answered to a dot is noted in the journal before `settle` returns, so before that
+ * connection's next dot (G3). No call here throws for what a remote or the store did; waiting for a store that failed is the
+ * spool's affair. `idle` resolves when everything handed in has ended.
+ * Must not: touch connections, read reply codes, or hold more than the leases it was given.
+ */
+import type { DeliveryKey } from '../core/delivery.js';
+import type { Emit } from '../core/event.js';
+import type { LaneKey } from '../core/lane.js';
+import type { Message, MessageId } from '../core/message.js';
+import { assertNever, MtaError } from '../core/errors.js';
+import type { TransactionResult, Trouble } from '../core/outcome.js';
+import type { Clock } from '../platform/clock.js';
+import type { Log } from '../platform/log.js';
+import type { Acceptance, Lease, Settlement, Spool } from '../spool/spool.js';
+import { type DueReport, dueReports, type Original, originalOf, readOriginal, reportAcceptance, returnsWhole, UNREADABLE } from './bounce.js';
+import { type Decision, decide, decideWaiting, type Fate, startOf, wantsSweep } from './decide.js';
+import type { RetryPolicy } from './retry.js';
+
+export interface SettlerOptions {
+  readonly spool: Pick<Spool, 'note' | 'settle' | 'body' | 'giveBack' | 'mayFinish'>;
+  readonly clock: Pick<Clock, 'now'>;
+  readonly newId: () => MessageId;
+  readonly policy: RetryPolicy;
+  /** Who reports: the full name of this machine. */
+  readonly hostname: string;
+  /** The lane of a recipient, given the envelope sender (`''` for reports). */
+  readonly laneOf: (recipient: string, sender: string) => LaneKey;
+  readonly emit: Emit;
+  readonly log: Log;
+}
+
+export interface Settler {
+  /** What a transaction came to. */
+  settle(lease: Lease, result: TransactionResult): void;
+  /**
+   * Trouble that met the delivery before any transaction. Permanent: its recipients fail; else an attempt is charged.
+   * Resolves when settled; never rejects.
+   */
+  settleTrouble(lease: Lease, trouble: Trouble): Promise<void>;
+  /** Whether a delivery that merely waits must be looked at: it has expired, or its sender is owed a word of the delay. */
+  isOverdue(about: { readonly expiresAt: number; readonly acceptedAt: number; readonly delayNoticed: boolean }): boolean;
+  /** Ends it, or sends the word, or gives it back. `trouble` is what it waits for, if that is known. Never rejects. */
+  settleOverdue(lease: Lease, trouble: Trouble | undefined): Promise<void>;
+  /** Leases whose settlement is under way. */
+  pending(): number;
+  idle(): Promise<void>;
+}
+
+export function createSettler(options: SettlerOptions): Settler {
+  const { spool, clock, policy, log } = options;
+  let pending = 0;
+  let waiting: (() => void)[] = [];
+
+  const ended = () => {
+    pending--;
+    if (pending > 0 || waiting.length === 0) return;
+    const call = waiting;
+    waiting = [];
+    for (const resolve of call) resolve();
+  };
+
+  const write = (lease: Lease, decision: Decision, settlement: Settlement): Promise<void> =>
+    spool.settle(lease, settlement).then(
+      (held) => {
+        if (held) tell(options, lease, decision, settlement);
+        // Somebody else had the right to decide by then: what we found changes nothing.
+        else log.warn('delivery.leaseLost', { delivery: lease.delivery.key });
+        ended();
+      },
+      (error: unknown) => {
+        log.error('delivery.unsettled', { delivery: lease.delivery.key, error: messageOf(error) });
+        ended();
+      },
+    );
+
+  const conclude = (lease: Lease, decision: Decision): Promise<void> => {
+    pending++;
+    const due = dueReports(lease.delivery.message, decision);
+    if (due.length === 0) return write(lease, decision, decision.settlement);
+    return reportsOn(options, lease, due).then((reports) => write(lease, decision, { ...decision.settlement, reports }));
+  };
+
+  return {
+    settle(lease, result) {
+      if (result.outcomes.some((outcome) => outcome.kind === 'delivered')) spool.note(lease, result.outcomes);
+      void conclude(lease, decide(lease.delivery, result, policy, clock.now()));
+    },
+    settleTrouble: (lease, trouble) => conclude(lease, decide(lease.delivery, { kind: 'laneTrouble', trouble }, policy, clock.now())),
+    isOverdue: (about) => wantsSweep(about, policy, clock.now()),
+    settleOverdue(lease, trouble) {
+      const decision = decideWaiting(lease.delivery, policy, clock.now(), trouble);
+      if (decision !== undefined) return conclude(lease, decision);
+      spool.giveBack(lease);
+      return Promise.resolve();
+    },
+    pending: () => pending,
+    idle: () => (pending === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
+  };
+}
+
+/** The reports that are due, as mail. Never rejects: what cannot be read is left out, what has no way back is recorded only. */
+async function reportsOn(options: SettlerOptions, lease: Lease, due: readonly DueReport[]): Promise<Acceptance[]> {
+  const { clock, newId, policy, hostname, laneOf, log } = options;
+  const of = lease.delivery.message;
+  const original = await originalFor(options, lease, returnsWhole(of, due));
+  let lane: LaneKey;
+  try {
+    lane = laneOf(of.sender, '');
+  } catch (error) {
+    log.error('report.noWayBack', { id: of.id, sender: of.sender, error: messageOf(error) });
+    return [];
+  }
+  const now = clock.now();
+  return due.map((one) => reportAcceptance({ id: newId(), due: one, of, original, lane, hostname, now, expiryMs: policy.expiryMs }));
+}
+
+async function originalFor(options: SettlerOptions, lease: Lease, whole: boolean): Promise<Original> {
+  if (lease.bytes) return originalOf(lease.bytes, whole);
+  const read = async () => readOriginal(await options.spool.body(lease), whole);
+  try {
+    return await read().catch(async (error: unknown) => {
+      if (!(error instanceof MtaError && error.code === 'SPOOL_FAILED')) throw error;
+      // The settlement has to wait for the store in any case: so does the header, once.
+      await options.spool.mayFinish();
+      return read();
+    });
+  } catch (error) {
+    options.log.warn('report.originalUnreadable', { id: lease.delivery.message.id, error: messageOf(error) });
+    return UNREADABLE;
+  }
+}
+
+function tell(options: SettlerOptions, { delivery }: Lease, decision: Decision, settlement: Settlement): void {
+  for (const fate of decision.fates) tellFate(options, delivery.key, delivery.lane, delivery.message, fate, settlement);
+  for (const { message } of settlement.reports) {
+    options.log.info('report.queued', { id: message.id, of: delivery.message.id, to: delivery.message.sender, sizeBytes: message.sizeBytes });
+    options.emit({
+      type: 'accepted',
+      at: message.acceptedAt,
+      id: message.id,
+      sender: '',
+      recipients: 1,
+      sizeBytes: message.sizeBytes,
+      messageId: message.messageId,
+      origin: 'report',
+    });
+  }
+}
+
+function tellFate(options: SettlerOptions, key: DeliveryKey, lane: LaneKey, message: Message, { kind, recipient }: Fate, settlement: Settlement): void {
+  const { emit, log } = options;
+  if (kind === 'again') return;
+  const { at, attempts, next } = settlement;
+  const { status, text, server = '' } = recipient.last!;
+  const delayMs = Math.max(at - startOf(message), 0);
+  const about = { at, id: message.id, delivery: key, lane, sender: message.sender, recipient: recipient.address, server, delayMs, status, text };
+  const fields = { id: message.id, from: message.sender, to: recipient.address, server, delayMs, status, text };
+  switch (kind) {
+    case 'delivered':
+      log.info('delivery.sent', fields);
+      return emit({ type: 'delivered', ...about });
+    case 'deferred': {
+      const nextAttemptAt = next.kind === 'retry' ? next.due : at;
+      log.info('delivery.deferred', { ...fields, attempts, nextAttemptAt });
+      return emit({ type: 'deferred', ...about, attempts, nextAttemptAt });
+    }
+    case 'bounced':
+    case 'expired':
+      log.info(`delivery.${kind}`, { ...fields, attempts });
+      if (message.origin.kind === 'report') log.warn('report.undeliverable', { id: message.id, of: message.origin.of, to: recipient.address, text });
+      return emit({ type: kind, ...about });
+    default:
+      return assertNever(kind);
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
