@@ -1,0 +1,59 @@
+/**
+ * The content of a job as it goes over the wire: stuffed, made 7-bit where it must be, small in one piece, large in blocks. It is
+ * read before MAIL is written, so that what cannot be read or sent costs no transaction.
+ */
+import type { Job } from '../core/carrier.js';
+import type { Body } from '../core/message.js';
+import type { RecipientOutcome } from '../core/outcome.js';
+import { downgraded, Undowngradable } from './downgrade.js';
+import { unsendable } from './classify.js';
+import { ending, stuff } from './stuffing.js';
+
+export type Content =
+  /** Stuffed already; `ending` follows, with the final dot. */
+  | { readonly kind: 'piece'; readonly bytes: Buffer; readonly ending: string }
+  /** To be stuffed (if `dotted`) as it goes. */
+  | { readonly kind: 'blocks'; readonly open: () => AsyncIterable<Buffer> | Iterable<Buffer>; readonly dotted: boolean };
+
+export type Fetched =
+  | { readonly kind: 'content'; readonly content: Content; readonly sizeBytes: number }
+  | { readonly kind: 'unsendable'; readonly outcome: RecipientOutcome }
+  | { readonly kind: 'unreadable'; readonly error: Error };
+
+/** Up to this size content is copied into one buffer with what follows it: one write, one segment train, one wake-up. */
+export const MAX_PIECE = 64 * 1024;
+
+export function contentOf(bytes: Buffer, dotted: boolean): Content {
+  if (bytes.length > MAX_PIECE) return { kind: 'blocks', open: () => blocks(bytes), dotted };
+  return { kind: 'piece', bytes: dotted ? stuff(bytes) : bytes, ending: ending(bytes) };
+}
+
+/** Content that is not at hand, or must be made 7-bit. Never rejects. */
+export async function fetchContent(job: Job, downgrade: boolean): Promise<Fetched> {
+  const { content } = job.delivery.message;
+  try {
+    const body: Body = job.bytes ? { kind: 'bytes', bytes: job.bytes } : await job.body();
+    if (downgrade) return await fetchDowngraded(body);
+    if (body.kind === 'bytes') return { kind: 'content', content: contentOf(body.bytes, content.dotted), sizeBytes: body.bytes.length };
+    return { kind: 'content', content: { kind: 'blocks', open: body.open, dotted: content.dotted }, sizeBytes: body.sizeBytes };
+  } catch (error) {
+    if (error instanceof Undowngradable) return { kind: 'unsendable', outcome: unsendable(error.status, error.message, 'downgrade') };
+    return { kind: 'unreadable', error: error instanceof Error ? error : new Error(String(error)) };
+  }
+}
+
+/**
+ * Twice through the converter: first to learn whether it can be done, and the size; then for sending. Servers without 8BITMIME
+ * are rare enough that memory counts for more than the time.
+ */
+async function fetchDowngraded(body: Body): Promise<Fetched> {
+  const source = body.kind === 'bytes' ? () => blocks(body.bytes) : body.open;
+  const open = () => downgraded(source());
+  let sizeBytes = 0;
+  for await (const block of open()) sizeBytes += block.length;
+  return { kind: 'content', content: { kind: 'blocks', open, dotted: true }, sizeBytes };
+}
+
+function* blocks(bytes: Buffer): Iterable<Buffer> {
+  for (let at = 0; at < bytes.length; at += MAX_PIECE) yield bytes.subarray(at, at + MAX_PIECE);
+}
