@@ -1,0 +1,399 @@
+/**
+ * One SMTP session (RFC 5321), over the connection of smtp-server.
+ *
+ * MAIL, RCPT and DATA are ours from end to end: they are where the time goes and where the library is too lenient. Lines
+ * that any client sends go straight to them; everything else passes through the library's dispatcher, which calls the same
+ * methods, so that both ways check the same things. EHLO, STARTTLS and the rest are the library's.
+ *
+ *   greeted ──EHLO──► idle ──MAIL──► transaction ──DATA──► content ──dot──► finishing ──► idle
+ *
+ * Promises
+ *  - A client outside the trusted networks cannot begin a transaction, whatever it sends in whatever order (G12).
+ *  - 250 after the dot means that the message is durable (G1). A client lost before its dot leaves nothing behind; one lost
+ *    after it is not asked.
+ *  - Replies come in the order of the commands; those to one chunk in one write.
+ *  - Nothing of a refused command, and nothing of a past transaction, is left for the next.
+ *  - Who is silent, slow, or wrong too often, is told so and cut off; time that we take ourselves does not count.
+ */
+import type net from 'node:net';
+import type tls from 'node:tls';
+import type { SMTPServer } from 'smtp-server';
+import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
+import type { MessageId } from '../../core/message.js';
+import { bareNewlineAt } from '../newlines.js';
+import type { Submission, SubmissionEnvelope } from '../submission.js';
+import { receivedLine, receivedPrefix } from '../trace.js';
+import { parseMail, parseRcpt } from './commands.js';
+import { CLOSED, enhancedStatus, refusalReply } from './replies.js';
+import type { SmtpPorts } from './server.js';
+import { Wire, type WireOwner } from './wire.js';
+
+interface Transaction {
+  readonly sender: string;
+  readonly smtpUtf8: boolean;
+  readonly recipients: { readonly address: string }[];
+}
+
+/** NOOP, RSET, EHLO and the like between two messages; more are counted as errors. */
+const MAX_IDLE_COMMANDS = 100;
+
+const FIVE = 0x35;
+const CR = 13;
+const LF = 10;
+const SHUTTING_DOWN = '421 4.3.2 The server is shutting down';
+
+/** What no reply may hold. */
+const CONTROLS = /[\x00-\x1f\x7f-\x9f]/g;
+
+export class Session extends SMTPConnection implements WireOwner {
+  readonly #ports: SmtpPorts;
+  readonly #trusted: boolean;
+  #transaction: Transaction | undefined;
+  /** The message whose content is coming in. */
+  #submission: Submission | undefined;
+  #taken: true | Promise<void> = true;
+  /** Content had a bare CR or LF, and the setting is to refuse that. */
+  #bareNewline = false;
+  #lastWasCr = false;
+  /** The message is in; the spool has not answered yet. */
+  #finishing = false;
+  /** Ends with the reply to the message under way. */
+  #leaving = false;
+  #inputEnded = false;
+  #replies = '';
+  #gathering = false;
+  #errors = 0;
+  #idleCommands = 0;
+  #tracePrefix = '';
+  #handshake: net.Socket | undefined;
+  #watch = { progress: 0, seen: -1, since: 0, contentOctets: 0, contentSince: -1 };
+
+  constructor(server: SMTPServer, socket: net.Socket | tls.TLSSocket, options: SMTPConnectionOptions | null, ports: SmtpPorts) {
+    super(server, socket, options);
+    this.#ports = ports;
+    this.#trusted = ports.trusts(this.remoteAddress);
+    this.#watch.since = ports.clock.monotonic();
+  }
+
+  /** Greets at once: no pause, no reverse lookup. */
+  override init(): void {
+    this._setListeners(() => {
+      this._setClientHostname('');
+      this._resetSession();
+      this._ready = true;
+      this._sendGreeting();
+    });
+  }
+
+  // — commands —
+
+  command(line: string): boolean {
+    this.#watch.progress++;
+    if (this._nextHandler === false && this._ready && !this._upgrading && this.hostNameAppearsAs !== false) {
+      if (line.startsWith('RCPT TO:<')) return this.#rcpt(line);
+      if (line.startsWith('MAIL FROM:<')) return this.#mail(line);
+      if (line === 'DATA') return this.#data();
+    }
+    return this.#dispatch(line);
+  }
+
+  commandTooLong(): void {
+    this.#answer('500 5.5.2 The line is too long');
+  }
+
+  override handler_MAIL(command: Buffer, callback: () => void): void {
+    this.#mail(command.toString('latin1'));
+    callback();
+  }
+
+  override handler_RCPT(command: Buffer, callback: () => void): void {
+    this.#rcpt(command.toString('latin1'));
+    callback();
+  }
+
+  override handler_DATA(command: Buffer, callback: () => void): void {
+    if (command.toString('latin1').trim().length === 4) this.#data();
+    else this.#answer('501 5.5.4 Syntax: DATA');
+    callback();
+  }
+
+  /** Everything but the common forms of MAIL, RCPT and DATA: the library finds the handler. True when it is done already. */
+  #dispatch(line: string): boolean {
+    if (++this.#idleCommands > MAX_IDLE_COMMANDS) this.#errors++;
+    const wire = this.#wire();
+    const progress = { done: false, later: false };
+    this._onCommand(Buffer.from(line, 'latin1'), () => {
+      if (progress.later) wire?.resume();
+      else progress.done = true;
+    });
+    progress.later = true;
+    return progress.done;
+  }
+
+  #mail(line: string): true {
+    if (!this.#mayRelay()) return this.#answer('550 5.7.1 This server relays only for its own networks');
+    if (this.#transaction !== undefined) return this.#answer('503 5.5.1 A transaction is open already');
+    const parsed = parseMail(line, this.#ports.limits);
+    if (parsed.kind === 'refused') return this.#answer(parsed.reply);
+    const closed = this.#ports.intake.closedFor(parsed.sizeBytes);
+    if (closed !== undefined) return this.#answer(CLOSED[closed]);
+    this.#transaction = { sender: parsed.sender, smtpUtf8: parsed.smtpUtf8, recipients: [] };
+    return this.#answer('250 2.1.0 Sender ok');
+  }
+
+  #rcpt(line: string): true {
+    if (!this.#mayRelay()) return this.#answer('550 5.7.1 This server relays only for its own networks');
+    if (this.#transaction === undefined) return this.#answer('503 5.5.1 MAIL first');
+    const { recipients, smtpUtf8 } = this.#transaction;
+    if (recipients.length >= this.#ports.limits.maxRecipients) return this.#answer('452 4.5.3 Too many recipients');
+    const parsed = parseRcpt(line, { smtpUtf8, postmasterDomain: this.#ports.hostname });
+    if (parsed.kind === 'refused') return this.#answer(parsed.reply);
+    recipients.push({ address: parsed.recipient });
+    return this.#answer('250 2.1.5 Recipient ok');
+  }
+
+  #data(): true {
+    const transaction = this.#transaction;
+    if (transaction === undefined) return this.#answer('503 5.5.1 MAIL first');
+    if (transaction.recipients.length === 0) return this.#answer('554 5.5.1 No valid recipients');
+    this.#submission = this.#ports.intake.begin(this.#envelope(transaction));
+    this.#bareNewline = false;
+    this.#lastWasCr = false;
+    this.#watch.contentSince = -1;
+    this.#watch.contentOctets = 0;
+    this.#wire()?.enterContent();
+    return this.#answer('354 End data with <CR><LF>.<CR><LF>');
+  }
+
+  /** The one question of G12. AUTH, when it comes, is asked here. */
+  #mayRelay(): boolean {
+    return this.#trusted;
+  }
+
+  #envelope({ sender, recipients, smtpUtf8 }: Transaction): SubmissionEnvelope {
+    return {
+      sender,
+      recipients,
+      smtpUtf8,
+      requireTls: false,
+      origin: { kind: 'smtp', client: this.remoteAddress, helo: this.hostNameAppearsAs || '' },
+      priority: 'medium',
+      notBefore: 0,
+      bounces: 'mail',
+      received: smtpUtf8 ? this.#receivedUtf8 : this.#received,
+    };
+  }
+
+  readonly #received = (id: MessageId, date: string): string => {
+    if (this.#tracePrefix === '') this.#tracePrefix = this.#trace(false);
+    return receivedLine(this.#tracePrefix, id, date);
+  };
+
+  readonly #receivedUtf8 = (id: MessageId, date: string): string => receivedLine(this.#trace(true), id, date);
+
+  #trace(utf8: boolean): string {
+    const extended = this.openingCommand === 'EHLO';
+    const type = utf8 ? (this.secure ? 'UTF8SMTPS' : 'UTF8SMTP') : extended ? (this.secure ? 'ESMTPS' : 'ESMTP') : 'SMTP';
+    return receivedPrefix({ helo: this.hostNameAppearsAs || '', client: this.remoteAddress, hostname: this.#ports.hostname, type });
+  }
+
+  // — content —
+
+  content(octets: Buffer): void {
+    const submission = this.#submission;
+    if (submission === undefined) return;
+    if (this.#ports.bareNewlines === 'refuse') this.#lookForBareNewlines(octets);
+    if (!this.#bareNewline) this.#taken = submission.write(octets);
+  }
+
+  contentTaken(): true | Promise<void> {
+    const taken = this.#taken;
+    this.#taken = true;
+    return taken;
+  }
+
+  contentEnd(): boolean {
+    const submission = this.#submission;
+    this.#submission = undefined;
+    this.#transaction = undefined;
+    this.#watch.progress++;
+    if (submission === undefined) return true;
+    if (this.#bareNewline) {
+      submission.abort();
+      this.#answer('550 5.6.0 Lines must end in CR LF: there is a bare CR or LF');
+      return true;
+    }
+    this.#finishing = true;
+    submission.finish().then(
+      ({ id }) => {
+        this.#errors = 0;
+        this.#idleCommands = 0;
+        this.#finished(`250 2.0.0 queued as ${id}`);
+      },
+      (error: unknown) => this.#finished(this.#refusal(submission.id, error)),
+    );
+    return false;
+  }
+
+  #finished(reply: string): void {
+    this.#finishing = false;
+    this.#gathering = true;
+    this.#answer(reply);
+    if (this.#leaving) this.#leave(SHUTTING_DOWN);
+    else if (this.#inputEnded) this.close();
+    this.#wire()?.resume();
+  }
+
+  #refusal(id: MessageId, error: unknown): string {
+    const { reply, ours } = refusalReply(error);
+    const fields = { id, session: this.id, client: this.remoteAddress, reply };
+    const text = error instanceof Error ? error.message : String(error);
+    if (ours) this.#ports.log.error('smtp.notAccepted', fields, text);
+    else this.#ports.log.warn('smtp.refused', fields, text);
+    return reply;
+  }
+
+  #lookForBareNewlines(octets: Buffer): void {
+    const start = this.#lastWasCr ? 1 : 0;
+    if (this.#lastWasCr && octets[0] !== LF) this.#bareNewline = true;
+    const last = octets.length - 1;
+    this.#lastWasCr = last >= start && octets[last] === CR;
+    const bare = bareNewlineAt(octets, start);
+    if (bare !== -1 && !(bare === last && this.#lastWasCr)) this.#bareNewline = true;
+  }
+
+  // — replies —
+
+  gatherReplies(): void {
+    this.#gathering = true;
+  }
+
+  writeReplies(): boolean {
+    this.#gathering = false;
+    if (this.#errors > this.#ports.limits.maxErrors && !this._closing) this.#leave('421 4.7.0 Too many errors');
+    this.#flush();
+    const socket = this._socket;
+    if (!socket.writableNeedDrain || socket.destroyed) return true;
+    const wire = this.#wire();
+    socket.once('drain', () => wire?.resume());
+    return false;
+  }
+
+  /** The library's replies. What is in them is made harmless as there, and gets one status. */
+  override send(code: number, data?: string | string[] | null, context?: string | false): void {
+    const status = enhancedStatus(code, context);
+    const lines = Array.isArray(data) ? data : [data ?? ''];
+    const last = lines.length - 1;
+    const text = lines
+      .map((line, index) => `${code}${index < last ? '-' : ' '}${status}${status && line ? ' ' : ''}${line.replace(CONTROLS, ' ')}`)
+      .join('\r\n');
+    if (code === 421) this.#leave(text);
+    else this.#answer(text);
+  }
+
+  #answer(reply: string): true {
+    if (reply.charCodeAt(0) === FIVE) this.#errors++;
+    this.#replies += `${reply}\r\n`;
+    if (!this.#gathering) this.#flush();
+    return true;
+  }
+
+  #leave(reply: string): void {
+    this.#ports.log.debug('smtp.closing', { session: this.id, client: this.remoteAddress, reply });
+    this.#replies += `${reply}\r\n`;
+    this.close();
+  }
+
+  #flush(): void {
+    const replies = this.#replies;
+    if (replies === '') return;
+    this.#replies = '';
+    const socket = this._socket;
+    // While the handshake runs the socket is still the plain one.
+    if (!this._upgrading && socket.writable) socket.write(replies, 'latin1');
+  }
+
+  // — the life of the session —
+
+  override _createParser(): Wire {
+    return new Wire(this);
+  }
+
+  /** A new EHLO, RSET or STARTTLS: what was begun is forgotten. */
+  override _resetSession(): void {
+    super._resetSession();
+    this.#transaction = undefined;
+    this.#tracePrefix = '';
+  }
+
+  /** Called by the library for the socket that the handshake runs on. Time is watched by `check`. */
+  override _armTimeout(socket?: net.Socket): void {
+    if (socket !== undefined && socket !== this._socket) this.#handshake = socket;
+  }
+
+  override upgrade(callback: () => void, secureCallback?: () => void): void {
+    // The reply to STARTTLS is the last in the clear.
+    this.#flush();
+    super.upgrade(callback, secureCallback);
+  }
+
+  override close(): void {
+    this.#flush();
+    super.close();
+  }
+
+  override _onClose(): void {
+    this.#submission?.abort();
+    this.#submission = undefined;
+    this.#ports.sessions.delete(this);
+    super._onClose();
+  }
+
+  inputEnd(): void {
+    this.#inputEnded = true;
+    if (!this.#finishing) this.close();
+  }
+
+  /** No more mail: says so at once, or behind the reply to the message that is under way. */
+  drain(): void {
+    if (this.#submission !== undefined || this.#finishing) this.#leaving = true;
+    else if (!this._closing) this.#leave(SHUTTING_DOWN);
+  }
+
+  destroy(): void {
+    this.#handshake?.destroy();
+    this._socket.destroy();
+  }
+
+  progress(octets: number): void {
+    this.#watch.progress += octets;
+    this.#watch.contentOctets += octets;
+  }
+
+  /** Ends the session if the client was silent or slow for too long. Asked now and then, so that no octet has to set a timer. */
+  check(now: number): void {
+    const watch = this.#watch;
+    const { idleTimeoutMs, leastBytesPerSecond } = this.#ports.limits;
+    if (this._closing) return;
+    if (watch.progress !== watch.seen || this.#finishing) {
+      watch.seen = watch.progress;
+      watch.since = now;
+    } else if (now - watch.since >= idleTimeoutMs) {
+      return this.#expire('421 4.4.2 Timeout, closing the connection');
+    }
+    if (this.#submission === undefined) return;
+    if (watch.contentSince === -1) watch.contentSince = now;
+    if (now - watch.contentSince - idleTimeoutMs > (watch.contentOctets / leastBytesPerSecond) * 1000) {
+      this.#expire('421 4.4.2 The content comes too slowly');
+    }
+  }
+
+  #expire(reply: string): void {
+    if (this._upgrading) this.destroy();
+    else this.#leave(reply);
+  }
+
+  #wire(): Wire | undefined {
+    return this._parser instanceof Wire ? this._parser : undefined;
+  }
+}
