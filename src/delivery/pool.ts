@@ -1,0 +1,370 @@
+/**
+ * The connections outward: which exist, what each is doing, and which is opened or closed next.
+ *
+ *   opening ──ready──► busy ──nothing to do──► idle ──asked for──► busy
+ *      │                │ worn, broken           │ idle too long, place needed elsewhere, lost
+ *      └──trouble───────┴──────────► gone ◄──────┴── closing
+ *
+ * Promises
+ *  - G5 at every instant: opening and closing connections take their place too, and give it back only once closed.
+ *  - The best servers that answer are used: a worse preference only while no better one answers (RFC 5321 §5.1), the
+ *    least busy of equal ones first. A server that failed lately is tried last, so it does not cost everyone a timeout.
+ *  - One attempt goes through the servers until one takes it; trouble is told once per site, when the last attempt
+ *    under way has failed too and nothing of the site works.
+ *  - `serve` calls nothing of the source before it has returned; what it must tell comes later.
+ *  - Every `served` is followed by a `next`, a `siteTrouble` or a `room`; every end of a connection by a `room`.
+ *
+ * It must not: look at replies, decide about mail, wait for anything but sessions.
+ */
+import type { Job, Served, WorkSource } from '../core/carrier.js';
+import type { Server, TransactionResult, Trouble } from '../core/outcome.js';
+import type { Clock, Timer } from '../platform/clock.js';
+import type { Log } from '../platform/log.js';
+import type { ChannelPolicy, Opened, Session, SessionWork } from './contract.js';
+import { type ServerLimits, Servers } from './servers.js';
+import type { SiteRoute, SiteTarget } from './sites.js';
+import { combineTroubles, scopeOf, showsReply, type Tried } from './tried.js';
+
+/** One connection, made or not. When `signal` aborts it ends in trouble with the reason `stopped`. */
+export type OpenSession = (server: Server, policy: ChannelPolicy, signal: AbortSignal) => Promise<Opened>;
+
+export interface PoolOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly source: WorkSource;
+  readonly limits: ServerLimits;
+  /** How long a connection without work is kept. */
+  readonly idleTimeoutMs: number;
+  readonly openSession: OpenSession;
+}
+
+/** When the cap is reached, this share of it is freed of idle connections at the same time. */
+const EVICTED_AT_ONCE = 1 / 20;
+
+/** A place taken, and what is there. As `SessionWork` it is the source bound to its channel. */
+class Connection implements SessionWork {
+  phase: 'opening' | 'busy' | 'idle' | 'closing' = 'opening';
+  session: Session | undefined;
+  idleTimer: Timer | undefined;
+  /** For whom it was opened or woken last. */
+  route: SiteRoute;
+  readonly target: SiteTarget;
+  readonly openedAt: number;
+  readonly #source: WorkSource;
+  /** The site that was told that all is well. */
+  #wellFor: string | undefined;
+
+  constructor(route: SiteRoute, target: SiteTarget, source: WorkSource, openedAt: number) {
+    this.route = route;
+    this.target = target;
+    this.#source = source;
+    this.openedAt = openedAt;
+  }
+
+  get name(): string {
+    return `${this.target.host}[${this.target.address}]:${this.target.port}`;
+  }
+
+  next(): Job | undefined {
+    return this.#source.next(this.target.channel);
+  }
+
+  done(job: Job, result: TransactionResult): void {
+    this.#source.done(job, result);
+    if (this.#wellFor === this.route.site || !showsReply(result)) return;
+    this.#wellFor = this.route.site;
+    this.#source.siteWell(this.route);
+  }
+
+  untried(job: Job): void {
+    this.#source.untried(job);
+  }
+
+  unreadable(job: Job, error: Error): void {
+    this.#source.unreadable(job, error);
+  }
+
+  mayFinish(): true | Promise<void> {
+    return this.#source.mayFinish();
+  }
+}
+
+export class Pool {
+  readonly #options: PoolOptions;
+  readonly #servers: Servers;
+  readonly #all = new Set<Connection>();
+  /** By channel, the one used last at the end: surplus ones stay unused and end. */
+  readonly #idle = new Map<string, Connection[]>();
+  /** All idle ones, the longest idle first. */
+  readonly #idleOrder = new Set<Connection>();
+  /** Attempts under way, by site. */
+  readonly #opening = new Map<string, number>();
+  readonly #stopping = new AbortController();
+  #closing = 0;
+  /** Somebody was refused for the cap since `room` was last called. */
+  #refusedForCap = false;
+  #closed: (() => void) | undefined;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.#servers = new Servers(options.limits, options.clock);
+  }
+
+  serve(route: SiteRoute): Served {
+    if (this.#stopping.signal.aborted) return 'full';
+    const idle = this.#takeIdle(route);
+    if (idle !== undefined) {
+      idle.phase = 'busy';
+      idle.route = route;
+      queueMicrotask(() => void this.#run(idle, []));
+      return 'served';
+    }
+    const target = this.#choose(route, []);
+    if (typeof target === 'string') {
+      this.#waitFor(route);
+      return 'full';
+    }
+    if (this.#servers.capped) {
+      this.#evictForCap();
+      this.#refusedForCap = true;
+      return 'capped';
+    }
+    void this.#attempt(route, target, []);
+    return 'served';
+  }
+
+  connections(): Map<string, { open: number; busy: number }> {
+    const counts = new Map<string, { open: number; busy: number }>();
+    for (const { name, phase } of this.#all) {
+      const count = counts.get(name) ?? { open: 0, busy: 0 };
+      counts.set(name, count);
+      count.open++;
+      if (phase === 'busy') count.busy++;
+    }
+    return counts;
+  }
+
+  /** Ends what is idle or opening, lets dots already sent be answered, and at `signal` drops the rest. Resolves when all are gone. */
+  async close(signal: AbortSignal): Promise<void> {
+    this.#stopping.abort();
+    const gone = new Promise<void>((resolve) => {
+      const before = this.#closed;
+      this.#closed = () => {
+        before?.();
+        resolve();
+      };
+    });
+    for (const connection of this.#all) {
+      if (connection.phase === 'idle') this.#retire(connection, 'stopping');
+      else if (connection.phase === 'busy') void connection.session?.drain();
+    }
+    const drop = () => {
+      for (const { session } of this.#all) session?.destroy();
+    };
+    if (signal.aborted) drop();
+    else signal.addEventListener('abort', drop, { once: true });
+    if (this.#all.size === 0) this.#closed?.();
+    await gone;
+    signal.removeEventListener('abort', drop);
+  }
+
+  // — choosing —
+
+  #takeIdle(route: SiteRoute): Connection | undefined {
+    for (const { channel } of route.targets) {
+      const connection = this.#idle.get(channel)?.at(-1);
+      if (connection === undefined) continue;
+      this.#leaveIdle(connection);
+      return connection;
+    }
+    return undefined;
+  }
+
+  /** `full`: there are servers left to try, but no place at them now. `exhausted`: all were tried, none works. */
+  #choose(route: SiteRoute, tried: readonly Tried[]): SiteTarget | 'full' | 'exhausted' {
+    const servers = this.#servers;
+    const wasTried = (target: SiteTarget) => tried.find((one) => one.target === target);
+    const best = route.targets.find((target) => !servers.isFailing(target) && wasTried(target)?.crowded !== false);
+    if (best === undefined) {
+      // Nobody answers: one attempt at a time finds out whether that is over.
+      const left = route.targets.filter((target) => wasTried(target) === undefined);
+      if (left.length === 0) return 'exhausted';
+      if (tried.length === 0 && this.#opening.has(route.site)) return 'full';
+      return left.find((target) => servers.hasRoom(target)) ?? 'full';
+    }
+    let chosen: SiteTarget | undefined;
+    for (const target of route.targets) {
+      if (target.preference !== best.preference || servers.isFailing(target) || wasTried(target) || !servers.hasRoom(target)) continue;
+      if (chosen === undefined || servers.taken(target) < servers.taken(chosen)) chosen = target;
+    }
+    return chosen ?? 'full';
+  }
+
+  #waitFor(route: SiteRoute): void {
+    for (const target of route.targets) {
+      if (this.#servers.hasRoom(target)) continue;
+      this.#servers.wait(target, route.site);
+      this.#evictAt(target);
+    }
+  }
+
+  /** An idle connection of somebody else's channel keeps a place that is wanted. */
+  #evictAt({ server }: SiteTarget): void {
+    for (const connection of this.#idleOrder) {
+      if (connection.target.server !== server) continue;
+      for (const { phase, target } of this.#all) if (phase === 'closing' && target.server === server) return;
+      this.#retire(connection, 'place needed');
+      return;
+    }
+  }
+
+  #evictForCap(): void {
+    const wanted = Math.max(1, Math.ceil(this.#options.limits.maxConnections * EVICTED_AT_ONCE));
+    for (const connection of this.#idleOrder) {
+      if (this.#closing >= wanted) return;
+      this.#retire(connection, 'place needed');
+    }
+  }
+
+  // — the life of a connection —
+
+  async #attempt(route: SiteRoute, target: SiteTarget, tried: readonly Tried[]): Promise<void> {
+    const { clock, log, source, openSession } = this.#options;
+    this.#servers.take(target);
+    const connection = new Connection(route, target, source, clock.monotonic());
+    this.#all.add(connection);
+    this.#opening.set(route.site, (this.#opening.get(route.site) ?? 0) + 1);
+
+    const { host, address, port } = target;
+    const opened = await openSession({ host, address, port }, target.policy, this.#stopping.signal);
+
+    const others = this.#opening.get(route.site)! - 1;
+    if (others === 0) this.#opening.delete(route.site);
+    else this.#opening.set(route.site, others);
+    if (opened.kind === 'trouble') {
+      this.#cameToGrief(connection, opened.trouble, tried);
+      return;
+    }
+    connection.session = opened.session;
+    this.#servers.ready(target);
+    log.debug('delivery.open', {
+      server: connection.name,
+      tls: opened.session.tls,
+      ms: Math.round(clock.monotonic() - connection.openedAt),
+    });
+    if (this.#stopping.signal.aborted) this.#retire(connection, 'stopping');
+    else await this.#run(connection, tried);
+  }
+
+  async #run(connection: Connection, tried: readonly Tried[]): Promise<void> {
+    connection.phase = 'busy';
+    const end = await connection.session!.run(connection);
+    switch (end.kind) {
+      case 'idle':
+        if (this.#stopping.signal.aborted) this.#retire(connection, 'stopping');
+        else this.#park(connection);
+        return;
+      case 'worn':
+        this.#gone(connection, 'worn');
+        this.#tellRoom(connection);
+        return;
+      case 'broken':
+        if (!end.reachedMail) {
+          this.#cameToGrief(connection, end.trouble, tried);
+          return;
+        }
+        this.#gone(connection, end.trouble.text);
+        this.#tellRoom(connection);
+    }
+  }
+
+  /** Before MAIL: the attempt goes on with the next server, and ends when there is none. */
+  #cameToGrief(connection: Connection, trouble: Trouble, before: readonly Tried[]): void {
+    const { route, target } = connection;
+    this.#gone(connection, trouble.text);
+    if (this.#stopping.signal.aborted || trouble.reason === 'stopped') {
+      this.#tellRoom(connection);
+      return;
+    }
+    const found = this.#servers.failed(target, scopeOf(trouble));
+    this.#options.log.debug('delivery.failed', { server: connection.name, stage: trouble.stage, found, error: trouble.text });
+    const tried = [...before, { target, trouble, crowded: found === 'crowded' }];
+    const next = this.#choose(route, tried);
+    if (typeof next !== 'string' && !this.#servers.capped) {
+      void this.#attempt(route, next, tried);
+      this.#tellWaiting(target, () => this.#servers.hasRoom(target));
+      return;
+    }
+    const over = next === 'exhausted' && !this.#opening.has(route.site) && !route.targets.some((one) => this.#servers.works(one));
+    if (over) this.#options.source.siteTrouble(route, combineTroubles(tried));
+    this.#tellRoom(connection);
+  }
+
+  #park(connection: Connection): void {
+    const { channel } = connection.target;
+    connection.phase = 'idle';
+    const idle = this.#idle.get(channel);
+    if (idle === undefined) this.#idle.set(channel, [connection]);
+    else idle.push(connection);
+    this.#idleOrder.add(connection);
+    connection.idleTimer = this.#options.clock.after(this.#options.idleTimeoutMs, () => this.#retire(connection, 'idle'));
+    connection.session!.onLost(() => this.#lost(connection));
+    if (connection.phase !== 'idle') return;
+    // Those refused may want it, or its place.
+    if (this.#refusedForCap) {
+      this.#refusedForCap = false;
+      this.#options.source.room(connection.route.site);
+    }
+    this.#tellWaiting(connection.target, () => connection.phase === 'idle');
+  }
+
+  #leaveIdle(connection: Connection): void {
+    connection.idleTimer?.cancel();
+    connection.idleTimer = undefined;
+    this.#idleOrder.delete(connection);
+    const idle = this.#idle.get(connection.target.channel)!;
+    idle.splice(idle.lastIndexOf(connection), 1);
+    if (idle.length === 0) this.#idle.delete(connection.target.channel);
+  }
+
+  /** From idle, or right after a run or an opening. */
+  #retire(connection: Connection, why: string): void {
+    if (connection.phase === 'idle') this.#leaveIdle(connection);
+    connection.phase = 'closing';
+    this.#closing++;
+    void connection.session!.quit().then(() => {
+      this.#closing--;
+      this.#gone(connection, why);
+      this.#tellRoom(connection);
+    });
+  }
+
+  #lost(connection: Connection): void {
+    if (connection.phase !== 'idle') return;
+    this.#leaveIdle(connection);
+    this.#gone(connection, 'closed by the server');
+    this.#tellRoom(connection);
+  }
+
+  #gone(connection: Connection, why: string): void {
+    const { session, target, name } = connection;
+    this.#all.delete(connection);
+    this.#servers.give(target, session !== undefined);
+    if (session !== undefined) this.#options.log.debug('delivery.close', { server: name, messages: session.messages, why });
+    if (this.#all.size === 0) this.#closed?.();
+  }
+
+  #tellRoom({ route, target }: Connection): void {
+    this.#refusedForCap = false;
+    this.#options.source.room(route.site);
+    this.#tellWaiting(target, () => this.#servers.hasRoom(target));
+  }
+
+  /** Sites that found the server full, in the order of asking, while there is something for them. */
+  #tellWaiting(target: SiteTarget, something: () => boolean): void {
+    for (let left = this.#servers.waitingAt(target); left > 0 && something(); left--) {
+      const site = this.#servers.takeWaiting(target);
+      if (site !== undefined) this.#options.source.room(site);
+    }
+  }
+}
