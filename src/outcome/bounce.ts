@@ -11,8 +11,8 @@ import type { Body, Message, MessageId } from '../core/message.js';
 import type { Acceptance } from '../spool/spool.js';
 import type { Decision } from './decide.js';
 import { isAscii } from './encoding.js';
-import type { ReportKind } from './report-status.js';
 import { composeReport, contentFacts, reportMessageId } from './report.js';
+import type { ReportKind } from './report-status.js';
 
 /** One report to be: about whom, and what happened to them. */
 export interface DueReport {
@@ -39,21 +39,23 @@ const NONE: readonly DueReport[] = [];
 /** The reports that a decision makes due, at most one of each kind. */
 export function dueReports(message: Message, decision: Decision): readonly DueReport[] {
   if (message.sender === '' || message.bounces === 'none' || message.origin.kind === 'report') return NONE;
-  let due: DueReport[] | undefined;
-  const add = (kind: ReportKind, recipients: readonly Recipient[]) => {
-    if (recipients.length > 0) (due ??= []).push({ kind, recipients });
-  };
-  let failed: Recipient[] | undefined;
-  let relayed: Recipient[] | undefined;
+  const failed: Recipient[] = [];
+  const relayed: Recipient[] = [];
   for (const { kind, recipient } of decision.fates) {
-    if ((kind === 'bounced' || kind === 'expired') && wants(recipient, 'failure')) (failed ??= []).push(recipient);
+    if ((kind === 'bounced' || kind === 'expired') && wants(recipient, 'failure')) failed.push(recipient);
     // All that is known of a delivered one is that the next server took it: reports call that relayed (RFC 3464 §2.3.3).
-    else if (kind === 'delivered' && recipient.notify?.includes('success')) (relayed ??= []).push(recipient);
+    else if (kind === 'delivered' && recipient.notify?.includes('success')) relayed.push(recipient);
   }
-  if (failed) add('failed', failed);
-  if (relayed) add('relayed', relayed);
-  if (decision.delayNotice) add('delayed', decision.settlement.recipients.filter((recipient) => recipient.state === 'queued' && wants(recipient, 'delay')));
-  return due ?? NONE;
+  const delayed = decision.delayNotice
+    ? decision.settlement.recipients.filter((recipient) => recipient.state === 'queued' && wants(recipient, 'delay'))
+    : [];
+  if (failed.length + relayed.length + delayed.length === 0) return NONE;
+  const due: DueReport[] = [
+    { kind: 'failed', recipients: failed },
+    { kind: 'relayed', recipients: relayed },
+    { kind: 'delayed', recipients: delayed },
+  ];
+  return due.filter(({ recipients }) => recipients.length > 0);
 }
 
 /** Without a NOTIFY the sender hears of failure and delay (RFC 3461 §4.1). */

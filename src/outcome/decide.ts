@@ -87,7 +87,14 @@ function decideTransaction(delivery: Delivery, result: TransactionResult, policy
   return conclude(delivery, { recipients, fates, attempts, attempt, goesOn, retryAfterMs: askedPatience(outcomes, goesOn) }, policy, now);
 }
 
-function fateOf(recipient: Recipient, outcome: RecipientOutcome, result: TransactionResult, goesOn: boolean, over: boolean, now: number): Fate {
+function fateOf(
+  recipient: Recipient,
+  outcome: RecipientOutcome,
+  result: TransactionResult,
+  goesOn: boolean,
+  over: boolean,
+  now: number,
+): Fate {
   switch (outcome.kind) {
     case 'delivered': {
       const last = { at: now, status: outcome.status, text: words(outcome.text), server: serverLabel(outcome.server) };
@@ -140,7 +147,8 @@ export function decideWaiting(delivery: Delivery, policy: RetryPolicy, now: numb
   if (!expired && !notice) return undefined;
   const fates: Fate[] = [];
   const recipients = mapQueued(delivery.recipients, (recipient) => {
-    const last = recipient.last ?? (trouble ? lastTrouble(trouble, now) : { at: now, status: '4.4.7', text: 'it could not be tried in time' });
+    const last =
+      recipient.last ?? (trouble ? lastTrouble(trouble, now) : { at: now, status: '4.4.7', text: 'it could not be tried in time' });
     if (!expired) return { ...recipient, last };
     const fate: Fate = { kind: 'expired', recipient: { ...recipient, state: 'expired', last } };
     fates.push(fate);
@@ -256,7 +264,8 @@ function askedPatience(outcomes: readonly RecipientOutcome[], goesOn: boolean): 
   for (const outcome of outcomes) {
     if (outcome.kind === 'again') continue;
     onlyAgain = false;
-    if (outcome.kind === 'deferred' && outcome.trouble.retryAfterMs !== undefined) asked = Math.max(asked ?? 0, outcome.trouble.retryAfterMs);
+    if (outcome.kind === 'deferred' && outcome.trouble.retryAfterMs !== undefined)
+      asked = Math.max(asked ?? 0, outcome.trouble.retryAfterMs);
   }
   return onlyAgain ? CROWDED_RETRY_MS : asked;
 }

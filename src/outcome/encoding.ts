@@ -13,7 +13,6 @@ const LF = 10;
 const TAB = 9;
 const SPACE = 32;
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: ASCII is what is asked for
 const ASCII = /^[\u0000-\u007f]*$/;
 
 export function isAscii(text: string): boolean {
@@ -58,7 +57,9 @@ export function quotedPrintable(bytes: Uint8Array): string {
 
 /** Outside ASCII becomes `\x{E9}`, the form that RFC 6533 §3 gives to addresses in seven bits. */
 export function escapeAscii(text: string): string {
-  return isAscii(text) ? text : text.replace(/[^\u0020-\u007e]/gu, (character) => `\\x{${character.codePointAt(0)!.toString(16).toUpperCase()}}`);
+  return isAscii(text)
+    ? text
+    : text.replace(/[^\u0020-\u007e]/gu, (character) => `\\x{${character.codePointAt(0)!.toString(16).toUpperCase()}}`);
 }
 
 /** An address for a field of type `utf-8` in seven bits (RFC 6533 §3, utf-8-addr-xtext). */
@@ -139,17 +140,22 @@ function blank(bytes: Buffer, from: number, to: number): boolean {
 /** Encoded words of RFC 2047 as text; what cannot be read stays as it is. */
 export function decodeWords(text: string): string {
   const joined = text.replace(/(=\?[^?\s]{1,64}\?[bBqQ]\?[^?\s]{0,300}\?=)\s+(?==\?)/g, '$1');
-  return joined.replace(/=\?([^?\s]{1,64})\?([bBqQ])\?([^?\s]{0,300})\?=/g, (whole: string, charset: string, kind: string, data: string) => {
-    try {
-      const label = charset.split('*')[0];
-      return new TextDecoder(label).decode(kind.toLowerCase() === 'b' ? Buffer.from(data, 'base64') : unquoteWord(data));
-    } catch {
-      return whole;
-    }
-  });
+  return joined.replace(
+    /=\?([^?\s]{1,64})\?([bBqQ])\?([^?\s]{0,300})\?=/g,
+    (whole: string, charset: string, kind: string, data: string) => {
+      try {
+        const label = charset.split('*')[0];
+        return new TextDecoder(label).decode(kind.toLowerCase() === 'b' ? Buffer.from(data, 'base64') : unquoteWord(data));
+      } catch {
+        return whole;
+      }
+    },
+  );
 }
 
 function unquoteWord(data: string): Buffer {
-  const text = data.replaceAll('_', ' ').replace(/=([0-9A-Fa-f]{2})/g, (_whole: string, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  const text = data
+    .replaceAll('_', ' ')
+    .replace(/=([0-9A-Fa-f]{2})/g, (_whole: string, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
   return Buffer.from(text, 'latin1');
 }

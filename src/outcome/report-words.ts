@@ -85,17 +85,12 @@ function aboutMail(original: Message, header: Buffer | undefined): string[] {
 }
 
 function aboutRecipient(recipient: Recipient, kind: ReportKind, original: Message): string[] {
-  const { last } = recipient;
-  const reply = last !== undefined && isReply(last.text);
-  const where = last?.server ? ` ${oneLine(last.server).replace(/:[0-9]+$/, '')}` : '';
-  const cause = last === undefined || last.text === '' || kind === 'relayed' ? [] : [reply ? `The server${where} said:` : `What we found${where && ' at'}${where}:`];
-  return [
-    `<${clip(oneLine(recipient.address), MAX_SUBJECT)}>`,
-    ...indented(meaning(recipient, kind, original)),
-    ...cause.flatMap((text) => indented(text)),
-    ...(cause.length > 0 ? indented(oneLine(last?.text ?? ''), 8) : []),
-    ...(kind === 'relayed' && where ? indented(`Accepted by${where}`) : []),
-  ];
+  const text = oneLine(recipient.last?.text ?? '');
+  const server = recipient.last?.server;
+  const where = server ? ` ${oneLine(server).replace(/:[0-9]+$/, '')}` : '';
+  const said = isReply(text) ? `The server${where} said:` : `What we found${where && ' at'}${where}:`;
+  const words = kind === 'relayed' ? (where ? indented(`Accepted by${where}`) : []) : text ? [...indented(said), ...indented(text, 8)] : [];
+  return [`<${clip(oneLine(recipient.address), MAX_SUBJECT)}>`, ...indented(meaning(recipient, kind, original)), ...words];
 }
 
 function meaning(recipient: Recipient, kind: ReportKind, original: Message): string {
@@ -105,7 +100,7 @@ function meaning(recipient: Recipient, kind: ReportKind, original: Message): str
   const advice = ADVICE[status.slice(2)];
   const sentence = status.endsWith('.0.0') ? '' : `${phrase[0]!.toUpperCase()}${phrase.slice(1)}.`;
   if (kind === 'delayed') return joined(sentence, `It is tried until ${mailDate(original.expiresAt)}.`);
-  if (recipient.state === 'expired') return joined(sentence, 'It was tried until its time was up, and has been given up now.');
+  if (recipient.state === 'expired') return joined(sentence, 'It was tried as long as it may be, and has been given up now.');
   return joined(sentence || 'It was refused for good.', advice);
 }
 
@@ -115,7 +110,10 @@ function joined(...sentences: readonly (string | undefined)[]): string {
 
 function closing({ kind, header, enclosed }: WordsRequest): string {
   const attached = {
-    nothing: header === undefined ? 'A report for machines is attached. The headers of your mail could not be read any more.' : 'A report for machines is attached.',
+    nothing:
+      header === undefined
+        ? 'A report for machines is attached. The headers of your mail could not be read any more.'
+        : 'A report for machines is attached.',
     header: 'A report for machines and the headers of your mail are attached.',
     message: 'A report for machines and your mail are attached.',
   }[enclosed];

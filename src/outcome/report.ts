@@ -46,7 +46,14 @@ export function composeReport(request: ReportRequest): Buffer {
   const { kind, hostname, original, recipients } = request;
   const global = [original.sender, ...recipients.flatMap(({ address, orcpt }) => [address, orcpt ?? ''])].some((text) => !isAscii(text));
   const enclosure = originalPart(request, global);
-  const human = humanText({ kind, hostname, original, header: request.originalHeader, enclosed: enclosure?.enclosed ?? 'nothing', recipients });
+  const human = humanText({
+    kind,
+    hostname,
+    original,
+    header: request.originalHeader,
+    enclosed: enclosure?.enclosed ?? 'nothing',
+    recipients,
+  });
   const parts = [
     textPart(human),
     messagePart(
@@ -116,7 +123,12 @@ function partHeader(part: Part, boundary: string): string {
 function textPart(text: string): Part {
   const description = 'What happened';
   if (isAscii(text)) return { type: 'text/plain; charset=us-ascii', encoding: '7bit', description, content: Buffer.from(text) };
-  return { type: 'text/plain; charset=utf-8', encoding: 'quoted-printable', description, content: Buffer.from(quotedPrintable(Buffer.from(text))) };
+  return {
+    type: 'text/plain; charset=utf-8',
+    encoding: 'quoted-printable',
+    description,
+    content: Buffer.from(quotedPrintable(Buffer.from(text))),
+  };
 }
 
 /** `message/*` may not be encoded further, but for the forms of RFC 6532 and 6533, and those are best left readable too. */
@@ -134,7 +146,8 @@ function originalPart(request: ReportRequest, global: boolean): { part: Part; en
   const description = 'Headers of your mail';
   const header = ended(originalHeader);
   if (isAsciiBytes(header)) return { part: messagePart('text/rfc822-headers', description, foldLongLines(header)), enclosed: 'header' };
-  if (global && isUtf8(header)) return { part: messagePart('message/global-headers', description, foldLongLines(header)), enclosed: 'header' };
+  if (global && isUtf8(header))
+    return { part: messagePart('message/global-headers', description, foldLongLines(header)), enclosed: 'header' };
   const content = Buffer.from(quotedPrintable(header));
   return { part: { type: 'text/rfc822-headers', encoding: 'quoted-printable', description, content }, enclosed: 'header' };
 }

@@ -60,7 +60,13 @@ export function nextDelay(policy: RetryPolicy, attempts: number, key: string, re
 /** The moment of the next try: after the delay, but not past expiry while that is still to come. */
 export function nextTry(
   policy: RetryPolicy,
-  about: { readonly now: number; readonly attempts: number; readonly key: string; readonly expiresAt: number; readonly retryAfterMs?: number | undefined },
+  about: {
+    readonly now: number;
+    readonly attempts: number;
+    readonly key: string;
+    readonly expiresAt: number;
+    readonly retryAfterMs?: number | undefined;
+  },
 ): number {
   const at = about.now + nextDelay(policy, about.attempts, about.key, about.retryAfterMs);
   return about.expiresAt > about.now ? Math.min(at, about.expiresAt) : at;

@@ -10,15 +10,24 @@
  * Must not: touch connections, read reply codes, or hold more than the leases it was given.
  */
 import type { DeliveryKey } from '../core/delivery.js';
+import { assertNever, MtaError } from '../core/errors.js';
 import type { Emit } from '../core/event.js';
 import type { LaneKey } from '../core/lane.js';
 import type { Message, MessageId } from '../core/message.js';
-import { assertNever, MtaError } from '../core/errors.js';
 import type { TransactionResult, Trouble } from '../core/outcome.js';
 import type { Clock } from '../platform/clock.js';
 import type { Log } from '../platform/log.js';
 import type { Acceptance, Lease, Settlement, Spool } from '../spool/spool.js';
-import { type DueReport, dueReports, type Original, originalOf, readOriginal, reportAcceptance, returnsWhole, UNREADABLE } from './bounce.js';
+import {
+  type DueReport,
+  dueReports,
+  type Original,
+  originalOf,
+  readOriginal,
+  reportAcceptance,
+  returnsWhole,
+  UNREADABLE,
+} from './bounce.js';
 import { type Decision, decide, decideWaiting, type Fate, startOf, wantsSweep } from './decide.js';
 import type { RetryPolicy } from './retry.js';
 
@@ -139,7 +148,12 @@ async function originalFor(options: SettlerOptions, lease: Lease, whole: boolean
 function tell(options: SettlerOptions, { delivery }: Lease, decision: Decision, settlement: Settlement): void {
   for (const fate of decision.fates) tellFate(options, delivery.key, delivery.lane, delivery.message, fate, settlement);
   for (const { message } of settlement.reports) {
-    options.log.info('report.queued', { id: message.id, of: delivery.message.id, to: delivery.message.sender, sizeBytes: message.sizeBytes });
+    options.log.info('report.queued', {
+      id: message.id,
+      of: delivery.message.id,
+      to: delivery.message.sender,
+      sizeBytes: message.sizeBytes,
+    });
     options.emit({
       type: 'accepted',
       at: message.acceptedAt,
@@ -153,13 +167,31 @@ function tell(options: SettlerOptions, { delivery }: Lease, decision: Decision, 
   }
 }
 
-function tellFate(options: SettlerOptions, key: DeliveryKey, lane: LaneKey, message: Message, { kind, recipient }: Fate, settlement: Settlement): void {
+function tellFate(
+  options: SettlerOptions,
+  key: DeliveryKey,
+  lane: LaneKey,
+  message: Message,
+  { kind, recipient }: Fate,
+  settlement: Settlement,
+): void {
   const { emit, log } = options;
   if (kind === 'again') return;
   const { at, attempts, next } = settlement;
   const { status, text, server = '' } = recipient.last!;
   const delayMs = Math.max(at - startOf(message), 0);
-  const about = { at, id: message.id, delivery: key, lane, sender: message.sender, recipient: recipient.address, server, delayMs, status, text };
+  const about = {
+    at,
+    id: message.id,
+    delivery: key,
+    lane,
+    sender: message.sender,
+    recipient: recipient.address,
+    server,
+    delayMs,
+    status,
+    text,
+  };
   const fields = { id: message.id, from: message.sender, to: recipient.address, server, delayMs, status, text };
   switch (kind) {
     case 'delivered':
@@ -173,7 +205,8 @@ function tellFate(options: SettlerOptions, key: DeliveryKey, lane: LaneKey, mess
     case 'bounced':
     case 'expired':
       log.info(`delivery.${kind}`, { ...fields, attempts });
-      if (message.origin.kind === 'report') log.warn('report.undeliverable', { id: message.id, of: message.origin.of, to: recipient.address, text });
+      if (message.origin.kind === 'report')
+        log.warn('report.undeliverable', { id: message.id, of: message.origin.of, to: recipient.address, text });
       return emit({ type: kind, ...about });
     default:
       return assertNever(kind);

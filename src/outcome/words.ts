@@ -9,10 +9,8 @@ import type { Server, Trouble } from '../core/outcome.js';
 /** Octets of a remote's words that are kept with a recipient and an attempt. */
 export const MAX_WORDS = 1024;
 
-/** Line separators, control characters, and the marks that turn the direction of text around. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]+/g;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the quick way for what nearly all text is
+/** Control characters, line separators, marks that turn the direction of text around, and halves of characters. */
+const UNSEEN = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}\p{Cs}\u{feff}]+/gu;
 const PLAIN = /^[\u0020-\u007e]*$/;
 
 /** One line: whatever is not seen becomes a single space. */
