@@ -5,7 +5,7 @@
  * Nothing is looked up here; what a name leads to is found out when mail goes there.
  */
 import { isIP, isIPv6 } from 'node:net';
-import { domainToASCII } from 'node:url';
+import { normalizeDomain } from '../core/address.js';
 import { good, type Kind, list, outOfRange, stringKind, wrongType } from './values.js';
 
 export interface HostPort {
@@ -14,14 +14,9 @@ export interface HostPort {
   readonly port: number;
 }
 
-const LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/;
-const LOOSE_LABEL = /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/;
-
-/** Lower case A-labels without the final dot, or undefined where it is no domain name. */
-function domainName(given: string, label: RegExp): string | undefined {
-  const bare = given.endsWith('.') ? given.slice(0, -1) : given;
-  const ascii = /^[\x21-\x7e]*$/.test(bare) ? bare.toLowerCase() : domainToASCII(bare);
-  return ascii.length > 0 && ascii.length <= 253 && ascii.split('.').every((part) => label.test(part)) ? ascii : undefined;
+/** With or without the final dot. */
+function domainName(given: string): string | undefined {
+  return normalizeDomain(given.endsWith('.') ? given.slice(0, -1) : given);
 }
 
 /** What we call ourselves in EHLO and trace headers; empty: a default of its own. RFC 5321 §4.1.3 for the literal. */
@@ -31,18 +26,18 @@ export const ownName = stringKind(
   (given) => {
     if (given === '') return given;
     const literal = /^\[(?:IPv6:([^\]]*)|([^\]]*))\]$/i.exec(given);
-    if (!literal) return domainName(given, LABEL);
+    if (!literal) return domainName(given);
     if (literal[1] === undefined) return isIP(literal[2]!) === 4 ? given : undefined;
     return isIPv6(literal[1]) ? `[IPv6:${literal[1]}]` : undefined;
   },
 );
 
-/** A server to connect to: a name, which may have underscores as container networks like them, or an address. */
+/** A server to connect to, by name or address. */
 export const host = stringKind('host', 'a host name or an IP address', (given) => {
   if (given === '' || isIP(given)) return given;
   const bracketed = /^\[(.*)\]$/.exec(given);
   if (bracketed) return isIPv6(bracketed[1]!) ? bracketed[1]! : undefined;
-  return domainName(given, LOOSE_LABEL);
+  return domainName(given);
 });
 
 /** A local address to send from; empty: the system's choice. */
@@ -59,25 +54,27 @@ export const domainPattern = stringKind(
     if (given === '*') return given;
     if (/^\[[^\]]+\]$/.test(given)) return given.toLowerCase();
     const below = given.startsWith('*.');
-    const name = domainName(below ? given.slice(2) : given, LOOSE_LABEL);
+    const name = domainName(below ? given.slice(2) : given);
     return name && (below ? `*.${name}` : name);
   },
 );
 
-/** `*`, `user@example.com`, `*@example.com`, `*@*.example.com`, or `<>` for the null sender. */
+/** `*`, `user@example.com`, `@example.com`, `@*.example.com` (the `@` may be left out, or have a `*` before it), or `<>`: the null sender. */
 export const senderPattern = stringKind(
   'pattern',
-  '"*", an address, all of a domain as "*@example.com", or "<>" for the null sender',
+  '"*", an address, all of a domain as "@example.com" or "*.example.com", or "<>" for the null sender',
   (given) => {
     if (given === '*' || given === '<>') return given;
     const at = given.lastIndexOf('@');
     const domain = given.slice(at + 1);
     const read = domainPattern.read(domain, 'text');
-    return at > 0 && domain !== '*' && read.ok ? `${given.slice(0, at)}@${read.value}` : undefined;
+    if (domain === '*' || !read.ok) return undefined;
+    const localPart = given.slice(0, Math.max(at, 0));
+    return `${localPart === '*' ? '' : localPart}@${read.value}`;
   },
 );
 
-/** `host:port` with an IPv6 host in brackets, the way URLs have it. */
+/** `host:port` with an IPv6 host in brackets, as URLs have it. */
 export function showHostPort({ host: name, port }: HostPort): string {
   return `${name.includes(':') ? `[${name}]` : name}:${port}`;
 }
@@ -94,7 +91,7 @@ function hostPortKind(allowed: string, defaultPort: number | undefined, names: b
       const port = bare === undefined && match?.[3] !== undefined ? Number(match[3]) : defaultPort;
       if (name === undefined || port === undefined || port > 65535) return outOfRange(given);
       if (match?.[1] !== undefined ? isIPv6(name) : isIP(name)) return good({ host: name, port });
-      const known = names && !/^[\d.]+$/.test(name) ? domainName(name, LOOSE_LABEL) : undefined;
+      const known = names ? domainName(name) : undefined;
       return known === undefined ? outOfRange(given) : good({ host: known, port });
     },
     show: (value) => JSON.stringify(showHostPort(value)),

@@ -29,9 +29,12 @@ export interface Section<O> {
   readonly options: O;
 }
 
-/** What the options of a section give once they are read. */
-export type Values<O> = {
-  readonly [K in keyof O]: O[K] extends Option<infer T> ? T : O[K] extends Section<infer S> ? Values<S> : never;
+type ValueOf<N> = N extends Option<infer T> ? T : N extends Section<infer S> ? Values<S> : never;
+type Unset<O> = { [K in keyof O]: undefined extends ValueOf<O[K]> ? K : never }[keyof O];
+
+/** What the options of a section give once they are read: those that may be left unset are absent then. */
+export type Values<O> = { readonly [K in Exclude<keyof O, Unset<O>>]: ValueOf<O[K]> } & {
+  readonly [K in Unset<O>]?: Exclude<ValueOf<O[K]>, undefined>;
 };
 
 function option<T>(of: kind.Kind<T>, standard: NoInfer<T>, doc: string, more: Omit<Option<T>, 'kind' | 'default' | 'doc'> = {}): Option<T> {
@@ -70,7 +73,7 @@ const log = section('What the agent tells of its work, one line per event on sta
   format: option(
     kind.oneOf(['json', 'text', 'postfix']),
     'json',
-    `How lines look. "json" is one object a line, for machines; "text" is for people, and what a terminal gets where nothing is
+    `How the lines look. "json" is one object a line, for machines; "text" is for people, and what a terminal gets where nothing is
     set; "postfix" writes outcomes as Postfix does (to=<>, relay=, delay=, dsn=, status=), for tools that read its logs.`,
   ),
 });
@@ -79,7 +82,7 @@ const spool = section('Where accepted mail is kept until every recipient has its
   path: option(
     kind.requiredPath,
     './spool',
-    `Folder of the spool; made, readable by its owner only, where it does not exist. One agent owns it: a second one started on
+    `Folder of the spool, made where it does not exist, readable by its owner only. One agent owns it: a second one started on
     the same folder stops with the name of the first. It must be on a local disk that honours fdatasync; network file systems
     often do not.`,
     { example: '"/var/spool/riata"' },
@@ -87,31 +90,31 @@ const spool = section('Where accepted mail is kept until every recipient has its
   maxMessageSize: option(
     kind.size({ min: KiB, max: 4 * GiB }),
     8 * MiB,
-    `The largest message that is accepted, in octets as sent, attachments encoded (a file of 6 MB makes 8 MB of mail). Announced to
-    clients as SIZE; a larger one is refused with 552 5.3.4. Memory does not grow with it.`,
+    `The largest message that is accepted. What counts are octets as sent, attachments encoded: a file of 6 MB makes 8 MB of mail.
+    Announced to clients as SIZE; a larger message is refused with 552 5.3.4. Memory does not grow with it.`,
   ),
   minFreeSpace: option(
     kind.size({}),
     64 * MiB,
-    `Free space on the spool's disk below which new mail is refused for the time being (452 4.3.1), while what is queued goes on
-    being delivered. Not set, it is 64 MiB or twice maxMessageSize, whichever is more.`,
+    `Free space on the spool's disk below which no new mail is accepted. Clients are told to come back (452 4.3.1), and what is
+    queued goes on being delivered. Not set, it is 64 MiB or twice maxMessageSize, whichever is more.`,
   ),
   inlineLimit: option(
     kind.size({ max: MiB }),
     16 * KiB,
-    `Messages up to this size are stored inside the database, in the same write as their envelope; larger ones in a file of their own
-    beside it. Small files cost a sync each; large values cost write amplification. Change it only with a measurement at hand.`,
+    `Messages up to this size are stored inside the database. They are written together with their envelope; larger ones go into a
+    file of their own beside it. Small files cost a sync each; large values cost write amplification. Change it only with a measurement at hand.`,
   ),
   historyRetention: option(
     kind.duration({ max: 3650 * DAY }),
     7 * DAY,
-    `How long it is remembered what became of a message after its last recipient was settled, for "riata status" and "riata queue
-    show". "0s" remembers nothing.`,
+    `How long it is remembered what became of a message. Counts from the end of its last recipient, and is what "riata status" and
+    "riata queue show" know of mail that is gone. "0s" remembers nothing.`,
   ),
   historyMaxSize: option(
     kind.size({ max: 16 * TiB }),
     GiB,
-    'Room for that memory: when it takes more, the oldest hours are forgotten before their time.',
+    'Room for what is remembered of mail that is gone. When it takes more, the oldest hours are forgotten before their time.',
   ),
 });
 
@@ -140,26 +143,26 @@ const submission = section('Where mail comes in.', {
   trustedNetworks: option(
     place.networks,
     ['127.0.0.0/8', '::1/128'],
-    `Clients that may send mail to anybody without logging in; all others may send nothing. Everyone inside these networks can send
+    `Clients that may send mail to anybody without logging in. All others may send nothing. Everyone inside these networks can send
     mail in your name, so name no more than you must: the whole internet here is an open relay, and blocked within the day.`,
     { example: '["127.0.0.0/8", "::1/128", "10.1.2.0/24"]' },
   ),
   bareNewlines: option(
     kind.oneOf(['normalise', 'refuse']),
     'normalise',
-    `What happens to a CR or LF that stands alone in a message. "normalise" makes it CRLF before anything is stored; "refuse" answers
-    554 5.6.0. Either way only CRLF.CRLF ends a message (no smuggling), and NUL is refused.`,
+    `What happens to a CR or LF that stands alone in a message. "normalise" makes it CRLF before anything is stored; "refuse" refuses
+    the message. Either way only CRLF.CRLF ends a message (no smuggling), and NUL is refused.`,
   ),
   tls: submissionTls,
   maxConnections: option(
     kind.integer({ min: 1, max: 100_000 }),
     1000,
-    'Clients connected at one time; further ones are answered 421. An idle one costs some 10 KiB of memory and a file descriptor.',
+    'Clients connected at one time. Further ones are answered 421. An idle one costs some 10 KiB of memory and a file descriptor.',
   ),
   maxRecipients: option(
     kind.integer({ min: 1, max: 100_000 }),
     1000,
-    'Recipients of one message; further ones are answered 452 4.5.3, and the client sends them with the next. RFC 5321 asks for 100 at least.',
+    'Recipients of one message. Further ones are answered 452 4.5.3, and the client sends them with the next. RFC 5321 asks for 100 at least.',
   ),
   idleTimeout: option(
     kind.duration({ min: 100, max: DAY }),
@@ -170,16 +173,16 @@ const submission = section('Where mail comes in.', {
 
 const timeouts = section(
   `How long a remote server may take for each step before the connection is given up and the mail is tried again later. The
-  defaults are those of RFC 5321 §4.5.3.2; shorter ones lose mail to slow servers, or send it twice.`,
+  defaults are those of RFC 5321 §4.5.3.2, but for connect; shorter ones give up on slow servers that would have taken it.`,
   {
-    connect: option(wait, 30 * SECOND, 'Until the connection stands; then the next address is tried.'),
-    greeting: option(wait, 5 * MINUTE, 'Until the first line (220). Busy servers let clients wait here.'),
-    command: option(wait, 5 * MINUTE, 'Until the answer to EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA and so on, each.'),
-    data: option(wait, 3 * MINUTE, 'Until a block of content is taken.'),
+    connect: option(wait, 30 * SECOND, 'Wait for a connection to stand. Then the next address is tried.'),
+    greeting: option(wait, 5 * MINUTE, 'Wait for the first line (220). Busy servers let clients wait here.'),
+    command: option(wait, 5 * MINUTE, 'Wait for the answer to a command: EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, each.'),
+    data: option(wait, 3 * MINUTE, 'Wait for a block of content to be taken.'),
     finalDot: option(
       wait,
       10 * MINUTE,
-      'Until the answer to the end of the content. If it never comes the message may have arrived and is sent again: never make this short.',
+      'Wait for the answer to the end of the content. If it never comes, the message may have arrived and is sent again: never make this short.',
     ),
   },
 );
@@ -199,7 +202,7 @@ const delivery = section('How mail goes out.', {
   idleTimeout: option(
     kind.duration({ max: 5 * MINUTE }),
     5 * SECOND,
-    'How long a connection with nothing to send is kept, in case more comes for the same server. "0s" closes it at once.',
+    'How long a connection with nothing to send is kept. More may come for the same server; "0s" closes it at once.',
   ),
   tls: option(
     kind.oneOf(['off', 'opportunistic', 'starttls']),
@@ -211,7 +214,7 @@ const delivery = section('How mail goes out.', {
   allowPrivateAddresses: option(
     kind.boolean,
     false,
-    `Whether the DNS, or an address literal in a recipient, may lead us to loopback, private and other special addresses. Off, nobody can
+    `Whether mail may go to loopback, private and other special addresses that the DNS or an address literal leads to. Off, nobody can
     use the agent to reach servers inside your network by pointing an MX there. A host of a [[route]] is your own word and is always
     allowed.`,
   ),
@@ -225,12 +228,12 @@ const delivery = section('How mail goes out.', {
   promoteAfter: option(
     kind.duration({ min: SECOND, max: 30 * DAY }),
     15 * MINUTE,
-    'After so long ready and unsent, a delivery rises by one priority, and again after as long: mail of low priority is late, never forgotten.',
+    'After so long ready and unsent, a delivery rises by one priority. And again after as long: mail of low priority is late, never forgotten.',
   ),
   sourceAddresses: option(
     place.addresses,
     [],
-    'Local addresses to send from, where the machine has several; the first of the right family (IPv4 or IPv6) is taken. Empty: the system chooses.',
+    'Local addresses to send from, where the machine has several. One of the right family (IPv4 or IPv6) is taken; empty: the system chooses.',
     { example: '["192.0.2.10", "2001:db8::10"]' },
   ),
   timeouts,
@@ -243,17 +246,17 @@ const retry = section('When a delivery that failed for the time being is tried a
   jitter: option(
     kind.number({ min: 0, max: 0.9 }),
     0.1,
-    'By what part waits are made shorter or longer, so that what failed together is not tried together: 0.1 is up to 10 % either way.',
+    'By what part waits are made shorter or longer. 0.1 is up to 10 % either way, so that what failed together is not tried together.',
   ),
   expiry: option(
     kind.duration({ min: 100, max: 365 * DAY }),
     5 * DAY,
-    'How long delivery is tried at all; then the mail is returned to its sender with the last error.',
+    'How long delivery is tried at all. Then the mail is returned to its sender with the last error.',
   ),
   delayNotice: option(
     kind.duration({ max: 365 * DAY }),
     4 * HOUR,
-    'After so long without success the sender is told, once, that the mail is late and still being tried. "0s": never.',
+    'After so long without success the sender is told that the mail is late and still being tried. Once for each message; "0s": never.',
   ),
   maxAttempts: option(
     kind.integer({ max: 10_000 }),
@@ -276,7 +279,7 @@ const control = section('How "riata queue", "riata status" and the other command
   socket: option(
     kind.requiredPath,
     'control.sock',
-    `Path of the Unix socket; a relative one counts from the spool's folder, so that every command that knows the spool finds it. Who may
+    `Path of the Unix socket. A relative one counts from the spool's folder, so that every command that knows the spool finds it. Who may
     open it may read and remove queued mail: it is made for its owner only.`,
     { example: '"/run/riata/control.sock"' },
   ),
@@ -286,8 +289,8 @@ const shutdown = section('What happens on SIGTERM and SIGINT.', {
   timeout: option(
     kind.duration({ max: HOUR }),
     25 * SECOND,
-    `No new message is begun; the answers to those already sent are waited for, at most so long, then connections are dropped and the rest
-    stays queued. Keep it below what the service manager grants before SIGKILL (systemd 90 s, Docker 10 s, Kubernetes 30 s): a
+    `How long the answers to messages already sent are waited for. No new one is begun; then connections are dropped, and what has no
+    answer stays queued. Keep it below what the service manager grants before SIGKILL (systemd 90 s, Docker 10 s, Kubernetes 30 s): a
     message whose answer was not heard is sent again.`,
   ),
 });
@@ -325,7 +328,7 @@ export const ROUTE = section(
     sender: option(
       place.senderPattern,
       '*',
-      'Envelope senders: "*" for all, "news@example.com", "*@example.com" for a domain, "*@*.example.com" for those below it, "<>" for bounces.',
+      'Envelope senders: "*" for all, "news@example.com", "@example.com" for a domain, "@*.example.com" for those below it, "<>" for bounces.',
     ),
     host: option(
       place.host,
@@ -334,18 +337,16 @@ export const ROUTE = section(
       { example: '"smtp.example.net"', relay: true },
     ),
     port: option(
-      kind.integer({ min: 1, max: 65_535 }),
-      25,
-      'Its port. Not set: 465 with tls = "implicit", else 25. Providers mostly want 587.',
-      {
-        relay: true,
-      },
+      kind.maybe(kind.integer({ min: 1, max: 65_535 })),
+      undefined,
+      'Its port. Not set: 465 with tls = "implicit", 587 with a username, else 25.',
+      { relay: true },
     ),
     tls: option(
-      kind.oneOf(TLS_MODES),
-      'opportunistic',
+      kind.maybe(kind.oneOf(TLS_MODES)),
+      undefined,
       `"off", "opportunistic" (encrypts where offered, certificate not looked at), "starttls" (demanded, certificate and name verified) or
-      "implicit" (TLS from the first octet, verified). Not set: "starttls" with a username, else "opportunistic".`,
+      "implicit" (TLS from the first octet, verified). Not set: "starttls" with a username, else as delivery.tls.`,
       { relay: true },
     ),
     username: option(kind.line, '', 'Name to log in with; needs a password.', { relay: true }),

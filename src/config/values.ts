@@ -28,6 +28,11 @@ export interface Bounds {
   readonly max?: number;
 }
 
+/** A kind whose option may be left unset, with no default of its own: what holds then depends on other options. */
+export function maybe<T>(of: Kind<T>): Kind<T | undefined> {
+  return { ...of, show: (value) => (value === undefined ? 'not set' : of.show(value)) };
+}
+
 export const good = <T>(value: T): Read<T> => ({ ok: true, value });
 export const wrongType = (found: unknown): Read<never> => ({ ok: false, code: 'WRONG_TYPE', found });
 export const outOfRange = (found: unknown): Read<never> => ({ ok: false, code: 'OUT_OF_RANGE', found });

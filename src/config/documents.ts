@@ -1,0 +1,169 @@
+/**
+ * What is written for people about the options, made from the table: the commented `conf/riata.toml`, the reference page
+ * `conf/REFERENCE.md`, and the flags of `riata serve`. `npm run conf` writes the files; a test fails when they are stale.
+ */
+import { CHAPTERS, type Chapter, CONFIG_VARIABLE, ENTRIES, type Entry, ROUTE_ENTRIES } from './catalogue.js';
+import { ROUTE } from './options.js';
+import { EMPTY_LIST } from './values.js';
+
+const WIDTH = 100;
+
+// — conf/riata.toml —
+
+const TOML_HEAD = `
+Settings of Riata. Everything here is commented out and shows its default: remove the # before a
+line to change it. Lines that begin with "# " are explanations.
+
+The same settings can be given in the environment (RIATA_SPOOL_MAX_MESSAGE_SIZE is
+spool.maxMessageSize) and on the command line (--spool-max-message-size). The command line wins
+over the environment, the environment over this file. Durations have units: "250ms", "30s", "5m",
+"1h30m", "7d". Sizes too: "64KiB", "8MiB". Relative paths count from the folder in which the agent
+is started.
+
+"riata config check" finds mistakes, "riata config show" prints what is in force and why.
+`;
+
+/** Must load without complaint when the # before them are removed: a test does. */
+const ROUTE_EXAMPLES = `
+# A partner's mail goes straight to their own servers, although a later rule has all mail relayed:
+#[[route]]
+#domain = "partner.example"
+
+# What one sender sends goes through a server in the house, in the clear:
+#[[route]]
+#sender = "@alerts.example.com"
+#host = "10.1.2.3"
+#tls = "off"
+
+# All else goes through a provider, logged in over verified TLS:
+#[[route]]
+#domain = "*"
+#host = "smtp.example.net"
+#username = "mail.example.com"
+#password = "correct horse battery staple"
+`;
+
+export function exampleFile(): string {
+  const head = commented(TOML_HEAD.trim().split('\n'));
+  return `${[head + tomlChapter(CHAPTERS[0]!), ...CHAPTERS.slice(1).map(tomlChapter), tomlRoutes()].join('\n')}\n`;
+}
+
+function tomlChapter({ path, doc, entries }: Chapter): string {
+  const head = path === '' ? '' : `\n${commented(wrap(doc))}[${path}]\n`;
+  return head + entries.map(tomlOption).join('');
+}
+
+function tomlOption({ path, option }: Entry): string {
+  const name = path.slice(path.lastIndexOf('.') + 1);
+  const example = option.example === undefined ? '' : `# Example: ${name} = ${option.example}\n`;
+  return `\n${commented(wrap(option.doc))}${example}#${name} = ${option.kind.show(option.default)}\n`;
+}
+
+function tomlRoutes(): string {
+  const options = ROUTE_ENTRIES.map(({ path, option }) => {
+    const name = option.file ? `${path}, ${path}File` : path;
+    return `${`# ${name} (default ${option.kind.show(option.default)})`}\n${wrap(option.doc, WIDTH - 6)
+      .map((line) => `#     ${line}\n`)
+      .join('')}`;
+  });
+  return `\n${commented(wrap(ROUTE.doc))}#\n${options.join('')}${ROUTE_EXAMPLES.trimEnd()}`;
+}
+
+// — conf/REFERENCE.md —
+
+const REFERENCE_HEAD = `# Settings
+
+Made from the table of options in \`src/config/options.ts\` by \`npm run conf\`; do not edit.
+
+Every setting can stand in the configuration file (TOML), in the environment, and on the command line of \`riata serve\`.
+The command line wins over the environment, the environment over the file. The file is named by \`--config\` or by
+\`${CONFIG_VARIABLE}\`; without either there is none.
+
+- **Durations** are text with a unit: \`250ms\`, \`30s\`, \`5m\`, \`1h30m\`, \`7d\`. **Sizes** likewise: \`64KiB\`, \`8MiB\` (powers
+  of 1024), \`10MB\` (of 1000), or a bare number of octets.
+- **In the environment and on the command line** lists are separated by commas, and \`${EMPTY_LIST}\` is the empty list. An empty
+  variable counts as not set.
+- **Secrets** have a second form: \`passwordFile\` in the file, \`…_PASSWORD_FILE\` in the environment, names a file that
+  holds the secret; one line end at its end is dropped. They cannot be given on the command line.
+- **Relative paths** count from the folder in which the agent is started.
+- A name that means nothing is an error, in the file as in the environment; all errors are told at once.
+`;
+
+export function referencePage(): string {
+  const parts = [REFERENCE_HEAD];
+  for (const chapter of CHAPTERS) {
+    parts.push(chapter.path === '' ? '## Top level\n' : `## [${chapter.path}]\n\n${chapter.doc}\n`);
+    parts.push(
+      ...chapter.entries.map((entry) => referenceOption(entry, entry.path, [`\`${entry.variable}\``, entry.flag && `\`--${entry.flag}\``])),
+    );
+  }
+  parts.push(`## [[route]]\n\n${ROUTE.doc}\n`);
+  for (const entry of ROUTE_ENTRIES) {
+    const file = entry.option.file ? [`\`${entry.path}File\``] : [];
+    const variables = entry.option.relay ? [`\`${entry.variable}\`${entry.option.file ? ` or \`${entry.variable}_FILE\`` : ''}`] : [];
+    parts.push(referenceOption(entry, `route.${entry.path}`, [...file, ...variables]));
+  }
+  return parts.join('\n');
+}
+
+function referenceOption({ option }: Entry, heading: string, names: readonly (string | undefined)[]): string {
+  const facts = [
+    `default \`${option.kind.show(option.default)}\``,
+    ...(option.example === undefined ? [] : [`example \`${option.example}\``]),
+    ...names.filter((name) => name !== undefined),
+  ];
+  return `### ${heading}\n\n${option.doc}\n\n- Must be ${option.kind.allowed}.\n- ${facts.join(' · ')}\n`;
+}
+
+// — riata serve --help —
+
+export interface Flag {
+  /** Without dashes. */
+  readonly name: string;
+  /** Section it stands in, to group by: `spool`, `delivery.timeouts`, `''` at the top. */
+  readonly group: string;
+  /** One sentence. */
+  readonly describe: string;
+  /** As TOML. */
+  readonly defaultDescription: string;
+}
+
+/** Flags of `riata serve`, all taking one value as text, in the order of the table. */
+export function flags(): Flag[] {
+  return ENTRIES.flatMap(({ path, option, flag }) =>
+    flag === undefined
+      ? []
+      : [
+          {
+            name: flag,
+            group: path.slice(0, Math.max(path.lastIndexOf('.'), 0)),
+            describe: firstSentence(option.doc),
+            defaultDescription: option.kind.show(option.default),
+          },
+        ],
+  );
+}
+
+function firstSentence(doc: string): string {
+  return /^.*?\.(?= |$)/.exec(doc)![0].slice(0, -1);
+}
+
+// — lines —
+
+function wrap(doc: string, width = WIDTH - 2): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of doc.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
+}
+
+function commented(lines: readonly string[]): string {
+  return lines.map((line) => `${`# ${line}`.trimEnd()}\n`).join('');
+}

@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { complaints, config, load } from './support.js';
+
+const route = (...lines: string[]) => ['[[route]]', ...lines].join('\n');
+const warnings = (text: string) => load({ text }).warnings.map((warning) => warning.message);
+
+test('a username needs a password, and the reverse', () => {
+  assert.deepEqual(complaints({ text: route('host = "a.example"', 'username = "u"') }), [
+    'riata.toml:3: route[0].username is of no use without route[0].password',
+  ]);
+  assert.deepEqual(complaints({ text: route('host = "a.example"', 'password = "p"') }), [
+    'riata.toml:3: route[0].password is of no use without route[0].username',
+  ]);
+});
+
+test('a certificate needs its key, and the reverse, and TLS from the first octet needs both', () => {
+  assert.deepEqual(complaints({ text: '[submission.tls]\ncertFile = "c"' }), [
+    'riata.toml:2: submission.tls.certFile is of no use without submission.tls.keyFile',
+  ]);
+  assert.deepEqual(complaints({ env: { RIATA_SUBMISSION_TLS_KEY_FILE: 'k' } }), [
+    'RIATA_SUBMISSION_TLS_KEY_FILE: submission.tls.keyFile is of no use without submission.tls.certFile',
+  ]);
+  assert.deepEqual(complaints({ text: '[submission]\nlistenTls = ["0.0.0.0:465"]' }), [
+    'riata.toml:2: submission.listenTls is of no use without submission.tls.certFile',
+  ]);
+  const whole = '[submission]\nlistenTls = ["0.0.0.0:465"]\ntls = { certFile = "c", keyFile = "k" }';
+  assert.equal(config({ text: whole }).submission.listenTls.length, 1);
+});
+
+test('nothing is said about a pair of which one is wrong by itself', () => {
+  assert.deepEqual(complaints({ text: '[submission.tls]\ncertFile = "c"\nkeyFile = 5' }).length, 1);
+  assert.deepEqual(complaints({ text: route('host = "a.example"', 'username = "u"', 'password = 5') }).length, 1);
+  assert.deepEqual(complaints({ text: route('host = 5', 'username = "u"', 'password = "p"') }).length, 1);
+});
+
+test('an address can be listened on once, but any number of free ports can be asked for', () => {
+  const tls = 'tls = { certFile = "c", keyFile = "k" }';
+  assert.deepEqual(complaints({ text: `[submission]\nlisten = ["127.0.0.1:25"]\nlistenTls = ["127.0.0.1:25"]\n${tls}` }), [
+    'riata.toml:3: submission.listenTls names 127.0.0.1:25, which is listened on already',
+  ]);
+  assert.equal(config({ text: '[submission]\nlisten = ["127.0.0.1:0", "127.0.0.1:0"]' }).submission.listen.length, 2);
+});
+
+test('the first wait may not be longer than the longest', () => {
+  assert.deepEqual(complaints({ text: '[retry]\nmaxDelay = "1m"' }), ['riata.toml:2: retry.firstDelay is longer than retry.maxDelay']);
+  assert.deepEqual(complaints({ text: '[retry]\nfirstDelay = "5h"' }), ['riata.toml:2: retry.firstDelay is longer than retry.maxDelay']);
+  assert.equal(config({ text: '[retry]\nfirstDelay = "1m"\nmaxDelay = "1m"' }).retry.maxDelay, 60_000);
+});
+
+test('a route without a host leads to the MX, where nobody can log in', () => {
+  assert.equal(config({ text: route('domain = "a.example"', 'tls = "starttls"', 'heloName = "b.example"') }).route[0]?.host, '');
+  assert.deepEqual(complaints({ text: route('username = "u"', 'password = "p"') }), [
+    'riata.toml:2: route[0].username is of no use without route[0].host',
+  ]);
+});
+
+test('trust in the whole world is warned of', () => {
+  assert.match(
+    warnings('[submission]\ntrustedNetworks = ["10.0.0.0/8", "0.0.0.0/0", "::/0"]')[0]!,
+    /^riata.toml:2: .* has 0\.0\.0\.0\/0 and ::\/0: whoever/,
+  );
+  assert.deepEqual(warnings('[submission]\ntrustedNetworks = ["10.0.0.0/8"]'), []);
+});
+
+test('a login that can never happen for want of verified TLS is warned of', () => {
+  const login = ['username = "u"', 'password = "p"'];
+  assert.match(
+    warnings(route('host = "a.example"', 'tls = "opportunistic"', ...login))[0]!,
+    /^riata.toml:3: tls = "opportunistic" verifies no certificate/,
+  );
+  for (const lines of [
+    ['host = "a.example"'],
+    ['host = "a.example"', 'tls = "implicit"'],
+    ['host = "a.example"', 'tls = "off"', 'allowInsecureAuth = true'],
+    ['host = "127.0.0.1"', 'tls = "off"'],
+    ['host = "localhost"', 'tls = "off"'],
+  ]) {
+    assert.deepEqual(warnings(route(...lines, ...login)), [], lines.join());
+  }
+});
+
+test('routes behind one that takes everything are warned of', () => {
+  const all = route('host = "a.example"');
+  const some = route('domain = "b.example"', 'host = "c.example"');
+  assert.match(warnings(`${all}\n${some}`)[0]!, /route\[0\] takes mail for all domains and senders/);
+  assert.deepEqual(warnings(`${some}\n${all}`), []);
+  assert.deepEqual(warnings(`${route('sender = "@a.example"', 'host = "d.example"')}\n${some}`), []);
+});

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { CHAPTERS, ENTRIES, ROUTE_ENTRIES, VARIABLES } from '../../src/config/catalogue.js';
+import { exampleFile, flags, referencePage } from '../../src/config/documents.js';
+import { load } from './support.js';
+
+const inRepository = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
+const uncommented = exampleFile().replace(/^#(?=\S)/gm, '');
+
+test('conf/riata.toml and conf/REFERENCE.md are those of the table (if not: npm run conf)', () => {
+  assert.equal(inRepository('conf/riata.toml'), exampleFile());
+  assert.equal(inRepository('conf/REFERENCE.md'), referencePage());
+});
+
+test('the example file sets nothing', () => {
+  const { config, sources } = load({ text: exampleFile() });
+  assert.deepEqual(config, load().config);
+  assert.equal(sources.size, 0);
+});
+
+test('with every comment sign removed the example file sets every option, to its default', () => {
+  const { config, sources, warnings } = load({ text: uncommented });
+  const { route, ...rest } = config;
+  const { route: none, ...standard } = load().config;
+  assert.deepEqual(rest, standard);
+  assert.deepEqual(none, []);
+  assert.deepEqual(
+    ENTRIES.filter(({ path }) => !sources.has(path)),
+    [],
+  );
+  assert.equal(route.length, 3);
+  assert.deepEqual(warnings, [], 'the examples of routes are good ones');
+});
+
+test('every example in the table is allowed', () => {
+  for (const { path, option } of ENTRIES) {
+    if (option.example === undefined) continue;
+    const at = path.lastIndexOf('.');
+    const partner = path.endsWith('certFile') ? 'keyFile = "x"' : path.endsWith('keyFile') ? 'certFile = "x"' : '';
+    const tls = path === 'submission.listenTls' ? 'tls = { certFile = "x", keyFile = "x" }' : '';
+    const text = `${at < 0 ? '' : `[${path.slice(0, at)}]`}\n${path.slice(at + 1)} = ${option.example}\n${partner}${tls}`;
+    assert.ok(load({ text }).sources.has(path), path);
+  }
+});
+
+test('every option stands in both documents, with its names', () => {
+  const page = referencePage();
+  for (const { path, variable, flag } of ENTRIES) {
+    assert.ok(page.includes(`### ${path}\n`), path);
+    assert.ok(page.includes(`\`${variable}\``), variable);
+    assert.ok(page.includes(`\`--${flag}\``), flag);
+  }
+  for (const { path } of ROUTE_ENTRIES) assert.ok(page.includes(`### route.${path}\n`), path);
+  for (const variable of VARIABLES) assert.ok(page.includes(variable), variable);
+  for (const { path } of CHAPTERS) assert.ok(path === '' || exampleFile().includes(`\n[${path}]\n`), path);
+});
+
+test('names are unique and say no more than their path', () => {
+  const names = ENTRIES.flatMap(({ variable, flag }) => [variable, flag!]);
+  assert.equal(new Set([...names, ...VARIABLES]).size, ENTRIES.length + VARIABLES.length);
+  assert.ok(VARIABLES.includes('RIATA_SPOOL_MAX_MESSAGE_SIZE'));
+  assert.ok(VARIABLES.includes('RIATA_HOSTNAME'));
+  assert.ok(VARIABLES.includes('RIATA_RELAY_PASSWORD_FILE'));
+  assert.ok(!VARIABLES.includes('RIATA_RELAY_DOMAIN'));
+});
+
+test('there is a flag with one sentence for every option, and none for a secret', () => {
+  const all = flags();
+  assert.equal(all.length, ENTRIES.length);
+  for (const { name, describe } of all) {
+    assert.match(name, /^[a-z]+(-[a-z]+)*$/);
+    assert.match(describe, /^[A-Z].{10,159}[^.]$/, `${name}: ${describe}`);
+  }
+  assert.deepEqual(
+    all.find(({ name }) => name === 'delivery-timeouts-connect'),
+    {
+      name: 'delivery-timeouts-connect',
+      group: 'delivery.timeouts',
+      describe: 'Wait for a connection to stand',
+      defaultDescription: '"30s"',
+    },
+  );
+  for (const { option, flag } of ROUTE_ENTRIES) assert.ok(!option.secret || flag === undefined);
+});
+
+test('every doc ends in a full stop, and the lines of the example file fit a terminal', () => {
+  for (const { path, option } of [...ENTRIES, ...ROUTE_ENTRIES]) assert.match(option.doc, /\.$/, path);
+  for (const line of exampleFile().split('\n')) assert.ok([...line].length <= 100, line);
+});
