@@ -5,7 +5,7 @@
 import type { Job } from '../core/carrier.js';
 import type { Body } from '../core/message.js';
 import type { RecipientOutcome } from '../core/outcome.js';
-import { downgraded, Undowngradable } from './downgrade.js';
+import { downgraded, surveyed, Undowngradable } from './downgrade.js';
 import { unsendable } from './classify.js';
 import { ending, stuff } from './stuffing.js';
 
@@ -43,12 +43,13 @@ export async function fetchContent(job: Job, downgrade: boolean): Promise<Fetche
 }
 
 /**
- * Twice through the converter: first to learn whether it can be done, and the size; then for sending. Servers without 8BITMIME
- * are rare enough that memory counts for more than the time.
+ * Read three times: to learn whether it can be done, for the size, and for sending. Servers without 8BITMIME are rare enough that
+ * memory counts for more than time.
  */
 async function fetchDowngraded(body: Body): Promise<Fetched> {
   const source = body.kind === 'bytes' ? () => blocks(body.bytes) : body.open;
-  const open = () => downgraded(source());
+  const survey = await surveyed(source());
+  const open = () => downgraded(source(), survey);
   let sizeBytes = 0;
   for await (const block of open()) sizeBytes += block.length;
   return { kind: 'content', content: { kind: 'blocks', open, dotted: true }, sizeBytes };
