@@ -204,7 +204,7 @@ export function fieldName(field: Buffer): string {
 /** Value of the first field of this name, unfolded. */
 function field(header: readonly Buffer[], name: string): string | undefined {
   const found = header.find((one) => fieldName(one) === name);
-  return found?.latin1Slice(found.indexOf(':') + 1).replace(/\r\n/g, '');
+  return found?.toString('latin1', found.indexOf(':') + 1).replace(/\r\n/g, '');
 }
 
 function readContentType(value: string | undefined, byDefault: string): { type: string; boundary?: string } {
