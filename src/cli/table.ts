@@ -7,8 +7,10 @@ import { fit, oneLine, width } from './visible.js';
 export interface Column {
   readonly title: string;
   readonly align?: 'left' | 'right';
-  /** May be cut down to this many columns when the table does not fit; without it the column keeps its width. */
+  /** At least so wide, whatever stands in it: tables printed one after the other line up. */
   readonly least?: number;
+  /** May be cut down to this many columns when the table does not fit; without it the column keeps its width. */
+  readonly shrink?: number;
 }
 
 /** Wraps finished text in colour, or leaves it. Applied after everything that measures. */
@@ -33,7 +35,7 @@ function shrink(widths: number[], columns: readonly Column[], room: number): voi
   while (excess > 0) {
     let widest = -1;
     for (let i = 0; i < widths.length; i++) {
-      const least = columns[i]!.least;
+      const least = columns[i]!.shrink;
       if (least !== undefined && widths[i]! > least && (widest < 0 || widths[i]! > widths[widest]!)) widest = i;
     }
     if (widest < 0) return;
@@ -45,7 +47,7 @@ function shrink(widths: number[], columns: readonly Column[], room: number): voi
 /** The table's lines, without line ends. `room` is the width of the screen in columns. */
 export function table(columns: readonly Column[], rows: readonly Row[], room: number, head: Paint = (text) => text): string[] {
   const texts = rows.map((row) => columns.map((_, i) => oneLine(textOf(row.cells[i]))));
-  const widths = columns.map((column, i) => texts.reduce((most, cells) => Math.max(most, width(cells[i]!)), width(column.title)));
+  const widths = columns.map((column, i) => texts.reduce((most, cells) => Math.max(most, width(cells[i]!)), Math.max(width(column.title), column.least ?? 0)));
   shrink(widths, columns, room);
   const line = (cells: readonly string[], paints: (i: number) => Paint | undefined) => {
     const last = columns.length - 1;

@@ -36,7 +36,9 @@ export function visibleLines(text: string): string {
 
 /** One line of JSON that is safe on a terminal too: what JSON itself leaves bare and a terminal obeys is escaped. */
 export function jsonLine(value: unknown): string {
-  return JSON.stringify(value).replace(UNSAFE, (character) => {
+  const line = JSON.stringify(value);
+  if (PLAIN.test(line)) return line;
+  return line.replace(UNSAFE, (character) => {
     let out = '';
     for (let i = 0; i < character.length; i++) out += `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`;
     return out;

@@ -5,9 +5,8 @@
  * Promises: `NOT_RUNNING` where nobody answers; content is streamed both ways; what was cut short is an error,
  * never taken for complete. Bound by nothing but the caller's patience: a verb ends when the agent answers.
  */
+import { lstat } from 'node:fs/promises';
 import http from 'node:http';
-import { lstat, stat } from 'node:fs/promises';
-import path from 'node:path';
 import { MtaError } from '../core/errors.js';
 import type { Query } from '../spool/spool.js';
 import { fromProblem } from './problem.js';
@@ -21,14 +20,12 @@ const MAX_ANSWER = 64 * 1024 * 1024;
 type Params = Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
 
 /** The socket of the agent that owns a spool. Throws `NOT_RUNNING` where there is none. */
-export async function findControlSocket(spoolPath: string, socket: string): Promise<string> {
-  const around = await surroundings(spoolPath);
+export async function findControlSocket(spoolPath: string, socket: string, env?: NodeJS.ProcessEnv): Promise<string> {
+  const around = await surroundings(spoolPath, env);
   for (const candidate of controlSocketPaths(spoolPath, socket, around)) {
     const there = await lstat(candidate).catch(() => undefined);
-    if (!there?.isSocket()) continue;
-    // In a temporary folder anybody can put something of that name: only the spool's owner is its agent.
-    const owner = (await stat(path.dirname(candidate))).uid;
-    if (there.uid === around.uid || there.uid === 0 || owner === process.getuid?.()) return candidate;
+    // In a temporary folder anybody can put something of that name: only the spool's owner, or root, is its agent.
+    if (there?.isSocket() && (there.uid === around.uid || there.uid === 0)) return candidate;
   }
   throw new MtaError('NOT_RUNNING', `no agent runs on the spool ${spoolPath}`);
 }
@@ -146,7 +143,9 @@ class Wire {
     try {
       return await read<T>(first);
     } finally {
-      await sent.catch(() => {});
+      // The source may have nothing to give for as long as it likes; nobody waits for it any more.
+      sent.catch(() => {});
+      if (!request.writableEnded) request.destroy();
     }
   }
 

@@ -6,7 +6,7 @@
  * one that somebody alive answers on is never replaced, nor is anything that is no socket.
  */
 import { createHash } from 'node:crypto';
-import { chmod, lstat, mkdir, rename, stat, unlink } from 'node:fs/promises';
+import { chmod, lstat, mkdir, realpath, rename, stat, unlink } from 'node:fs/promises';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -17,15 +17,17 @@ const MAX_PATH = 100;
 const UNFINISHED = '~';
 
 export interface SocketSurroundings {
+  /** The spool's folder without symbolic links, where it exists. */
+  readonly realPath?: string;
   /** Owner of the spool. */
   readonly uid: number;
   /** Folders for what lives as long as a process, the best first; never empty. */
   readonly runtimeFolders: readonly [string, ...string[]];
 }
 
-/** Where the socket may be; the agent makes the first. `socket`: the setting `control.socket`, relative to the spool. */
+/** Where the socket of a spool may be; the agent makes the first. `socket`: the setting `control.socket`, relative to the spool. */
 export function controlSocketPaths(spoolPath: string, socket: string, around: SocketSurroundings): readonly [string, ...string[]] {
-  const wanted = path.resolve(spoolPath, socket);
+  const wanted = path.resolve(around.realPath ?? spoolPath, socket);
   if (Buffer.byteLength(wanted) <= MAX_PATH) return [wanted];
   const digest = createHash('sha256').update(wanted).digest('hex').slice(0, 16);
   const within = (folder: string) => path.join(folder, `riata-${around.uid}-${digest}`, 'control.sock');
@@ -34,19 +36,20 @@ export function controlSocketPaths(spoolPath: string, socket: string, around: So
 }
 
 /**
- * The surroundings of a spool as they are now. A spool that does not exist yet will be ours. Root looking for a user's
- * socket has another `XDG_RUNTIME_DIR` than that user, so the usual place of the user's own is looked at too.
+ * The surroundings of a spool as they are now. One that does not exist yet will be ours. Root looking for a user's socket
+ * has another `XDG_RUNTIME_DIR` than that user, so the usual place of that one is looked at too.
  */
 export async function surroundings(spoolPath: string, env: NodeJS.ProcessEnv = process.env): Promise<SocketSurroundings> {
   const us = process.getuid?.() ?? 0;
-  const uid = (await stat(spoolPath).catch(() => undefined))?.uid ?? us;
+  const realPath = await realpath(spoolPath).catch(() => undefined);
+  const uid = realPath === undefined ? us : (await stat(realPath)).uid;
   const told = env['XDG_RUNTIME_DIR'];
   const [first = os.tmpdir(), ...others] = [
     ...(told !== undefined && path.isAbsolute(told) ? [told] : []),
     ...(uid === us ? [] : [`/run/user/${uid}`]),
     os.tmpdir(),
   ];
-  return { uid, runtimeFolders: [first, ...others] };
+  return { uid, runtimeFolders: [first, ...others], ...(realPath === undefined ? {} : { realPath }) };
 }
 
 export interface BoundSocket {

@@ -3,7 +3,9 @@
  * client. Fields are only ever added. Moments are epoch milliseconds, sizes octets.
  */
 import type { Recipient, RecipientState } from '../core/delivery.js';
+import type { LaneKey } from '../core/lane.js';
 import type { Message, MessageId, Priority } from '../core/message.js';
+import type { Trouble } from '../core/outcome.js';
 import type { DeliveryView, LaneCounts, MessageView, Page, Query, SpoolCounts } from '../spool/spool.js';
 
 /** One delivery as the queue lists it. */
@@ -120,9 +122,36 @@ export interface SubmitReport {
   readonly recipients: number;
 }
 
+export interface MxServerReport {
+  readonly host: string;
+  readonly port: number;
+  readonly preference: number;
+  /** In the order in which they are tried. */
+  readonly addresses: readonly string[];
+  /** Found, but mail is not taken there, and why. */
+  readonly refused: readonly { readonly address: string; readonly why: string }[];
+  /** Why the host is not used at all. */
+  readonly passedBy?: string;
+}
+
 /** Where mail for a domain would go now. */
 export interface MxReport {
   readonly domain: string;
+  readonly lane: LaneKey;
+  /** The lane in words. */
+  readonly description: string;
+  /** `relay`: a configured route; `implicit`: the domain has no MX, and takes its mail itself. */
+  readonly via: 'relay' | 'mx' | 'implicit' | 'literal';
+  readonly tls: 'off' | 'opportunistic' | 'starttls' | 'implicit';
+  readonly username?: string;
+  readonly hasPassword: boolean;
+  readonly heloName: string;
+  /** Best first, also those that are of no use. */
+  readonly servers: readonly MxServerReport[];
+  /** Why no mail can go there now. */
+  readonly trouble?: Trouble;
+  /** How long the answer is good for. */
+  readonly ttlMs: number;
 }
 
 /** The content of a queued message, octet for octet. */

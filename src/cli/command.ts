@@ -1,0 +1,32 @@
+/**
+ * What a command is: a light declaration (name, words, options), and a function loaded only when the command
+ * runs, which gets its arguments and the world, and returns the code to end with.
+ */
+import type { Readable } from 'node:stream';
+import type { Argv } from 'yargs';
+import type { Clock } from '../platform/clock.js';
+import type { Screen } from './screen.js';
+
+/** Options that every command has. */
+export interface Globals {
+  readonly config?: string | undefined;
+  readonly spool?: string | undefined;
+  readonly socket?: string | undefined;
+  readonly json: boolean;
+}
+
+/** The world of a command; tests bring their own. */
+export interface Cli {
+  readonly screen: Screen;
+  readonly stdin: Readable & { readonly isTTY?: boolean };
+  readonly env: NodeJS.ProcessEnv;
+  readonly cwd: string;
+  readonly clock: Clock;
+  /** Told of SIGINT and SIGTERM: the number of the signal. Only what lives on asks for it. */
+  readonly onSignal: (call: (signal: number) => void) => void;
+}
+
+export type Command<A> = (args: A, cli: Cli) => Promise<number>;
+/** Wraps a command so that its module is loaded when it is called for. */
+export type Run = <A>(load: () => Promise<Command<A>>) => (args: A) => Promise<void>;
+export type Declare = (yargs: Argv<Globals>, run: Run) => Argv<Globals>;

@@ -1,0 +1,88 @@
+/** `riata queue …`: what is declared of these commands. */
+import type { Argv } from 'yargs';
+import { ACTIONS, type Action } from '../../control/types.js';
+import type { Declare, Globals, Run } from '../command.js';
+
+export interface FilterArgs {
+  readonly state: 'ready' | 'waiting' | 'held' | 'sending' | undefined;
+  readonly domain: string | undefined;
+  readonly sender: string | undefined;
+  readonly recipient: string | undefined;
+  readonly older: string | undefined;
+  readonly error: string | undefined;
+  readonly lane: string | undefined;
+}
+
+/** Which deliveries; the same for looking and for changing. */
+function filters<A>(yargs: Argv<A>) {
+  return yargs
+    .option('state', { choices: ['ready', 'waiting', 'held', 'sending'] as const, requiresArg: true, describe: 'What the delivery does now' })
+    .option('domain', { type: 'string', requiresArg: true, describe: "Recipient's domain" })
+    .option('sender', { type: 'string', requiresArg: true, describe: 'Envelope sender; "<>" for reports' })
+    .option('recipient', { type: 'string', requiresArg: true, describe: "Recipient's address" })
+    .option('older', { type: 'string', requiresArg: true, describe: 'In the queue for longer than this: 2h, 3d' })
+    .option('error', { type: 'string', requiresArg: true, describe: 'Part of the last error' })
+    .option('lane', { type: 'string', requiresArg: true, describe: 'Lane, as "queue stats" names it' });
+}
+
+const WORDS: Readonly<Record<Action, { readonly does: string; readonly example: string; readonly about: string }>> = {
+  remove: { does: 'Take deliveries out of the queue for good', example: '--sender old@example.com --older 2d --dry-run', about: 'what one sender left for two days: count first' },
+  retry: { does: 'Try deliveries now, whatever they wait for', example: '--domain example.net', about: 'their server is back' },
+  hold: { does: 'Keep deliveries from being sent until released', example: '--domain example.net', about: 'keep mail to a domain back' },
+  release: { does: 'Let held deliveries go', example: '--all', about: 'everything that is held' },
+};
+
+function change<A extends Globals>(yargs: Argv<A>, run: Run, action: Action): Argv<A> {
+  const { does, example, about } = WORDS[action];
+  return yargs.command(
+    `${action} [id..]`,
+    does,
+    (command) =>
+      filters(command.positional('id', { type: 'string', array: true, describe: 'Ids of messages; - reads them from standard input' }))
+        .option('all', { type: 'boolean', describe: 'Every delivery in the queue' })
+        .option('dry-run', { type: 'boolean', describe: 'Count, and change nothing' })
+        .option('yes', { alias: 'y', type: 'boolean', describe: 'Do not ask' })
+        .example(`$0 queue ${action} 01JD4Z6N3T5R8W0XQ2M7VKB9CE`, 'one message')
+        .example(`$0 queue ${action} ${example}`, about)
+        .example(`$0 queue list --error greylist --json | $0 queue ${action} -`, 'what another command found'),
+    run(async () => (await import('../queue-change.js')).queueChange(action)),
+  );
+}
+
+export const queueCommands: Declare = (yargs, run) =>
+  yargs.command('queue <command>', 'Look at the queue and change it', (queue) => {
+    const looking = queue
+      .command(
+        'list [id..]',
+        'List what waits to be delivered',
+        (command) =>
+          filters(command.positional('id', { type: 'string', array: true, describe: 'Ids of messages; - reads them from standard input' }))
+            .option('limit', { type: 'string', requiresArg: true, default: '100', describe: 'At most so many; 0 for all' })
+            .example('$0 queue list', 'the oldest hundred')
+            .example('$0 queue list --domain example.net --older 1h', 'stuck for one domain')
+            .example('$0 queue list --state held --limit 0 --json', 'all that is held, as JSON lines (the shape of postqueue -j)'),
+        run(async () => (await import('../queue-list.js')).queueList),
+      )
+      .command(
+        'show <id>',
+        'Show a message: envelope, state, attempts, headers, structure',
+        (command) =>
+          command
+            .positional('id', { type: 'string', demandOption: true, describe: 'Id of the message' })
+            .option('raw', { type: 'boolean', describe: 'Its content instead, octet for octet' })
+            .example('$0 queue show 01JD4Z6N3T5R8W0XQ2M7VKB9CE', 'why is it still here?')
+            .example('$0 queue show 01JD4Z6N3T5R8W0XQ2M7VKB9CE --raw > message.eml', 'save it'),
+        run(async () => (await import('../queue-show.js')).queueShow),
+      );
+    return ACTIONS.reduce((so, action) => change(so, run, action), looking)
+      .command(
+        'stats',
+        'Depth of the queue, lanes, connections, sites in trouble',
+        (command) =>
+          command
+            .option('lanes', { type: 'string', requiresArg: true, default: '20', describe: 'So many of the deepest lanes' })
+            .example('$0 queue stats', 'what is it doing?'),
+        run(async () => (await import('../queue-stats.js')).queueStats),
+      )
+      .demandCommand(1, 1, 'Which command?', 'Which command?');
+  });

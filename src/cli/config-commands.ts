@@ -1,0 +1,37 @@
+/** `riata config check` and `riata config show`. */
+import { describeConfig } from '../config/describe.js';
+import type { Command, Globals } from './command.js';
+import { EXIT } from './exit.js';
+import { configFile, settings } from './settings.js';
+import { table } from './table.js';
+import { visible } from './visible.js';
+
+/** What is wrong comes as an error of `settings`, all of it at once. */
+export const configCheck: Command<Globals> = async (args, cli) => {
+  const { warnings } = settings(args, cli);
+  const file = configFile(args, cli) ?? cli.env['RIATA_CONFIG'];
+  if (args.json) {
+    for (const warning of warnings) cli.screen.json({ level: 'warning', ...warning });
+    return EXIT.ok;
+  }
+  for (const { message } of warnings) cli.screen.print(`${cli.screen.paint.warn('warning:')} ${visible(message)}`);
+  cli.screen.print(file ? `${visible(file)}: nothing is wrong.` : 'No configuration file; defaults and environment: nothing is wrong.');
+  return EXIT.ok;
+};
+
+export const configShow: Command<Globals & { readonly defaults: boolean | undefined }> = async (args, cli) => {
+  const { screen } = cli;
+  const options = describeConfig(settings(args, cli), { secrets: false }).filter((option) => args.defaults || option.source !== 'default');
+  if (args.json) {
+    for (const option of options) screen.json(option);
+    return EXIT.ok;
+  }
+  if (options.length === 0) {
+    screen.print('Everything has its default: --defaults shows them.');
+    return EXIT.ok;
+  }
+  const columns = [{ title: 'SETTING' }, { title: 'VALUE', shrink: 16 }, { title: 'FROM', shrink: 12 }];
+  const rows = options.map(({ path, value, source }) => ({ cells: [path, value, { text: source, paint: screen.paint.dim }] }));
+  screen.print(...table(columns, rows, screen.columns, screen.paint.bold));
+  return EXIT.ok;
+};

@@ -1,0 +1,39 @@
+/**
+ * The one rule about ports: where nothing was said about `submission.listen` and 587 is refused, 2587 is taken and
+ * that is told plainly. A port that somebody asked for is never exchanged for another.
+ */
+import net from 'node:net';
+import type { Config, LoadedConfig } from '../config/config.js';
+
+const STANDARD = 587;
+const FALLBACK = 2587;
+
+export interface Listening {
+  readonly config: Config;
+  /** Why it is not the standard port, for people; undefined where nothing was changed. */
+  readonly moved?: string;
+}
+
+/** `refused`: the system's code for why it does not let us listen there, if it does not. */
+export async function chooseListen(
+  { config, sources }: LoadedConfig,
+  refused: (host: string, port: number) => Promise<string | undefined> = whyRefused,
+): Promise<Listening> {
+  const [only, ...others] = config.submission.listen;
+  if (sources.has('submission.listen') || only === undefined || others.length > 0 || only.port !== STANDARD) return { config };
+  const why = await refused(only.host, only.port);
+  if (why !== 'EACCES' && why !== 'EADDRINUSE') return { config };
+  const because = why === 'EACCES' ? 'needs a privilege that this process does not have' : 'is taken by another program';
+  return {
+    config: { ...config, submission: { ...config.submission, listen: [{ host: only.host, port: FALLBACK }] } },
+    moved: `port ${STANDARD} ${because}, so it is ${FALLBACK}; submission.listen says which one you want`,
+  };
+}
+
+function whyRefused(host: string, port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const probe = net.createServer();
+    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'unknown'));
+    probe.listen({ host, port }, () => probe.close(() => resolve(undefined)));
+  });
+}

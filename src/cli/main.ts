@@ -1,0 +1,37 @@
+#!/usr/bin/env node
+/** The command `riata`: hands the process to the command line, and ends it with the code that comes back. */
+import os from 'node:os';
+import { systemClock } from '../platform/clock.js';
+import type { Cli } from './command.js';
+import { createScreen } from './screen.js';
+import { version } from '../version.js';
+
+const argv = process.argv.slice(2);
+
+function onSignal(call: (signal: number) => void): void {
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => call(os.constants.signals[name]));
+}
+
+/** The reader of our output has gone (`riata queue list | head`): there is nobody left to tell. */
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+process.stderr.on('error', () => {});
+
+if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
+  console.log(version());
+} else {
+  const cli: Cli = {
+    screen: createScreen(process.stdout, process.stderr, process.env, !argv.includes('--no-color')),
+    stdin: process.stdin,
+    env: process.env,
+    cwd: process.cwd(),
+    clock: systemClock,
+    onSignal,
+  };
+  const { runCli } = await import('./cli.js');
+  const code = await runCli(argv, cli);
+  // Whatever still waits (a message being typed into standard input) has nobody to wait for it.
+  process.stdout.write('', () => process.exit(code));
+}

@@ -1,0 +1,162 @@
+/** `riata queue show ID`: everything about one message, or its content. */
+import { type ContentView, type PartView, readContent } from '../control/content.js';
+import { readId, statusOf } from '../control/reading.js';
+import type { ReadingVerbs } from '../control/types.js';
+import type { Attempt, Recipient } from '../core/delivery.js';
+import { MtaError } from '../core/errors.js';
+import type { Origin } from '../core/message.js';
+import type { DeliveryView, MessageView } from '../spool/spool.js';
+import type { Cli, Command, Globals } from './command.js';
+import { EXIT } from './exit.js';
+import { count, duration, moment, relative, size } from './format.js';
+import { withStatus } from './queue-list.js';
+import { withQueue } from './reach.js';
+import type { Screen } from './screen.js';
+import { pairs } from './table.js';
+import { fit, oneLine, visibleLines } from './visible.js';
+
+export const queueShow: Command<Globals & { readonly id: string; readonly raw: boolean | undefined }> = async (args, cli) => {
+  const id = readId(args.id);
+  return withQueue(args, cli, async (verbs) => {
+    if (args.raw) await showRaw(verbs, id, cli.screen);
+    else await show(verbs, id, args.json, cli);
+    return EXIT.ok;
+  });
+};
+
+/** Octet for octet into a file or a pipe; on a terminal nothing of it may steer the terminal. */
+async function showRaw(verbs: ReadingVerbs, id: string, screen: Screen): Promise<void> {
+  const { chunks } = await verbs.raw(id);
+  const decoder = new TextDecoder();
+  for await (const chunk of chunks) await screen.write(screen.terminal ? visibleLines(decoder.decode(chunk, { stream: true })) : chunk);
+}
+
+async function show(verbs: ReadingVerbs, id: string, json: boolean, cli: Cli): Promise<void> {
+  const view = await verbs.show(id);
+  const content = await contentOf(verbs, id);
+  const { status } = statusOf(view);
+  if (json) return cli.screen.json({ ...view, status, ...content });
+  const now = cli.clock.now();
+  const { screen } = cli;
+  screen.print(`${screen.paint.bold(view.message.id)}  ${status}`, ...envelope(view, screen, now));
+  for (const delivery of view.deliveries) screen.print('', ...deliveryLines(delivery, screen, now));
+  if (content === undefined) screen.print('', screen.paint.dim('Its content is gone: that goes when the last delivery is done.'));
+  else screen.print('', ...contentLines(content, screen));
+}
+
+/** Undefined for a message that is in the history only. */
+async function contentOf(verbs: ReadingVerbs, id: string): Promise<ContentView | undefined> {
+  try {
+    return await readContent(await verbs.raw(id));
+  } catch (error) {
+    if (error instanceof MtaError && error.code === 'NOT_FOUND') return undefined;
+    if (error instanceof MtaError) return { headers: [], incomplete: error.message };
+    throw error;
+  }
+}
+
+function envelope({ message }: MessageView, screen: Screen, now: number): string[] {
+  const special = [
+    message.smtpUtf8 ? 'SMTPUTF8' : '',
+    message.requireTls ? 'REQUIRETLS' : '',
+    message.content.eightBit ? '8BITMIME' : '',
+    message.bounces === 'none' ? 'no bounces' : '',
+  ].filter((word) => word !== '');
+  return pairs(
+    [
+      ['From', message.sender === '' ? '<> (nobody: a report)' : message.sender],
+      ['Accepted', `${moment(message.acceptedAt)}, ${relative(message.acceptedAt, now)}, ${originText(message.origin)}`],
+      ...(message.notBefore > message.acceptedAt ? ([['Not before', `${moment(message.notBefore)}, ${relative(message.notBefore, now)}`]] as const) : []),
+      ['Expires', `${moment(message.expiresAt)}, ${relative(message.expiresAt, now)}`],
+      ['Size', `${size(message.sizeBytes)} (${count(message.sizeBytes, 'octet')})`],
+      ['Priority', message.priority],
+      ['Message-ID', message.messageId],
+      ...(special.length > 0 ? ([['Needs', special.join(', ')]] as const) : []),
+    ],
+    screen.columns,
+    2,
+  );
+}
+
+function originText(origin: Origin): string {
+  switch (origin.kind) {
+    case 'smtp':
+      return `by SMTP from ${origin.client} (${origin.helo})${origin.user === undefined ? '' : ` as ${origin.user}`}`;
+    case 'api':
+      return origin.user === undefined ? 'by the API' : `by the API as ${origin.user}`;
+    case 'report':
+      return `a report about ${origin.of}`;
+  }
+}
+
+function deliveryLines(delivery: DeliveryView, screen: Screen, now: number): string[] {
+  const { paint } = screen;
+  const states: Readonly<Record<DeliveryView['state'], string>> = {
+    ready: 'ready to be sent',
+    sending: 'being sent now',
+    waiting: `waiting, next attempt ${relative(delivery.due, now)}`,
+    held: 'held',
+    done: `done ${relative(delivery.settledAt, now)}`,
+  };
+  return [
+    `${paint.bold(oneLine(delivery.lane))}  ${states[delivery.state]}, ${count(delivery.attempts, 'attempt')}`,
+    ...delivery.recipients.flatMap((recipient) => recipientLines(recipient, screen, now)),
+    ...(delivery.log.length === 0 ? [] : ['  Attempts:']),
+    ...delivery.log.flatMap((attempt) => attemptLines(attempt, screen, now)),
+  ];
+}
+
+function recipientLines({ address, state, last }: Recipient, screen: Screen, now: number): string[] {
+  const { paint } = screen;
+  const paints = { queued: paint.warn, delivered: paint.good, bounced: paint.bad, expired: paint.bad, removed: paint.dim };
+  const line = `  ${fit(oneLine(address), screen.columns - 14)}  ${paints[state](state)}`;
+  if (last === undefined) return [line];
+  const where = last.server === undefined ? '' : `, by ${last.server}`;
+  return [line, paint.dim(`    ${fit(oneLine(`${withStatus(last)} (${relative(last.at, now)}${where})`), screen.columns - 4)}`)];
+}
+
+function attemptLines(attempt: Attempt, screen: Screen, now: number): string[] {
+  const results = [
+    attempt.delivered > 0 ? `${attempt.delivered} delivered` : '',
+    attempt.deferred > 0 ? `${attempt.deferred} deferred` : '',
+    attempt.failed > 0 ? `${attempt.failed} failed` : '',
+  ].filter((word) => word !== '');
+  const { trouble } = attempt;
+  const head = `${moment(attempt.at)} (${relative(attempt.at, now)}), ${duration(attempt.durationMs)}: ${results.join(', ') || 'nothing'}`;
+  const server = attempt.server === undefined ? [] : [`${attempt.server}${attempt.tls === undefined ? ', in the clear' : `, ${attempt.tls}`}`];
+  const why = trouble === undefined ? [] : [`${trouble.stage}: ${withStatus(withCode(trouble))}`];
+  return [fit(`    ${head}`, screen.columns), ...[...server, ...why].map((text) => `      ${screen.paint.dim(fit(oneLine(text), screen.columns - 6))}`)];
+}
+
+function withCode({ code, status, text }: { readonly code?: number; readonly status: string; readonly text: string }): { status: string; text: string } {
+  return { status, text: code === undefined || text.startsWith(String(code)) ? text : `${code} ${text.includes(status) ? text : `${status} ${text}`}` };
+}
+
+function contentLines({ headers, structure, incomplete }: ContentView, screen: Screen): string[] {
+  return [
+    ...(headers.length > 0 ? [screen.paint.bold('Headers'), ...pairs(headers.map(({ name, value }) => [`${name}:`, value] as const), screen.columns, 2)] : []),
+    ...(structure === undefined ? [] : ['', screen.paint.bold('Structure'), ...partLines(structure, screen.columns)]),
+    ...(incomplete === undefined ? [] : ['', screen.paint.warn(fit(oneLine(`Incomplete: ${incomplete}`), screen.columns))]),
+  ];
+}
+
+/** Embedded messages and multiparts as a tree. The depth is bounded: what nests deeper is an attack, not a letter. */
+function partLines(part: PartView, columns: number, before = '  ', under = '  ', depth = 0): string[] {
+  const about = [
+    part.type,
+    part.charset ?? '',
+    part.encoding ?? '',
+    part.disposition ?? '',
+    part.filename === undefined ? '' : JSON.stringify(part.filename),
+    part.sizeBytes === undefined ? '' : size(part.sizeBytes),
+  ].filter((word) => word !== '');
+  const line = before + fit(oneLine(about.join('  ')), columns - before.length);
+  if (depth >= 20 && part.parts.length > 0) return [line, `${under}└─ …`];
+  return [
+    line,
+    ...part.parts.flatMap((child, i) => {
+      const last = i === part.parts.length - 1;
+      return partLines(child, columns, `${under}${last ? '└─ ' : '├─ '}`, `${under}${last ? '   ' : '│  '}`, depth + 1);
+    }),
+  ];
+}

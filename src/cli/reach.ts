@@ -1,0 +1,43 @@
+/**
+ * How a command gets at the queue: through the control socket of the agent that runs, else, where it only
+ * reads, by opening the spool itself.
+ */
+import path from 'node:path';
+import { connectControl, findControlSocket } from '../control/client.js';
+import type { ControlVerbs, ReadingVerbs } from '../control/types.js';
+import { MtaError } from '../core/errors.js';
+import type { Cli, Globals } from './command.js';
+import { systemCode } from './exit.js';
+import { settings } from './settings.js';
+
+/** Rejects with `NOT_RUNNING` and the way out. */
+export async function withAgent<T>(args: Globals, cli: Cli, use: (verbs: ControlVerbs) => Promise<T>): Promise<T> {
+  let verbs: ControlVerbs;
+  try {
+    verbs = await connect(args, cli);
+  } catch (error) {
+    if (!notRunning(error)) throw error;
+    throw new MtaError('NOT_RUNNING', `${error.message}; start one with "riata serve", or name its socket with --socket`, { cause: error });
+  }
+  try {
+    return await use(verbs);
+  } finally {
+    await verbs.close();
+  }
+}
+
+/** Like `withAgent`, for what only reads. */
+export async function withQueue<T>(args: Globals, cli: Cli, use: (verbs: ReadingVerbs) => Promise<T>): Promise<T> {
+  return withAgent(args, cli, use);
+}
+
+async function connect(args: Globals, cli: Cli): Promise<ControlVerbs> {
+  if (args.socket !== undefined) return connectControl(path.resolve(cli.cwd, args.socket));
+  const { spool, control } = settings(args, cli).config;
+  return connectControl(await findControlSocket(path.resolve(cli.cwd, spool.path), control.socket, cli.env));
+}
+
+/** Nobody there; a socket that is not for us is another matter. */
+function notRunning(error: unknown): error is MtaError {
+  return error instanceof MtaError && error.code === 'NOT_RUNNING' && systemCode(error) !== 'EACCES' && systemCode(error) !== 'EPERM';
+}

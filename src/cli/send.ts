@@ -1,0 +1,107 @@
+/** `riata send`: a message from standard input or a file, handed to the agent; answered when it is safe on disk. */
+import { createReadStream } from 'node:fs';
+import path from 'node:path';
+import type { Readable } from 'node:stream';
+import type { ControlVerbs, StatusReport, SubmitReport, SubmitRequest } from '../control/types.js';
+import type { Priority } from '../core/message.js';
+import type { Clock } from '../platform/clock.js';
+import type { Cli, Command, Globals } from './command.js';
+import { CliError, EXIT } from './exit.js';
+import { withAgent } from './reach.js';
+import { readAddresses, splitHeader } from './send-header.js';
+import { span } from './selection.js';
+import { statusLines } from './status.js';
+
+interface SendArgs extends Globals {
+  readonly recipient: readonly string[] | undefined;
+  readonly from: string | undefined;
+  readonly file: string | undefined;
+  readonly headers: boolean | undefined;
+  readonly priority: Priority | undefined;
+  readonly date: string | undefined;
+  readonly wait: boolean | undefined;
+  readonly timeout: string;
+}
+
+export const send: Command<SendArgs> = async (args, cli) => {
+  const notBefore = args.date === undefined ? undefined : sendDate(args.date, cli.clock.now());
+  const timeoutMs = span('--timeout', args.timeout);
+  const given = args.recipient ?? [];
+  if (given.length === 0 && !args.headers) throw new CliError(EXIT.usage, 'to whom? Name recipients, or take those of the headers with -t');
+  return withAgent(args, cli, async (verbs) => {
+    const { header, content } = await splitHeader(source(args.file, cli));
+    const named = args.from === undefined || args.headers ? await readAddresses(header) : undefined;
+    const from = args.from ?? named?.from;
+    if (from === undefined) throw new CliError(EXIT.data, 'from whom? The message has no From header with an address: say --from');
+    const to = [...given, ...(args.headers ? (named?.to ?? []) : [])];
+    if (to.length === 0) throw new CliError(EXIT.data, 'the To, Cc and Bcc headers name nobody');
+    const request: SubmitRequest = {
+      from,
+      to,
+      ...(args.priority === undefined ? {} : { priority: args.priority }),
+      ...(notBefore === undefined ? {} : { notBefore }),
+    };
+    const report = await verbs.submit(request, content);
+    return args.wait ? told(verbs, report, timeoutMs, args.json, cli) : accepted(report, args.json, cli);
+  });
+};
+
+function source(file: string | undefined, cli: Cli): Readable {
+  if (file !== undefined && file !== '-') return createReadStream(path.resolve(cli.cwd, file));
+  if (cli.stdin.isTTY) cli.screen.say('Type the message: headers, an empty line, text. Control-D ends it.');
+  return cli.stdin;
+}
+
+function accepted(report: SubmitReport, json: boolean, { screen }: Cli): number {
+  if (json) screen.json(report);
+  else screen.print(report.id);
+  return EXIT.ok;
+}
+
+const LOOK_FIRST_MS = 20;
+const LOOK_LAST_MS = 1_000;
+
+/** Looks again, less and less often, until every recipient has its end or was deferred, or the time is up. */
+async function told(verbs: ControlVerbs, { id }: SubmitReport, timeoutMs: number, json: boolean, cli: Cli): Promise<number> {
+  const start = cli.clock.monotonic();
+  let status = await verbs.status(id);
+  for (let pause = LOOK_FIRST_MS; undecided(status) && cli.clock.monotonic() - start < timeoutMs; pause = Math.min(pause * 1.5, LOOK_LAST_MS)) {
+    await sleep(cli.clock, pause);
+    status = await verbs.status(id);
+  }
+  if (json) cli.screen.json(status);
+  else cli.screen.print(...statusLines(status, cli));
+  switch (status.status) {
+    case 'sent':
+      return EXIT.ok;
+    case 'queued':
+      return EXIT.tryLater;
+    case 'error':
+    case 'unknown':
+      return EXIT.unavailable;
+  }
+}
+
+/** Some recipient is open and nothing has been heard of it. */
+function undecided({ recipients }: StatusReport): boolean {
+  return recipients.some((recipient) => recipient.state === 'queued' && recipient.last === undefined && !recipient.held);
+}
+
+function sleep(clock: Clock, ms: number): Promise<void> {
+  // The clock's own timers let the process end; this one is what the process waits for.
+  return new Promise((resolve) => {
+    const alive = setInterval(() => {}, ms);
+    clock.after(ms, () => {
+      clearInterval(alive);
+      resolve();
+    });
+  });
+}
+
+/** `+2h`, or a date and time with its offset. Throws 64 for anything else: a time without a zone means another moment everywhere. */
+function sendDate(text: string, now: number): number {
+  if (text.startsWith('+')) return now + span('--date', text.slice(1));
+  const at = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/i.test(text) ? Date.parse(text.replace(' ', 'T')) : Number.NaN;
+  if (Number.isNaN(at)) throw new CliError(EXIT.usage, `--date: ${JSON.stringify(text)} is neither like 2026-12-01T09:00+01:00 (with its offset) nor like +2h`);
+  return at;
+}
