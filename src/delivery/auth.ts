@@ -28,7 +28,11 @@ export async function login(wire: Wire, options: LoginOptions): Promise<Trouble 
   }
   const plain = mechanisms.includes('PLAIN');
   if (!plain && !mechanisms.includes('LOGIN')) {
-    return ours(server, '4.7.9', `not logged in: the server offers ${mechanisms.length > 0 ? mechanisms.join(', ') : 'no login'}, and we know PLAIN and LOGIN`);
+    return ours(
+      server,
+      '4.7.9',
+      `not logged in: the server offers ${mechanisms.length > 0 ? mechanisms.join(', ') : 'no login'}, and we know PLAIN and LOGIN`,
+    );
   }
   const steps = plain
     ? [`AUTH PLAIN ${base64(`\0${credentials.username}\0${credentials.password}`)}`]

@@ -5,8 +5,8 @@
 import type { Job } from '../core/carrier.js';
 import type { Body } from '../core/message.js';
 import type { RecipientOutcome } from '../core/outcome.js';
-import { downgraded, surveyed, Undowngradable } from './downgrade.js';
 import { unsendable } from './classify.js';
+import { downgraded, surveyed, Undowngradable } from './downgrade.js';
 import { ending, stuff } from './stuffing.js';
 
 export type Content =

@@ -71,7 +71,8 @@ class Surveyor implements MimeVisitor {
     if (this.#found.has(leaf.index) || isAscii(octets)) return;
     if (leaf.signed) throw new Undowngradable('5.6.3', 'signed content must not be altered');
     if (!isIdentity(leaf.encoding)) throw new Undowngradable('5.6.3', `a part in ${leaf.encoding} has octets above 127`);
-    if (/^(?:multipart\/|message\/(?:partial|external-body)$)/.test(leaf.type)) throw new Undowngradable('5.6.3', `a part of type ${leaf.type} cannot be encoded`);
+    if (/^(?:multipart\/|message\/(?:partial|external-body)$)/.test(leaf.type))
+      throw new Undowngradable('5.6.3', `a part of type ${leaf.type} cannot be encoded`);
     this.#found.add(leaf.index);
   }
 

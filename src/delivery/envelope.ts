@@ -100,7 +100,16 @@ export function makeEnvelope(job: Job, peer: Peer, maxRecipients: number, sizeBy
   if (utf8 && extensions.smtpUtf8) mail += ' SMTPUTF8';
   if (message.requireTls) mail += ' REQUIRETLS';
   if (message.dsn && extensions.dsn) mail += returnParameters(message.dsn);
-  return { kind: 'envelope', mail: `${mail}\r\n`, rcpts, indexes: rcpts.length === 1 && end === 1 ? ONLY : indexes, settled, end, utf8, downgrade };
+  return {
+    kind: 'envelope',
+    mail: `${mail}\r\n`,
+    rcpts,
+    indexes: rcpts.length === 1 && end === 1 ? ONLY : indexes,
+    settled,
+    end,
+    utf8,
+    downgrade,
+  };
 }
 
 /** Whether an address can stand between `<` and `>`: no control, no bracket or blank outside quotes. */
@@ -110,7 +119,8 @@ export function isWritable(address: string): boolean {
 
 function addressFault(address: string, smtpUtf8: boolean): RecipientOutcome | undefined {
   if (address === '' || !isWritable(address)) return unsendable('5.1.3', 'the address cannot be written in a command', 'badAddress');
-  if (!smtpUtf8 && !ASCII.test(address)) return unsendable('5.6.7', 'the address needs SMTPUTF8, and the server does not offer that', 'smtpUtf8');
+  if (!smtpUtf8 && !ASCII.test(address))
+    return unsendable('5.6.7', 'the address needs SMTPUTF8, and the server does not offer that', 'smtpUtf8');
   return undefined;
 }
 
@@ -143,5 +153,8 @@ function recipientParameters(recipient: Recipient | undefined): string {
 /** RFC 3461 §4: printable ASCII but `+` and `=`, the rest as `+` and two hex digits. Empty where it cannot be told so. */
 function xtext(text: string): string {
   if (!ASCII.test(text)) return '';
-  return text.replace(/[^\x21-\x2a\x2c-\x3c\x3e-\x7e]/g, (character) => `+${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
+  return text.replace(
+    /[^\x21-\x2a\x2c-\x3c\x3e-\x7e]/g,
+    (character) => `+${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  );
 }

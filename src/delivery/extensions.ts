@@ -33,7 +33,11 @@ export function parseExtensions(text: string): Extensions {
   const offered = new Map<string, string[]>();
   for (const line of text.split('\n').slice(1)) {
     // `AUTH=LOGIN PLAIN` is how servers of the last century offered it to clients of their time.
-    const [keyword, ...parameters] = line.trim().toUpperCase().replace(/^AUTH=/, 'AUTH ').split(/[ \t]+/);
+    const [keyword, ...parameters] = line
+      .trim()
+      .toUpperCase()
+      .replace(/^AUTH=/, 'AUTH ')
+      .split(/[ \t]+/);
     if (keyword) offered.set(keyword, [...(offered.get(keyword) ?? []), ...parameters]);
   }
   const size = offered.get('SIZE')?.[0];

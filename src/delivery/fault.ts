@@ -24,6 +24,8 @@ export interface Fault {
   readonly text: string;
 }
 
+export const STOPPED: Fault = { reason: 'stopped', text: 'the connection was given up from our side' };
+
 const CONNECT_REASONS: Readonly<Record<string, FaultReason>> = {
   ECONNREFUSED: 'refused',
   ENETUNREACH: 'noRoute',

@@ -166,7 +166,12 @@ export class MimeWalk {
     const message = (type === 'message/rfc822' || type === 'message/global') && identity;
     this.#visitor.entity({ index: this.#entities - 1, type, encoding, signed, container: multipart || message, header });
     if (multipart) {
-      this.#open.push({ kind: 'multipart', delimiter: `--${boundary}`, childType: type === 'multipart/digest' ? 'message/rfc822' : 'text/plain', signed });
+      this.#open.push({
+        kind: 'multipart',
+        delimiter: `--${boundary}`,
+        childType: type === 'multipart/digest' ? 'message/rfc822' : 'text/plain',
+        signed,
+      });
       this.#state = 'between';
     } else if (message) {
       this.#open.push({ kind: 'message', signed });
@@ -198,7 +203,7 @@ function joinFields(pieces: readonly Buffer[]): Buffer[] {
 
 /** Name of a field, lower case, or `''`. */
 export function fieldName(field: Buffer): string {
-  return /^([!-9;-~]+)[ \t]*:/.exec(field.toString('latin1', 0, 200))?.[1]!.toLowerCase() ?? '';
+  return /^([!-9;-~]+)[ \t]*:/.exec(field.toString('latin1', 0, 200))?.[1]?.toLowerCase() ?? '';
 }
 
 /** Value of the first field of this name, unfolded. */

@@ -14,7 +14,7 @@ import { login } from './auth.js';
 import { faultTrouble, siteTrouble, verdict } from './classify.js';
 import type { ChannelPolicy, Timeouts } from './contract.js';
 import { type Extensions, NO_EXTENSIONS, parseExtensions } from './extensions.js';
-import { connectFault } from './fault.js';
+import { connectFault, STOPPED } from './fault.js';
 import { Wire } from './wire.js';
 import { within } from './within.js';
 
@@ -43,12 +43,19 @@ type Failure =
   | { readonly kind: 'tlsTrouble'; readonly trouble: Trouble };
 
 /** Never rejects: when `signal` aborts, the trouble says `stopped`. */
-export async function openReady(options: OpeningOptions, signal: AbortSignal): Promise<Ready | { readonly kind: 'trouble'; readonly trouble: Trouble }> {
+export async function openReady(
+  options: OpeningOptions,
+  signal: AbortSignal,
+): Promise<Ready | { readonly kind: 'trouble'; readonly trouble: Trouble }> {
   const { policy, target, log } = options;
   const first = await attempt(options, policy.tls, signal);
   if (first.kind !== 'tlsTrouble') return first;
   if (policy.tls !== 'opportunistic' || signal.aborted) return { kind: 'trouble', trouble: first.trouble };
-  log.info('delivery.tlsFailed', { host: target.host, address: target.address, error: first.trouble.text }, 'TLS failed; going on in the clear.');
+  log.info(
+    'delivery.tlsFailed',
+    { host: target.host, address: target.address, error: first.trouble.text },
+    'TLS failed; going on in the clear.',
+  );
   const second = await attempt(options, 'off', signal);
   return second.kind === 'ready' ? second : { kind: 'trouble', trouble: second.trouble };
 }
@@ -61,7 +68,7 @@ async function attempt(options: OpeningOptions, tls: ChannelPolicy['tls'], signa
     return trouble(faultTrouble('connect', { reason: 'timeout', text: `no connection within ${timeouts.connect / 1000} s` }, target));
   }
   if (dialled.kind === 'error') {
-    return trouble(faultTrouble('connect', signal.aborted ? { reason: 'stopped', text: 'given up' } : connectFault(dialled.error), target));
+    return trouble(faultTrouble('connect', signal.aborted ? STOPPED : connectFault(dialled.error), target));
   }
   const wire = new Wire(dialled.value, clock);
   const abort = () => wire.destroy();
@@ -96,7 +103,9 @@ class Opening {
       (tls === 'implicit' ? await this.#encrypt('verified') : undefined) ??
       (await this.#greeting()) ??
       (await this.#hello()) ??
-      (tls === 'starttls' || tls === 'opportunistic' ? await this.#startTls(tls === 'starttls' ? 'verified' : 'opportunistic') : undefined) ??
+      (tls === 'starttls' || tls === 'opportunistic'
+        ? await this.#startTls(tls === 'starttls' ? 'verified' : 'opportunistic')
+        : undefined) ??
       (await this.#login());
     if (failure) return failure;
     return { kind: 'ready', wire: this.#wire, extensions: this.#extensions, tls: this.#tls, verifiedTls: this.#verified };
@@ -126,7 +135,14 @@ class Opening {
     const server = this.#options.target;
     if (!this.#extensions.startTls) {
       if (!demanded) return undefined;
-      return trouble({ lasting: 'temporary', stage: 'starttls', status: '4.7.10', text: 'TLS is demanded, and the server does not offer STARTTLS', server, reason: 'tls' });
+      return trouble({
+        lasting: 'temporary',
+        stage: 'starttls',
+        status: '4.7.10',
+        text: 'TLS is demanded, and the server does not offer STARTTLS',
+        server,
+        reason: 'tls',
+      });
     }
     const start = await this.#ask('starttls', 'STARTTLS\r\n');
     if (start.failure) {
@@ -184,7 +200,9 @@ class Opening {
       case 'ok':
         return { reply };
       case 'garbage':
-        return { failure: trouble(faultTrouble(stage, { reason: 'garbage', text: `unexpected answer: ${reply.code} ${reply.text}` }, target)) };
+        return {
+          failure: trouble(faultTrouble(stage, { reason: 'garbage', text: `unexpected answer: ${reply.code} ${reply.text}` }, target)),
+        };
       default:
         return { failure: trouble(siteTrouble(stage, reply, target)) };
     }

@@ -9,8 +9,8 @@
  *                    ▼                      ▼
  *                 draining ──────────────► over
  *
- * Within a run there are at most three jobs: `finishing` (its final dot is written, the answer not in), `current` (begun, its
- * dot not written), and one `coming` (its content being fetched, or ready and MAIL not written).
+ * Within a run there are at most two jobs begun: `finishing` (its final dot is written, the answer not in) and `current` (MAIL is
+ * written, the dot not). One more may be upcoming: its content being fetched, or ready and its MAIL not written.
  *
  * Promises
  *  - Before a final dot is written, the outcomes of the transaction before it have been reported and `mayFinish` was asked (G3).
@@ -22,17 +22,16 @@
  *
  * Must not: decide when to try again, choose servers, know the queue.
  */
-import type { Job } from '../core/carrier.js';
-import type { RecipientOutcome, Reply, Server, Stage, Trouble } from '../core/outcome.js';
+import type { Reply, Server, Stage, Trouble } from '../core/outcome.js';
 import type { Clock } from '../platform/clock.js';
 import { faultTrouble, isClosing, siteTrouble } from './classify.js';
-import { type Content, contentOf, type Fetched, fetchContent } from './content.js';
+import type { Content } from './content.js';
 import type { Opened, RunEnd, Session, SessionWork, Timeouts } from './contract.js';
-import { type Envelope, makeEnvelope, type Peer } from './envelope.js';
-import type { Fault } from './fault.js';
+import { type Fault, STOPPED } from './fault.js';
 import { type OpeningOptions, openReady, type Ready } from './opening.js';
 import { Stuffing } from './stuffing.js';
-import { Transaction } from './transaction.js';
+import type { Transaction } from './transaction.js';
+import { Upcoming } from './upcoming.js';
 import type { Wire } from './wire.js';
 
 export interface SessionOptions extends OpeningOptions {
@@ -50,8 +49,14 @@ export async function openSession(options: SessionOptions, signal: AbortSignal):
 
 type State = 'idle' | 'running' | 'draining' | 'over';
 
+/** Commands, and how many replies they bring. */
+interface Written {
+  readonly text: string;
+  readonly owed: number;
+  readonly encoding: 'latin1' | 'utf8';
+}
+
 const NOTHING = Buffer.alloc(0);
-const STOPPED: Fault = { reason: 'stopped', text: 'the connection was given up from our side' };
 
 class SmtpSession implements Session {
   readonly server: Server;
@@ -59,17 +64,16 @@ class SmtpSession implements Session {
   messages = 0;
 
   readonly #wire: Wire;
-  readonly #peer: Peer;
   readonly #pipelining: boolean;
   readonly #clock: Clock;
   readonly #timeouts: Timeouts;
   readonly #maxMessages: number;
-  readonly #maxRecipients: number;
 
   #state: State = 'idle';
   #work: SessionWork | undefined;
   #resolveRun: ((end: RunEnd) => void) | undefined;
-  #resolveDrain: (() => void) | undefined;
+  /** The run under way, to its end. */
+  #ended: Promise<RunEnd> = Promise.resolve({ kind: 'idle' });
   #onLost: (() => void) | undefined;
   #lostIdle = false;
   /** How it ended, once it is over. */
@@ -77,8 +81,7 @@ class SmtpSession implements Session {
 
   #finishing: Transaction | undefined;
   #current: Transaction | undefined;
-  #coming: Transaction | undefined;
-  #fetching: Job | undefined;
+  readonly #upcoming: Upcoming;
   /** `current` waits for `mayFinish`: what happens to the connection meanwhile is not its fault. */
   #gated = false;
   /** A transaction was begun that will not be ended: QUIT would be out of place. */
@@ -93,12 +96,18 @@ class SmtpSession implements Session {
     this.server = options.target;
     this.tls = ready.tls;
     this.#wire = ready.wire;
-    this.#peer = ready;
     this.#pipelining = ready.extensions.pipelining;
     this.#clock = options.clock;
     this.#timeouts = options.timeouts;
     this.#maxMessages = options.maxMessages;
-    this.#maxRecipients = options.maxRecipients;
+    this.#upcoming = new Upcoming({
+      server: options.target,
+      peer: ready,
+      tls: ready.tls,
+      maxRecipients: options.maxRecipients,
+      clock: options.clock,
+      onFetched: () => this.#fetched(),
+    });
     this.#wire.listen({
       onReply: (reply) => this.#replied(reply),
       onUnasked: (reply) => this.#unasked(reply),
@@ -110,10 +119,11 @@ class SmtpSession implements Session {
     if (this.#state === 'over') return Promise.resolve(this.#end);
     this.#state = 'running';
     this.#work = work;
-    return new Promise((resolve) => {
+    this.#ended = new Promise((resolve) => {
       this.#resolveRun = resolve;
-      this.#advance();
     });
+    this.#advance();
+    return this.#ended;
   }
 
   onLost(call: () => void): void {
@@ -131,24 +141,24 @@ class SmtpSession implements Session {
   destroy(): void {
     this.#wire.destroy();
     if (this.#state === 'over') return;
-    const trouble = faultTrouble('content', STOPPED, this.server);
+    const trouble = faultTrouble(this.#finishing ? 'content' : 'local', STOPPED, this.server);
     this.#cut(this.#finishing, trouble);
     this.#finishing = undefined;
     this.#giveBack();
     this.#over({ kind: 'broken', trouble, reachedMail: true });
   }
 
-  drain(): Promise<void> {
-    if (this.#state === 'over') return Promise.resolve();
+  async drain(): Promise<void> {
+    if (this.#state === 'over') return;
     if (this.#state === 'idle') return this.quit();
-    this.#state = 'draining';
-    return new Promise((resolve) => {
-      this.#resolveDrain = resolve;
+    if (this.#state === 'running') {
+      this.#state = 'draining';
       // What is pipelined behind a dot is taken back without a word: the connection ends before its content is due.
       this.#abandoned = this.#current !== undefined;
       this.#giveBack();
       if (!this.#finishing) this.#retire();
-    });
+    }
+    await this.#ended;
   }
 
   // — the jobs —
@@ -156,74 +166,49 @@ class SmtpSession implements Session {
   /** Goes on where nothing is begun: with the job that is ready, else with the next one, else to rest. */
   #advance(): void {
     if (this.#current || this.#state === 'over') return;
-    if (!this.#coming && !this.#fetching && !this.#finishing) this.#take();
-    const coming = this.#coming;
-    if (coming && (this.#pipelining || !this.#finishing)) {
-      const commands = this.#begin(coming);
-      this.#wire.write(commands, this.#owed(coming), coming.envelope.utf8 ? 'utf8' : 'latin1');
-      if (!this.#finishing) this.#wire.expectWithin(this.#timeouts.command);
-    } else if (!coming && !this.#fetching && !this.#finishing) {
-      if (this.#state === 'draining' || this.messages >= this.#maxMessages) return this.#retire();
-      this.#rest();
-    } else if (!this.#finishing) {
-      // It is our own disk that is waited for.
-      this.#wire.expectNothing();
+    if (!this.#finishing) this.#look();
+    switch (this.#upcoming.state) {
+      case 'ready':
+        if (this.#finishing && !this.#pipelining) return;
+        this.#write(this.#begin());
+        if (!this.#finishing) this.#wire.expectWithin(this.#timeouts.command);
+        return;
+      case 'fetching':
+        // It is our own disk that is waited for.
+        if (!this.#finishing) this.#wire.expectNothing();
+        return;
+      case 'empty':
+        if (this.#finishing) return;
+        if (this.#state === 'draining' || this.messages >= this.#maxMessages) this.#retire();
+        else this.#rest();
     }
   }
 
-  /** Asks for a job; those that cannot be sent to this server at all are reported at once. */
-  #take(): void {
-    while (this.#state === 'running' && this.messages < this.#maxMessages) {
-      const job = this.#work!.next();
-      if (!job) return;
-      const envelope = makeEnvelope(job, this.#peer, this.#maxRecipients);
-      if (envelope.kind === 'unsendable') {
-        this.#unsendable(job, envelope.outcomes);
-      } else if (job.bytes && !envelope.downgrade) {
-        this.#coming = new Transaction(job, envelope, contentOf(job.bytes, job.delivery.message.content.dotted), this.server);
-        return;
-      } else {
-        this.#fetching = job;
-        void fetchContent(job, envelope.downgrade).then((fetched) => this.#fetched(job, envelope, fetched));
-        return;
-      }
-    }
+  #look(): void {
+    if (this.#state === 'running' && this.messages < this.#maxMessages && this.#upcoming.state === 'empty')
+      this.#upcoming.look(this.#work!);
   }
 
-  #fetched(job: Job, envelope: Envelope, fetched: Fetched): void {
-    if (this.#fetching !== job) return;
-    this.#fetching = undefined;
-    switch (fetched.kind) {
-      case 'unreadable':
-        this.#work!.unreadable(job, fetched.error);
-        break;
-      case 'unsendable':
-        this.#unsendable(job, job.recipients.map(() => fetched.outcome));
-        break;
-      case 'content': {
-        // Made 7-bit, it has another size than the one in the record.
-        const anew = envelope.downgrade ? makeEnvelope(job, this.#peer, this.#maxRecipients, fetched.sizeBytes) : envelope;
-        if (anew.kind === 'unsendable') this.#unsendable(job, anew.outcomes);
-        else this.#coming = new Transaction(job, anew, fetched.content, this.server);
-      }
-    }
-    if (!this.#coming && this.#finishing && this.#pipelining) this.#take();
+  #fetched(): void {
+    if (this.#finishing && this.#pipelining) this.#look();
     this.#advance();
   }
 
-  /** The commands to write. */
-  #begin(transaction: Transaction): string {
-    this.#coming = undefined;
+  /** What to write first for the job that is ready. */
+  #begin(): Written {
+    const transaction = this.#upcoming.take()!;
     this.#current = transaction;
     this.messages++;
     const reset = this.#resetDue;
     this.#resetDue = false;
     const now = this.#clock.now();
-    return this.#pipelining ? transaction.beginPipelined(reset, now) : transaction.begin(reset, now);
+    const encoding = transaction.envelope.utf8 ? 'utf8' : 'latin1';
+    if (!this.#pipelining) return { text: transaction.begin(reset, now), owed: 1, encoding };
+    return { text: transaction.beginPipelined(reset, now), owed: transaction.replies, encoding };
   }
 
-  #owed(transaction: Transaction): number {
-    return this.#pipelining ? transaction.replies : 1;
+  #write({ text, owed, encoding }: Written): void {
+    this.#wire.write(text, owed, encoding);
   }
 
   // — the content —
@@ -277,22 +262,14 @@ class SmtpSession implements Session {
   #sendLast(transaction: Transaction, bytes: Buffer, ending: string): void {
     this.#current = undefined;
     this.#finishing = transaction;
-    let text = ending;
-    let owed = 1;
-    let utf8 = false;
-    if (this.#pipelining) {
-      this.#take();
-      const coming = this.#coming;
-      if (coming) {
-        text += this.#begin(coming);
-        owed += this.#owed(coming);
-        utf8 = coming.envelope.utf8;
-      }
-    }
-    const buffer = Buffer.allocUnsafe(bytes.length + (utf8 ? Buffer.byteLength(text) : text.length));
+    if (this.#pipelining) this.#look();
+    const next = this.#pipelining && this.#upcoming.state === 'ready' ? this.#begin() : undefined;
+    const text = next ? ending + next.text : ending;
+    const encoding = next?.encoding ?? 'latin1';
+    const buffer = Buffer.allocUnsafe(bytes.length + (encoding === 'utf8' ? Buffer.byteLength(text) : text.length));
     bytes.copy(buffer);
-    buffer.write(text, bytes.length, utf8 ? 'utf8' : 'latin1');
-    this.#wire.write(buffer, owed);
+    buffer.write(text, bytes.length, encoding);
+    this.#wire.write(buffer, 1 + (next?.owed ?? 0));
     this.#wire.expectWithin(this.#timeouts.finalDot);
   }
 
@@ -321,7 +298,7 @@ class SmtpSession implements Session {
       case 'wait':
         return this.#wire.expectWithin(this.#timeouts.command);
       case 'write':
-        this.#wire.write(transaction.command(), 1, transaction.envelope.utf8 ? 'utf8' : 'latin1');
+        this.#write({ text: transaction.command(), owed: 1, encoding: transaction.envelope.utf8 ? 'utf8' : 'latin1' });
         return this.#wire.expectWithin(this.#timeouts.command);
       case 'send':
         return this.#send(transaction);
@@ -390,8 +367,8 @@ class SmtpSession implements Session {
 
   /** The whole of what is in hand and not behind its dot goes back. */
   #giveBack(): void {
-    const jobs = [this.#current?.job, this.#coming?.job, this.#fetching];
-    this.#current = this.#coming = this.#fetching = undefined;
+    const jobs = [this.#current?.job, this.#upcoming.giveBack()];
+    this.#current = undefined;
     for (const job of jobs) if (job) this.#work!.untried(job);
   }
 
@@ -404,11 +381,6 @@ class SmtpSession implements Session {
   #report(transaction: Transaction): void {
     this.#completed++;
     this.#work!.done(transaction.job, transaction.result(this.#clock.now(), this.tls));
-  }
-
-  #unsendable(job: Job, outcomes: readonly RecipientOutcome[]): void {
-    const now = this.#clock.now();
-    this.#work!.done(job, { startedAt: now, endedAt: now, server: this.server, ...(this.tls === undefined ? {} : { tls: this.tls }), outcomes });
   }
 
   #rest(): void {
@@ -441,7 +413,6 @@ class SmtpSession implements Session {
 
   #settle(): void {
     this.#resolveRun?.(this.#end);
-    this.#resolveDrain?.();
-    this.#resolveRun = this.#resolveDrain = undefined;
+    this.#resolveRun = undefined;
   }
 }

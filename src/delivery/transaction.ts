@@ -31,6 +31,7 @@ export type Advice =
   | 'garbage';
 
 const AGAIN: RecipientOutcome = { kind: 'again' };
+const NOBODY: ReadonlyMap<number, RecipientOutcome> = new Map();
 
 export class Transaction {
   readonly job: Job;
@@ -48,7 +49,7 @@ export class Transaction {
   /** By index of the job's recipients. */
   readonly #outcomes: (RecipientOutcome | undefined)[];
   /** Those whom the server wanted later, with what becomes of them if it took nobody now. */
-  #crowded: { readonly index: number; readonly otherwise: RecipientOutcome }[] | undefined;
+  #crowded: ReadonlyMap<number, RecipientOutcome> = NOBODY;
 
   constructor(job: Job, envelope: Envelope, content: Content, server: Server) {
     this.job = job;
@@ -141,7 +142,7 @@ export class Transaction {
     if (!this.#mailRefused) {
       const index = this.envelope.indexes[this.#rcpt]!;
       if (answer === 'ok') this.#accepted++;
-      else if (isCrowded(reply)) (this.#crowded ??= []).push({ index, otherwise: postponed('rcpt', reply, this.#server) });
+      else if (isCrowded(reply)) this.#crowded = new Map(this.#crowded).set(index, postponed('rcpt', reply, this.#server));
       else this.#outcomes[index] = refused('rcpt', reply, this.#server);
     }
     if (++this.#rcpt === this.envelope.rcpts.length) {
@@ -206,17 +207,14 @@ export class Transaction {
 
   /** Everybody named in this transaction who was accepted. */
   #settleAccepted(outcome: RecipientOutcome): void {
-    const crowded = this.#crowded;
     for (const index of this.envelope.indexes) {
-      if (!crowded?.some((one) => one.index === index)) this.#outcomes[index] ??= outcome;
+      if (!this.#crowded.has(index)) this.#outcomes[index] ??= outcome;
     }
   }
 
   /** If it took nobody, the next transaction would fare no better: they wait. */
   #settleCrowded(): void {
     const took = this.#accepted > 0;
-    this.#crowded?.forEach(({ index, otherwise }) => {
-      this.#outcomes[index] ??= took ? AGAIN : otherwise;
-    });
+    for (const [index, otherwise] of this.#crowded) this.#outcomes[index] ??= took ? AGAIN : otherwise;
   }
 }

@@ -16,7 +16,7 @@ import type { Reply } from '../core/outcome.js';
 import { createReplyParser, isGarbage } from '../core/reply.js';
 import type { Clock, Timer } from '../platform/clock.js';
 import type { Dialer, TlsOptions } from '../platform/dialer.js';
-import { brokenFault, errorText, type Fault } from './fault.js';
+import { brokenFault, errorText, type Fault, STOPPED } from './fault.js';
 import { within } from './within.js';
 
 export interface WireListener {
@@ -27,12 +27,12 @@ export interface WireListener {
 }
 
 export type Answer = { readonly kind: 'reply'; readonly reply: Reply } | { readonly kind: 'fault'; readonly fault: Fault };
-export type Secured = { readonly kind: 'secured'; readonly description: string; readonly verified: boolean } | { readonly kind: 'fault'; readonly fault: Fault };
+export type Secured =
+  | { readonly kind: 'secured'; readonly description: string; readonly verified: boolean }
+  | { readonly kind: 'fault'; readonly fault: Fault };
 
 /** How long a peer may take to close after QUIT. */
 const CLOSE_WAIT_MS = 2_000;
-
-const STOPPED: Fault = { reason: 'stopped', text: 'the connection was given up from our side' };
 
 export class Wire {
   readonly #clock: Clock;
@@ -106,7 +106,10 @@ export class Wire {
     this.#detach(plain);
     const ready = await within(this.#clock, timeoutMs, signal, (limit) => dialer.secure(plain, options, limit));
     if (ready.kind !== 'value') {
-      this.#stop({ reason: 'tls', text: ready.kind === 'late' ? 'the TLS handshake took too long' : `TLS failed: ${errorText(ready.error)}` });
+      this.#stop({
+        reason: 'tls',
+        text: ready.kind === 'late' ? 'the TLS handshake took too long' : `TLS failed: ${errorText(ready.error)}`,
+      });
       return { kind: 'fault', fault: this.#fault! };
     }
     const { stream, description, verified } = ready.value;

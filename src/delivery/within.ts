@@ -8,7 +8,12 @@ export type Within<T> =
   | { readonly kind: 'late' };
 
 /** Never rejects. An abort of `signal` comes back as the error that `call` made of it. */
-export async function within<T>(clock: Clock, ms: number, signal: AbortSignal, call: (signal: AbortSignal) => Promise<T>): Promise<Within<T>> {
+export async function within<T>(
+  clock: Clock,
+  ms: number,
+  signal: AbortSignal,
+  call: (signal: AbortSignal) => Promise<T>,
+): Promise<Within<T>> {
   const limit = new AbortController();
   let late = false;
   const abort = () => limit.abort(signal.reason);
