@@ -71,3 +71,18 @@ export class Newlines {
     return out.subarray(0, written);
   }
 }
+
+/** Whether there are any bare line ends, over chunk borders; for those who would rather refuse them. A CR at the very end is not seen. */
+export class BareNewlines {
+  #lastWasCr = false;
+
+  in(chunk: Buffer): boolean {
+    if (chunk.length === 0) return false;
+    const start = this.#lastWasCr ? 1 : 0;
+    if (this.#lastWasCr && chunk[0] !== LF) return true;
+    const last = chunk.length - 1;
+    this.#lastWasCr = last >= start && chunk[last] === CR;
+    const bare = bareNewlineAt(chunk, start);
+    return bare !== -1 && !(this.#lastWasCr && bare === last);
+  }
+}

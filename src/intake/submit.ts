@@ -221,7 +221,8 @@ function about(origin: Message['origin']): LogFields {
 /** One delivery for each lane, in the order in which the lanes first appear; each mailbox once. */
 function deliveriesOf({ recipients, sender }: SubmissionEnvelope, laneOf: IntakeOptions['laneOf']): NewDelivery[] {
   const only = recipients[0];
-  if (recipients.length === 1 && only !== undefined) return [{ lane: laneOf(only.address, sender), recipients: [{ ...only, state: 'queued' }] }];
+  if (recipients.length === 1 && only !== undefined)
+    return [{ lane: laneOf(only.address, sender), recipients: [{ ...only, state: 'queued' }] }];
   const seen = new Set<string>();
   const lanes = new Map<LaneKey, Recipient[]>();
   for (const recipient of recipients) {

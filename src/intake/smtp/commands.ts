@@ -54,7 +54,10 @@ export function parseMail(line: string, limits: { readonly maxMessageSizeBytes: 
 }
 
 /** `postmasterDomain`: where `<Postmaster>` is (RFC 5321 §4.5.1). */
-export function parseRcpt(line: string, { smtpUtf8, postmasterDomain }: { readonly smtpUtf8: boolean; readonly postmasterDomain: string }): RcptCommand | Refused {
+export function parseRcpt(
+  line: string,
+  { smtpUtf8, postmasterDomain }: { readonly smtpUtf8: boolean; readonly postmasterDomain: string },
+): RcptCommand | Refused {
   const start = line.startsWith('RCPT TO:<') ? 8 : (RCPT.exec(line)?.[0].length ?? -1);
   if (start === -1) return refused('501 5.5.4 Syntax: RCPT TO:<address>');
   const text = decode(line);
@@ -102,7 +105,8 @@ function mailParameters(text: string, start: number, maxMessageSizeBytes: number
       case 'SIZE':
         if (value === undefined || !/^\d{1,20}$/.test(value)) return refused('501 5.5.4 SIZE must be a number of octets');
         sizeBytes = Number(value);
-        if (sizeBytes > maxMessageSizeBytes) return refused(`552 5.3.4 The message is larger than the limit of ${maxMessageSizeBytes} octets`);
+        if (sizeBytes > maxMessageSizeBytes)
+          return refused(`552 5.3.4 The message is larger than the limit of ${maxMessageSizeBytes} octets`);
         break;
       case 'BODY':
         // Whether the content is 8-bit is found by looking at it.

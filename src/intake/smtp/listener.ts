@@ -61,9 +61,9 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     for (const address of options.listen) {
       if (address.implicitTls && !tls) throw noCertificate(address);
       const server = new Server(ports, { implicitTls: address.implicitTls, ...(tls ? { tls } : {}) });
+      server.on('error', (error: Error) => log.debug('smtp.error', { address: `${address.host}:${address.port}` }, error.message));
       addresses.push(await listen(server, address));
       servers.push(server);
-      server.on('error', (error: Error) => log.debug('smtp.error', { address: `${address.host}:${address.port}` }, error.message));
     }
   } catch (error) {
     for (const server of servers) server.server.close();
@@ -124,7 +124,11 @@ function notListening(error: NodeJS.ErrnoException, host: string, port: number):
   const setting = 'submission.listen';
   switch (error.code) {
     case 'EADDRINUSE':
-      return new MtaError('ADDRESS_IN_USE', `cannot listen on ${where}: another program does; stop that one, or choose another port with ${setting}`, { cause: error });
+      return new MtaError(
+        'ADDRESS_IN_USE',
+        `cannot listen on ${where}: another program does; stop that one, or choose another port with ${setting}`,
+        { cause: error },
+      );
     case 'EACCES':
       return new MtaError(
         'ADDRESS_IN_USE',
@@ -133,7 +137,9 @@ function notListening(error: NodeJS.ErrnoException, host: string, port: number):
       );
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
-      return new MtaError('ADDRESS_IN_USE', `cannot listen on ${where}: this machine has no such address; change ${setting}`, { cause: error });
+      return new MtaError('ADDRESS_IN_USE', `cannot listen on ${where}: this machine has no such address; change ${setting}`, {
+        cause: error,
+      });
     default:
       return new MtaError('ADDRESS_IN_USE', `cannot listen on ${where}: ${error.message}`, { cause: error });
   }

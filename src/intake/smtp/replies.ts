@@ -9,8 +9,6 @@ import type { RefusalCode } from '../submit.js';
 export function enhancedStatus(code: number, context: string | false | undefined): string {
   if (context === false || context === 'EHLO' || context === 'HELO' || (code >= 300 && code < 400)) return '';
   switch (code) {
-    case 252:
-      return '2.5.0';
     case 421:
       return '4.7.0';
     case 451:

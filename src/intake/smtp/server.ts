@@ -9,16 +9,13 @@ import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
 import type { Clock } from '../../platform/clock.js';
 import type { Log } from '../../platform/log.js';
 import type { Intake } from '../submission.js';
+import type { PatienceLimits } from './patience.js';
 import { Session } from './session.js';
 
-export interface SmtpLimits {
+export interface SmtpLimits extends PatienceLimits {
   readonly maxConnections: number;
   readonly maxRecipients: number;
   readonly maxMessageSizeBytes: number;
-  /** Longest time without a whole command, or without an octet of content. */
-  readonly idleTimeoutMs: number;
-  /** Content that comes more slowly than this is cut off, once `idleTimeoutMs` has passed. */
-  readonly leastBytesPerSecond: number;
   /** Refused commands until the session is ended; mail that is accepted starts the count anew. */
   readonly maxErrors: number;
 }
@@ -45,7 +42,10 @@ let sessionNumber = 0;
 export class Server extends SMTPServer {
   readonly #ports: SmtpPorts;
 
-  constructor(ports: SmtpPorts, options: { readonly implicitTls: boolean; readonly tls?: { readonly cert: string; readonly key: string } }) {
+  constructor(
+    ports: SmtpPorts,
+    options: { readonly implicitTls: boolean; readonly tls?: { readonly cert: string; readonly key: string } },
+  ) {
     super({
       name: ports.hostname,
       heloResponse: '%s',
@@ -66,7 +66,10 @@ export class Server extends SMTPServer {
     this.#ports = ports;
   }
 
-  override _handleProxy(_socket: net.Socket, callback: (error: Error | null, options?: SMTPConnectionOptions & { id: string }) => void): void {
+  override _handleProxy(
+    _socket: net.Socket,
+    callback: (error: Error | null, options?: SMTPConnectionOptions & { id: string }) => void,
+  ): void {
     callback(null, { id: `s${(++sessionNumber).toString(36)}` });
   }
 
@@ -82,7 +85,9 @@ export class Server extends SMTPServer {
     const session = new Session(this, socket, options ?? null, this.#ports);
     sessions.add(session);
     this.connections.add(session);
-    session.on('error', (error: Error) => log.debug('smtp.sessionError', { session: session.id, client: session.remoteAddress }, error.message));
+    session.on('error', (error: Error) =>
+      log.debug('smtp.sessionError', { session: session.id, client: session.remoteAddress }, error.message),
+    );
     session.init();
   }
 }

@@ -20,10 +20,11 @@ import type tls from 'node:tls';
 import type { SMTPServer } from 'smtp-server';
 import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
 import type { MessageId } from '../../core/message.js';
-import { bareNewlineAt } from '../newlines.js';
+import { BareNewlines } from '../newlines.js';
 import type { Submission, SubmissionEnvelope } from '../submission.js';
 import { receivedLine, receivedPrefix } from '../trace.js';
 import { parseMail, parseRcpt } from './commands.js';
+import { Patience } from './patience.js';
 import { CLOSED, enhancedStatus, refusalReply } from './replies.js';
 import type { SmtpPorts } from './server.js';
 import { Wire, type WireOwner } from './wire.js';
@@ -38,8 +39,6 @@ interface Transaction {
 const MAX_IDLE_COMMANDS = 100;
 
 const FIVE = 0x35;
-const CR = 13;
-const LF = 10;
 const SHUTTING_DOWN = '421 4.3.2 The server is shutting down';
 
 /** What no reply may hold. */
@@ -48,15 +47,19 @@ const CONTROLS = /[\x00-\x1f\x7f-\x9f]/g;
 export class Session extends SMTPConnection implements WireOwner {
   readonly #ports: SmtpPorts;
   readonly #trusted: boolean;
+  /** Was told so: one line of log is enough. */
+  #relayDenied = false;
   #transaction: Transaction | undefined;
   /** The message whose content is coming in. */
   #submission: Submission | undefined;
   #taken: true | Promise<void> = true;
   /** Content had a bare CR or LF, and the setting is to refuse that. */
   #bareNewline = false;
-  #lastWasCr = false;
+  #bareNewlines = new BareNewlines();
   /** The message is in; the spool has not answered yet. */
   #finishing = false;
+  /** The spool is slower than the client. */
+  #spoolBusy = false;
   /** Ends with the reply to the message under way. */
   #leaving = false;
   #inputEnded = false;
@@ -66,13 +69,13 @@ export class Session extends SMTPConnection implements WireOwner {
   #idleCommands = 0;
   #tracePrefix = '';
   #handshake: net.Socket | undefined;
-  #watch = { progress: 0, seen: -1, since: 0, contentOctets: 0, contentSince: -1 };
+  readonly #patience: Patience;
 
   constructor(server: SMTPServer, socket: net.Socket | tls.TLSSocket, options: SMTPConnectionOptions | null, ports: SmtpPorts) {
     super(server, socket, options);
     this.#ports = ports;
     this.#trusted = ports.trusts(this.remoteAddress);
-    this.#watch.since = ports.clock.monotonic();
+    this.#patience = new Patience(ports.clock.monotonic());
   }
 
   /** Greets at once: no pause, no reverse lookup. */
@@ -88,7 +91,7 @@ export class Session extends SMTPConnection implements WireOwner {
   // — commands —
 
   command(line: string): boolean {
-    this.#watch.progress++;
+    this.#patience.command();
     if (this._nextHandler === false && this._ready && !this._upgrading && this.hostNameAppearsAs !== false) {
       if (line.startsWith('RCPT TO:<')) return this.#rcpt(line);
       if (line.startsWith('MAIL FROM:<')) return this.#mail(line);
@@ -131,7 +134,7 @@ export class Session extends SMTPConnection implements WireOwner {
   }
 
   #mail(line: string): true {
-    if (!this.#mayRelay()) return this.#answer('550 5.7.1 This server relays only for its own networks');
+    if (!this.#mayRelay()) return this.#denyRelay();
     if (this.#transaction !== undefined) return this.#answer('503 5.5.1 A transaction is open already');
     const parsed = parseMail(line, this.#ports.limits);
     if (parsed.kind === 'refused') return this.#answer(parsed.reply);
@@ -142,7 +145,7 @@ export class Session extends SMTPConnection implements WireOwner {
   }
 
   #rcpt(line: string): true {
-    if (!this.#mayRelay()) return this.#answer('550 5.7.1 This server relays only for its own networks');
+    if (!this.#mayRelay()) return this.#denyRelay();
     if (this.#transaction === undefined) return this.#answer('503 5.5.1 MAIL first');
     const { recipients, smtpUtf8 } = this.#transaction;
     if (recipients.length >= this.#ports.limits.maxRecipients) return this.#answer('452 4.5.3 Too many recipients');
@@ -158,9 +161,8 @@ export class Session extends SMTPConnection implements WireOwner {
     if (transaction.recipients.length === 0) return this.#answer('554 5.5.1 No valid recipients');
     this.#submission = this.#ports.intake.begin(this.#envelope(transaction));
     this.#bareNewline = false;
-    this.#lastWasCr = false;
-    this.#watch.contentSince = -1;
-    this.#watch.contentOctets = 0;
+    this.#bareNewlines = new BareNewlines();
+    this.#patience.contentBegins();
     this.#wire()?.enterContent();
     return this.#answer('354 End data with <CR><LF>.<CR><LF>');
   }
@@ -168,6 +170,12 @@ export class Session extends SMTPConnection implements WireOwner {
   /** The one question of G12. AUTH, when it comes, is asked here. */
   #mayRelay(): boolean {
     return this.#trusted;
+  }
+
+  #denyRelay(): true {
+    if (!this.#relayDenied) this.#ports.log.warn('smtp.relayDenied', { session: this.id, client: this.remoteAddress });
+    this.#relayDenied = true;
+    return this.#answer('550 5.7.1 This server relays only for its own networks');
   }
 
   #envelope({ sender, recipients, smtpUtf8 }: Transaction): SubmissionEnvelope {
@@ -202,13 +210,22 @@ export class Session extends SMTPConnection implements WireOwner {
   content(octets: Buffer): void {
     const submission = this.#submission;
     if (submission === undefined) return;
-    if (this.#ports.bareNewlines === 'refuse') this.#lookForBareNewlines(octets);
+    if (this.#ports.bareNewlines === 'refuse' && !this.#bareNewline) {
+      this.#bareNewline = this.#bareNewlines.in(octets);
+      if (this.#bareNewline) submission.abort();
+    }
     if (!this.#bareNewline) this.#taken = submission.write(octets);
   }
 
   contentTaken(): true | Promise<void> {
     const taken = this.#taken;
     this.#taken = true;
+    if (taken === true) return true;
+    const done = () => {
+      this.#spoolBusy = false;
+    };
+    this.#spoolBusy = true;
+    taken.then(done, done);
     return taken;
   }
 
@@ -216,11 +233,9 @@ export class Session extends SMTPConnection implements WireOwner {
     const submission = this.#submission;
     this.#submission = undefined;
     this.#transaction = undefined;
-    this.#watch.progress++;
     if (submission === undefined) return true;
     if (this.#bareNewline) {
-      submission.abort();
-      this.#answer('550 5.6.0 Lines must end in CR LF: there is a bare CR or LF');
+      this.#conclude('550 5.6.0 Lines must end in CR LF: there is a bare CR or LF');
       return true;
     }
     this.#finishing = true;
@@ -238,10 +253,18 @@ export class Session extends SMTPConnection implements WireOwner {
   #finished(reply: string): void {
     this.#finishing = false;
     this.#gathering = true;
+    this.#conclude(reply);
+    // In one write with the replies to what came meanwhile, if anything did.
+    this.#wire()?.resume();
+    this.#gathering = false;
+    this.#flush();
+  }
+
+  /** The reply to a dot, and the end of the session where that was waited for. */
+  #conclude(reply: string): void {
     this.#answer(reply);
     if (this.#leaving) this.#leave(SHUTTING_DOWN);
     else if (this.#inputEnded) this.close();
-    this.#wire()?.resume();
   }
 
   #refusal(id: MessageId, error: unknown): string {
@@ -253,15 +276,6 @@ export class Session extends SMTPConnection implements WireOwner {
     return reply;
   }
 
-  #lookForBareNewlines(octets: Buffer): void {
-    const start = this.#lastWasCr ? 1 : 0;
-    if (this.#lastWasCr && octets[0] !== LF) this.#bareNewline = true;
-    const last = octets.length - 1;
-    this.#lastWasCr = last >= start && octets[last] === CR;
-    const bare = bareNewlineAt(octets, start);
-    if (bare !== -1 && !(bare === last && this.#lastWasCr)) this.#bareNewline = true;
-  }
-
   // — replies —
 
   gatherReplies(): void {
@@ -270,7 +284,6 @@ export class Session extends SMTPConnection implements WireOwner {
 
   writeReplies(): boolean {
     this.#gathering = false;
-    if (this.#errors > this.#ports.limits.maxErrors && !this._closing) this.#leave('421 4.7.0 Too many errors');
     this.#flush();
     const socket = this._socket;
     if (!socket.writableNeedDrain || socket.destroyed) return true;
@@ -292,8 +305,12 @@ export class Session extends SMTPConnection implements WireOwner {
   }
 
   #answer(reply: string): true {
-    if (reply.charCodeAt(0) === FIVE) this.#errors++;
     this.#replies += `${reply}\r\n`;
+    if (reply.charCodeAt(0) === FIVE) {
+      this.#errors++;
+      this.#ports.log.debug('smtp.rejected', { session: this.id, client: this.remoteAddress, reply });
+    }
+    if (this.#errors > this.#ports.limits.maxErrors && !this._closing) this.#leave('421 4.7.0 Too many errors');
     if (!this.#gathering) this.#flush();
     return true;
   }
@@ -339,12 +356,12 @@ export class Session extends SMTPConnection implements WireOwner {
 
   override close(): void {
     this.#flush();
+    this.#abort();
     super.close();
   }
 
   override _onClose(): void {
-    this.#submission?.abort();
-    this.#submission = undefined;
+    this.#abort();
     this.#ports.sessions.delete(this);
     super._onClose();
   }
@@ -354,9 +371,19 @@ export class Session extends SMTPConnection implements WireOwner {
     if (!this.#finishing) this.close();
   }
 
+  /** The session ends before the dot. */
+  #abort(): void {
+    if (this.#submission === undefined) return;
+    const { id } = this.#submission;
+    this.#ports.log.info('smtp.lost', { id, session: this.id, client: this.remoteAddress, octets: this.#patience.contentOctets });
+    this.#submission.abort();
+    this.#submission = undefined;
+  }
+
   /** No more mail: says so at once, or behind the reply to the message that is under way. */
   drain(): void {
     if (this.#submission !== undefined || this.#finishing) this.#leaving = true;
+    else if (this._upgrading) this.destroy();
     else if (!this._closing) this.#leave(SHUTTING_DOWN);
   }
 
@@ -366,31 +393,17 @@ export class Session extends SMTPConnection implements WireOwner {
   }
 
   progress(octets: number): void {
-    this.#watch.progress += octets;
-    this.#watch.contentOctets += octets;
+    this.#patience.content(octets);
   }
 
-  /** Ends the session if the client was silent or slow for too long. Asked now and then, so that no octet has to set a timer. */
+  /** Ends the session if its client tries our patience. Asked now and then. */
   check(now: number): void {
-    const watch = this.#watch;
-    const { idleTimeoutMs, leastBytesPerSecond } = this.#ports.limits;
     if (this._closing) return;
-    if (watch.progress !== watch.seen || this.#finishing) {
-      watch.seen = watch.progress;
-      watch.since = now;
-    } else if (now - watch.since >= idleTimeoutMs) {
-      return this.#expire('421 4.4.2 Timeout, closing the connection');
-    }
-    if (this.#submission === undefined) return;
-    if (watch.contentSince === -1) watch.contentSince = now;
-    if (now - watch.contentSince - idleTimeoutMs > (watch.contentOctets / leastBytesPerSecond) * 1000) {
-      this.#expire('421 4.4.2 The content comes too slowly');
-    }
-  }
-
-  #expire(reply: string): void {
+    const state = { inContent: this.#submission !== undefined, ours: this.#finishing || this.#spoolBusy };
+    const found = this.#patience.look(now, state, this.#ports.limits);
+    if (found === 'well') return;
     if (this._upgrading) this.destroy();
-    else this.#leave(reply);
+    else this.#leave(found === 'idle' ? '421 4.4.2 Timeout, closing the connection' : '421 4.4.2 The content comes too slowly');
   }
 
   #wire(): Wire | undefined {

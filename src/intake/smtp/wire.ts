@@ -3,7 +3,7 @@
  * octet by octet, whose dots cost a turn of the event loop each, and which takes a dot behind a bare LF for a stuffed one.
  *
  *   command ◄──────► content          (`enterContent`, and the end of the content)
- *      └── waiting ──┘                (until `resume`: a reply is being made, or somebody is slower than the client)
+ *      └── waiting ──┘                (until `resume`, once for each reason: a reply is made, the spool or the client is slow)
  *      └── closed                     (what still comes is thrown away)
  *
  * Promises: commands and contents are given to the owner in the order in which they came, one at a time; while the owner
@@ -19,7 +19,7 @@ export const MAX_COMMAND_LINE = 12_288;
 const CR = 13;
 const LF = 10;
 
-/** Whose octets these are. What returns false has the wire wait until `resume`. */
+/** Whose octets these are. Each call that returns false has the wire wait for one `resume`. */
 export interface WireOwner {
   /** `line`: without its line end, one character for each octet. */
   command(line: string): boolean;
@@ -43,7 +43,8 @@ export class Wire extends SMTPStream {
   readonly #owner: WireOwner;
   readonly #dots: Dots;
   #inContent = false;
-  #waiting = false;
+  /** How often `resume` must be called until reading goes on. */
+  #waits = 0;
   /** `write` returned false: its caller waits for `drain`. */
   #drainOwed = false;
   /** What came and could not be read yet. */
@@ -71,7 +72,7 @@ export class Wire extends SMTPStream {
 
   override write(chunk: Buffer): boolean {
     if (this.isClosed) return true;
-    if (this.#waiting) this.#held = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
+    if (this.#waits > 0) this.#held = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
     else this.#read(chunk);
     this.#drainOwed = this.#held !== undefined && !this.isClosed;
     return !this.#drainOwed;
@@ -85,14 +86,14 @@ export class Wire extends SMTPStream {
   /** Nothing is flushed at the end: a command without its line end is none. */
   override _flushData(): void {}
 
-  /** The wait is over. */
+  /** One wait is over. */
   resume(): void {
-    this.#waiting = false;
+    if (--this.#waits > 0) return;
     const held = this.#held;
     this.#held = undefined;
     if (this.isClosed) return;
     this.#read(held);
-    if (!this.#drainOwed || this.#held !== undefined) return;
+    if (!this.#drainOwed || this.#held !== undefined || this.isClosed) return;
     this.#drainOwed = false;
     this.emit('drain');
   }
@@ -101,13 +102,13 @@ export class Wire extends SMTPStream {
     this.#owner.gatherReplies();
     const length = chunk?.length ?? 0;
     for (let at = 0; chunk !== undefined && at < length && !this.isClosed; ) {
-      if (this.#waiting) {
+      if (this.#waits > 0) {
         this.#held = chunk.subarray(at);
         break;
       }
       at = this.#inContent ? this.#readContent(chunk, at) : this.#readLine(chunk, at);
     }
-    if (!this.#owner.writeReplies()) this.#waiting = true;
+    if (!this.#owner.writeReplies()) this.#waits++;
   }
 
   #readContent(chunk: Buffer, start: number): number {
@@ -115,12 +116,12 @@ export class Wire extends SMTPStream {
     this.#owner.progress((end === -1 ? chunk.length : end) - start);
     if (end !== -1) {
       this.#inContent = false;
-      this.#waiting = !this.#owner.contentEnd();
+      if (!this.#owner.contentEnd()) this.#waits++;
       return end;
     }
     const taken = this.#owner.contentTaken();
     if (taken !== true) {
-      this.#waiting = true;
+      this.#waits++;
       const resume = () => this.resume();
       taken.then(resume, resume);
     }
@@ -146,7 +147,7 @@ export class Wire extends SMTPStream {
       line = (this.#partial + line).replace(/\r$/, '');
       this.#partial = '';
     }
-    this.#waiting = !this.#owner.command(line);
+    if (!this.#owner.command(line)) this.#waits++;
     return lf + 1;
   }
 }
