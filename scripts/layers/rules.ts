@@ -1,0 +1,67 @@
+/** What may be used where: the layers of `ARCHITECTURE.md`, and the few doors to the world. */
+
+/** Layers whose modules a layer may import besides its own. A file directly in `src` is a layer of its own name. */
+export const LAYERS: Readonly<Record<string, readonly string[] | 'all'>> = {
+  core: [],
+  platform: ['core'],
+  config: ['core'],
+  compose: ['core'],
+  spool: ['core', 'platform'],
+  intake: ['core', 'platform', 'spool'],
+  scheduler: ['core', 'platform', 'spool'],
+  delivery: ['core', 'platform', 'compose'],
+  outcome: ['core', 'platform', 'compose', 'spool'],
+  control: ['core', 'platform', 'spool'],
+  dev: ['core', 'platform'],
+  cli: ['core', 'platform', 'config', 'control', 'spool', 'dev', 'mta', 'version'],
+  version: [],
+  mta: 'all',
+  index: 'all',
+};
+
+/** Layers of which only types may be imported. */
+export const TYPES_ONLY: Readonly<Record<string, readonly string[]>> = {
+  control: ['scheduler'],
+};
+
+/** Packages that one folder adapts for everybody. */
+export const PACKAGES: Readonly<Record<string, string>> = {
+  'smtp-server': 'src/intake/smtp',
+  level: 'src/spool/level',
+  'classic-level': 'src/spool/level',
+  yargs: 'src/cli',
+  'smol-toml': 'src/config',
+};
+
+const LISTENERS = ['src/intake/smtp', 'src/control'];
+const WORLD = ['src/platform', 'src/dev'];
+
+/** Modules of Node that lead out of the process, and the folders that may use them. Their types are free. */
+export const MODULES: Readonly<Record<string, readonly string[]>> = {
+  net: [...WORLD, ...LISTENERS],
+  tls: [...WORLD, 'src/intake/smtp'],
+  dns: WORLD,
+  'dns/promises': WORLD,
+  dgram: WORLD,
+  http: ['src/control', 'src/dev'],
+  https: [],
+  http2: [],
+  timers: [...WORLD, ...LISTENERS],
+  'timers/promises': [...WORLD, ...LISTENERS],
+};
+
+/** Names in those modules that are pure functions and values: free as well. */
+export const PURE: readonly string[] = ['isIP', 'isIPv4', 'isIPv6', 'BlockList', 'SocketAddress'];
+
+/** Time and chance: only through `src/platform`, so that simulation can stand in for them. */
+export const GLOBALS: readonly { readonly name: string; readonly pattern: RegExp }[] = [
+  { name: 'Date.now', pattern: /(?<![.\w$])(?:globalThis\s*\.\s*)?Date\s*\.\s*now\b/g },
+  { name: 'new Date()', pattern: /\bnew\s+Date\b(?!\s*\(\s*[^)\s])/g },
+  { name: 'Date()', pattern: /(?<![.\w$]|new\s+)Date\s*\(\s*\)/g },
+  { name: 'setTimeout', pattern: /(?<![.\w$])(?:globalThis\s*\.\s*)?setTimeout\b/g },
+  { name: 'setInterval', pattern: /(?<![.\w$])(?:globalThis\s*\.\s*)?setInterval\b/g },
+  { name: 'Math.random', pattern: /\bMath\s*\.\s*random\b/g },
+  { name: 'performance.now', pattern: /\bperformance\s*\.\s*now\b/g },
+  { name: 'process.hrtime', pattern: /\bprocess\s*\.\s*hrtime\b/g },
+];
+export const GLOBALS_ALLOWED: readonly string[] = [...WORLD, ...LISTENERS];
