@@ -49,7 +49,7 @@ export const noPython: string | false = spawnSync('python3', ['-c', 'import emai
 
 export function readByPython(reports: readonly Buffer[]): readonly ForeignReport[] {
   const input = JSON.stringify(reports.map((report) => report.toString('base64')));
-  const run = spawnSync('python3', ['-I', '-c', SCRIPT], { input, maxBuffer: 64 * 1024 * 1024 });
+  const run = spawnSync('python3', ['-I', '-S', '-c', SCRIPT], { input, maxBuffer: 64 * 1024 * 1024 });
   if (run.status !== 0) throw new Error(`python3: ${run.stderr}`);
   return JSON.parse(run.stdout.toString()) as ForeignReport[];
 }
