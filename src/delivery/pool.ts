@@ -7,8 +7,9 @@
  *
  * Promises
  *  - G5 at every instant: opening and closing connections take their place too, and give it back only once closed.
- *  - The best servers that answer are used: a worse preference only while no better one answers (RFC 5321 §5.1), the
- *    least busy of equal ones first. A server that failed lately is tried last, so it does not cost everyone a timeout.
+ *  - Connections are opened to the best servers that answer: a worse preference only while no better one does (RFC 5321
+ *    §5.1), the least busy of equal ones first. A server that failed lately is tried last, so it does not cost everyone a
+ *    timeout. A connection that is open is used as long as it lasts.
  *  - One attempt goes through the servers until one takes it; trouble is told once per site, when the last attempt
  *    under way has failed too and nothing of the site works.
  *  - `serve` calls nothing of the source before it has returned; what it must tell comes later.
@@ -99,6 +100,8 @@ export class Pool {
   readonly #idleOrder = new Set<Connection>();
   /** Attempts under way, by site. */
   readonly #opening = new Map<string, number>();
+  /** Sites refused because one attempt has to find out first whether anybody answers. */
+  readonly #refusedForProbe = new Set<string>();
   readonly #stopping = new AbortController();
   #closing = 0;
   /** Somebody was refused for the cap since `room` was last called. */
@@ -189,7 +192,10 @@ export class Pool {
       // Nobody answers: one attempt at a time finds out whether that is over.
       const left = route.targets.filter((target) => wasTried(target) === undefined);
       if (left.length === 0) return 'exhausted';
-      if (tried.length === 0 && this.#opening.has(route.site)) return 'full';
+      if (tried.length === 0 && this.#opening.has(route.site)) {
+        this.#refusedForProbe.add(route.site);
+        return 'full';
+      }
       return left.find((target) => servers.hasRoom(target)) ?? 'full';
     }
     let chosen: SiteTarget | undefined;
@@ -252,8 +258,12 @@ export class Pool {
       tls: opened.session.tls,
       ms: Math.round(clock.monotonic() - connection.openedAt),
     });
-    if (this.#stopping.signal.aborted) this.#retire(connection, 'stopping');
-    else await this.#run(connection, tried);
+    if (this.#stopping.signal.aborted) {
+      this.#retire(connection, 'stopping');
+      return;
+    }
+    if (this.#refusedForProbe.delete(route.site)) source.room(route.site);
+    await this.#run(connection, tried);
   }
 
   async #run(connection: Connection, tried: readonly Tried[]): Promise<void> {
@@ -290,7 +300,7 @@ export class Pool {
     this.#options.log.debug('delivery.failed', { server: connection.name, stage: trouble.stage, found, error: trouble.text });
     const tried = [...before, { target, trouble, crowded: found === 'crowded' }];
     const next = this.#choose(route, tried);
-    if (typeof next !== 'string' && !this.#servers.capped) {
+    if (typeof next !== 'string') {
       void this.#attempt(route, next, tried);
       this.#tellWaiting(target, () => this.#servers.hasRoom(target));
       return;
@@ -309,7 +319,6 @@ export class Pool {
     this.#idleOrder.add(connection);
     connection.idleTimer = this.#options.clock.after(this.#options.idleTimeoutMs, () => this.#retire(connection, 'idle'));
     connection.session!.onLost(() => this.#lost(connection));
-    if (connection.phase !== 'idle') return;
     // Those refused may want it, or its place.
     if (this.#refusedForCap) {
       this.#refusedForCap = false;
@@ -356,6 +365,7 @@ export class Pool {
 
   #tellRoom({ route, target }: Connection): void {
     this.#refusedForCap = false;
+    this.#refusedForProbe.delete(route.site);
     this.#options.source.room(route.site);
     this.#tellWaiting(target, () => this.#servers.hasRoom(target));
   }

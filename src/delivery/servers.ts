@@ -115,7 +115,7 @@ export class Servers {
   failed(target: SiteTarget, scope: 'server' | 'channel' | 'network'): 'crowded' | 'failing' {
     const state = this.#stateOf(target.server);
     if (scope === 'channel' ? this.#workingChannels.has(target.channel) : state.working > 0) {
-      state.limit = Math.max(1, state.working);
+      state.limit = state.working;
       state.raiseAt = this.#clock.monotonic() + RAISE_MS;
       return 'crowded';
     }

@@ -1,0 +1,306 @@
+/**
+ * G5 and the wake-ups under random histories: whatever is served, accepted, refused, finished, broken and lost in whatever order, no
+ * limit is ever exceeded, and a scheduler that relies on nothing but what the pool tells it gets all its work done.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import type { Job, Route, WorkSource } from '../../src/core/carrier.js';
+import type { ChannelPolicy } from '../../src/delivery/contract.js';
+import { Pool } from '../../src/delivery/pool.js';
+import { SiteRoute, SiteTarget } from '../../src/delivery/sites.js';
+import { silentLog } from '../../src/platform/log.js';
+import { createVirtualClock } from '../support/virtual-clock.js';
+import { type FakeSession, FakeWorld, fakeJob, trouble } from './fake-sessions.js';
+
+const PER_SERVER = 2;
+const CAP = 5;
+const PER_CONNECTION = 3;
+
+const policy: ChannelPolicy = { tls: 'off', tlsName: '', allowInsecureAuth: false, heloName: 'mail.riata.test' };
+
+function target(address: string, preference: number, login: number): SiteTarget {
+  return new SiteTarget(address, { family: 4, text: address }, 25, preference, policy, login);
+}
+
+/** Sites that share servers, channels, both, or nothing. */
+function makeRoutes(): SiteRoute[] {
+  const shared = target('192.0.2.1', 10, 1);
+  return [
+    new SiteRoute('alone', [target('192.0.2.9', 10, 1)], 0),
+    new SiteRoute('shared', [shared], 0),
+    new SiteRoute('same channel', [shared, target('192.0.2.2', 20, 1)], 0),
+    new SiteRoute('other login', [target('192.0.2.1', 10, 2)], 0),
+    new SiteRoute(
+      'many',
+      [target('192.0.2.1', 5, 3), target('192.0.2.2', 5, 3), target('192.0.2.3', 10, 3), target('192.0.2.4', 20, 3)],
+      0,
+    ),
+    new SiteRoute('fourth', [target('192.0.2.4', 10, 1)], 0),
+  ];
+}
+
+interface SiteWork {
+  readonly route: SiteRoute;
+  ready: number;
+  asked: number;
+  full: boolean;
+  resting: boolean;
+}
+
+/** The scheduler's side of the seam, without its sweep: a wake-up that is lost here is lost. */
+class ModelScheduler implements WorkSource {
+  readonly sites: readonly SiteWork[];
+  readonly #capped = new Set<SiteWork>();
+  serving = false;
+  handedOut = 0;
+  ended = 0;
+  pool: Pool | undefined;
+
+  constructor(routes: readonly SiteRoute[]) {
+    this.sites = routes.map((route) => ({ route, ready: 0, asked: 0, full: false, resting: false }));
+  }
+
+  add(at: number, count: number): void {
+    const site = this.sites[at]!;
+    site.ready += count;
+    if (!site.full) this.#dispatch(site);
+  }
+
+  wake(): void {
+    for (const site of this.sites) {
+      if (!site.resting) continue;
+      site.resting = false;
+      this.#dispatch(site);
+    }
+  }
+
+  next(channel: string): Job | undefined {
+    assert.equal(this.serving, false, 'serve calls nothing before it has returned');
+    const sites = this.sites.filter(({ route }) => route.targets.some((one) => one.channel === channel));
+    for (const site of sites) if (site.asked > 0) site.asked--;
+    const site = sites.find(({ ready }) => ready > 0);
+    if (site === undefined) {
+      for (const one of sites) one.full = false;
+      return undefined;
+    }
+    site.ready--;
+    this.handedOut++;
+    return fakeJob();
+  }
+
+  done(): void {
+    this.ended++;
+  }
+
+  untried(): void {
+    this.ended++;
+    this.add(0, 1);
+  }
+
+  unreadable(): void {
+    this.ended++;
+  }
+
+  mayFinish(): true {
+    return true;
+  }
+
+  siteTrouble(route: Route): void {
+    const site = this.#site(route.site);
+    site.asked = 0;
+    site.full = false;
+    site.resting = true;
+  }
+
+  siteWell(): void {}
+
+  room(key: string): void {
+    assert.equal(this.serving, false, 'serve calls nothing before it has returned');
+    const site = this.#site(key);
+    site.full = false;
+    if (site.asked > 0) site.asked--;
+    this.#dispatch(site);
+    for (const capped of [...this.#capped]) {
+      this.#capped.delete(capped);
+      this.#dispatch(capped);
+    }
+  }
+
+  #site(key: string): SiteWork {
+    return this.sites.find(({ route }) => route.site === key)!;
+  }
+
+  #dispatch(site: SiteWork): void {
+    if (site.resting) return;
+    while (site.asked < site.ready) {
+      this.serving = true;
+      const served = this.pool!.serve(site.route);
+      this.serving = false;
+      if (served === 'capped') this.#capped.add(site);
+      if (served === 'full') site.full = true;
+      if (served !== 'served') return;
+      site.asked++;
+    }
+  }
+}
+
+type Step =
+  | { readonly kind: 'add'; readonly site: number; readonly count: number }
+  | {
+      readonly kind:
+        | 'accept'
+        | 'refuse'
+        | 'refuseLogin'
+        | 'noRoute'
+        | 'take'
+        | 'idle'
+        | 'worn'
+        | 'breakEarly'
+        | 'breakLate'
+        | 'lose'
+        | 'closed';
+      readonly at: number;
+    }
+  | { readonly kind: 'advance'; readonly ms: number };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('add' as const), site: fc.nat(5), count: fc.integer({ min: 1, max: 4 }) }) },
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      kind: fc.constantFrom(
+        'accept',
+        'accept',
+        'refuse',
+        'refuseLogin',
+        'noRoute',
+        'take',
+        'take',
+        'idle',
+        'worn',
+        'breakEarly',
+        'breakLate',
+        'lose',
+        'closed',
+        'closed',
+      ),
+      at: fc.nat(20),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant('advance' as const), ms: fc.constantFrom(1, 3_000, 70_000, 130_000) }) },
+);
+
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+function act(world: FakeWorld, { kind, at }: Extract<Step, { at: number }>): void {
+  const pick = <T>(list: readonly T[]): T | undefined => list[at % Math.max(1, list.length)];
+  const session = (state: FakeSession['state']) => pick(world.sessions.filter((one) => one.state === state));
+  switch (kind) {
+    case 'accept':
+      pick(world.openings)?.accept();
+      return;
+    case 'refuse':
+      pick(world.openings)?.refuse(trouble('connect', { reason: 'refused' }));
+      return;
+    case 'refuseLogin':
+      pick(world.openings)?.refuse(trouble('auth', { reason: 'auth' }));
+      return;
+    case 'noRoute':
+      pick(world.openings)?.refuse(trouble('connect', { reason: 'noRoute' }));
+      return;
+    case 'take':
+      oneMessage(session('running'));
+      return;
+    case 'idle':
+      session('running')?.takeAll();
+      return;
+    case 'worn':
+      session('running')?.worn();
+      return;
+    case 'breakEarly':
+    case 'breakLate':
+      session('running')?.break(kind === 'breakLate');
+      return;
+    case 'lose':
+      session('idle')?.lose();
+      return;
+    case 'closed':
+      session('closing')?.closed();
+  }
+}
+
+function oneMessage(session: FakeSession | undefined): void {
+  if (session === undefined) return;
+  if (session.take() === undefined) {
+    session.idle();
+    return;
+  }
+  session.deliver();
+  if (session.messages >= PER_CONNECTION) session.worn();
+}
+
+/** Everybody answers from now on: what is left to do gets done. */
+async function finish(world: FakeWorld, scheduler: ModelScheduler, clock: { advance(ms: number): Promise<void> }): Promise<void> {
+  for (let round = 0; round < 200; round++) {
+    scheduler.wake();
+    for (const opening of [...world.openings]) opening.accept();
+    for (const session of world.live) {
+      if (session.state === 'running') oneMessage(session);
+      else if (session.state === 'closing') session.closed();
+    }
+    await turn();
+    if (scheduler.sites.every(({ ready }) => ready === 0) && scheduler.ended === scheduler.handedOut) break;
+  }
+  assert.deepEqual(
+    scheduler.sites.map(({ route, ready }) => `${route.site}: ${ready}`),
+    scheduler.sites.map(({ route }) => `${route.site}: 0`),
+    'work was left behind',
+  );
+  for (let round = 0; round < 20 && world.total > 0; round++) {
+    await clock.advance(10_000);
+    for (const session of world.live) {
+      if (session.state === 'running') session.idle();
+      else if (session.state === 'closing') session.closed();
+    }
+    for (const opening of [...world.openings]) opening.accept();
+    await turn();
+  }
+}
+
+test('limits hold at every instant and no wake-up is lost, whatever happens in whatever order', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 80 }), async (steps) => {
+      const routes = makeRoutes();
+      const scheduler = new ModelScheduler(routes);
+      const world = new FakeWorld({
+        messagesPerConnection: PER_CONNECTION,
+        onChange: ({ open, total }) => {
+          for (const [server, count] of open) assert.ok(count <= PER_SERVER, `${count} connections to ${server}`);
+          assert.ok(total <= CAP, `${total} connections`);
+        },
+      });
+      const clock = createVirtualClock(0, turn);
+      const pool = new Pool({
+        clock,
+        log: silentLog,
+        source: scheduler,
+        limits: { connectionsPerServer: PER_SERVER, maxConnections: CAP },
+        idleTimeoutMs: 10_000,
+        openSession: world.openSession,
+      });
+      scheduler.pool = pool;
+      for (const one of steps) {
+        if (one.kind === 'add') scheduler.add(one.site, one.count);
+        else if (one.kind === 'advance') await clock.advance(one.ms);
+        else act(world, one);
+        await turn();
+      }
+      await finish(world, scheduler, clock);
+      assert.ok(world.sessions.every(({ messages }) => messages <= PER_CONNECTION));
+      assert.equal(pool.connections().size, 0, 'every place was given back');
+      assert.equal(world.total, 0);
+    }),
+    { numRuns: 300 },
+  );
+});
