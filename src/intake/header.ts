@@ -35,7 +35,7 @@ export interface HeaderSink {
   missing(found: HeaderFindings): string;
 }
 
-/** A line whose first this many octets show no field name has none. */
+/** A line whose first this many octets do not show the name of a field has none. */
 const LONGEST_NAME = 998;
 /** More of a Message-ID field than this is not looked at. */
 const LONGEST_MESSAGE_ID = 998;
@@ -186,16 +186,16 @@ export class HeaderScan implements HeaderFindings {
     const first = chunk[at]!;
     if (first === CR) return 'blank';
     if (first === SPACE || first === TAB) return this.#first ? 'body' : 'continued';
+    const limit = Math.min(chunk.length, at + LONGEST_NAME + 1);
     let end = at;
     // RFC 5322 §2.2: printable US-ASCII but the colon.
-    while (end < chunk.length && chunk[end]! > SPACE && chunk[end]! < 127 && chunk[end] !== COLON) end++;
+    while (end < limit && chunk[end]! > SPACE && chunk[end]! < 127 && chunk[end] !== COLON) end++;
     let colon = end;
-    while (colon < chunk.length && (chunk[colon] === SPACE || chunk[colon] === TAB)) colon++;
-    if (colon < chunk.length) {
-      if (chunk[colon] === COLON && end > at) return fieldOf(chunk, at, end);
-      return this.#first && isMailboxLine(chunk, at, end) ? 'mailbox' : 'body';
-    }
-    return colon - at > LONGEST_NAME ? 'body' : 'undecided';
+    while (colon < limit && (chunk[colon] === SPACE || chunk[colon] === TAB)) colon++;
+    if (colon - at > LONGEST_NAME) return 'body';
+    if (colon === limit) return 'undecided';
+    if (chunk[colon] === COLON && end > at) return fieldOf(chunk, at, end);
+    return this.#first && isMailboxLine(chunk, at, end) ? 'mailbox' : 'body';
   }
 }
 
