@@ -1,8 +1,8 @@
 /**
- * What is written for people about the options, made from the table: the commented `conf/riata.toml`, the reference page
- * `conf/REFERENCE.md`, and the flags of `riata serve`. `npm run conf` writes the files; a test fails when they are stale.
+ * What is written for people about the options, made from the table: the commented `conf/riata.toml` and the reference page
+ * `conf/REFERENCE.md`. `npm run conf` writes them; a test fails when they are stale.
  */
-import { CHAPTERS, type Chapter, CONFIG_VARIABLE, ENTRIES, type Entry, ROUTE_ENTRIES } from './catalogue.js';
+import { CHAPTERS, type Chapter, CONFIG_VARIABLE, type Entry, ROUTE_ENTRIES } from './catalogue.js';
 import { ROUTE } from './options.js';
 import { EMPTY_LIST } from './values.js';
 
@@ -76,8 +76,8 @@ const REFERENCE_HEAD = `# Settings
 Made from the table of options in \`src/config/options.ts\` by \`npm run conf\`; do not edit.
 
 Every setting can stand in the configuration file (TOML), in the environment, and on the command line of \`riata serve\`.
-The command line wins over the environment, the environment over the file. The file is named by \`--config\` or by
-\`${CONFIG_VARIABLE}\`; without either there is none.
+The command line wins over the environment, the environment over the file. The file is the one that \`--config\` or
+\`${CONFIG_VARIABLE}\` names, else \`riata.toml\` in the current folder, else \`/etc/riata/riata.toml\`, where there is one.
 
 - **Durations** are text with a unit: \`250ms\`, \`30s\`, \`5m\`, \`1h30m\`, \`7d\`. **Sizes** likewise: \`64KiB\`, \`8MiB\` (powers
   of 1024), \`10MB\` (of 1000), or a bare number of octets.
@@ -113,39 +113,6 @@ function referenceOption({ option }: Entry, heading: string, names: readonly (st
     ...names.filter((name) => name !== undefined),
   ];
   return `### ${heading}\n\n${option.doc}\n\n- Must be ${option.kind.allowed}.\n- ${facts.join(' · ')}\n`;
-}
-
-// — riata serve --help —
-
-export interface Flag {
-  /** Without dashes. */
-  readonly name: string;
-  /** Section it stands in, to group by: `spool`, `delivery.timeouts`, `''` at the top. */
-  readonly group: string;
-  /** One sentence. */
-  readonly describe: string;
-  /** As TOML. */
-  readonly defaultDescription: string;
-}
-
-/** Flags of `riata serve`, all taking one value as text, in the order of the table. */
-export function flags(): Flag[] {
-  return ENTRIES.flatMap(({ path, option, flag }) =>
-    flag === undefined
-      ? []
-      : [
-          {
-            name: flag,
-            group: path.slice(0, Math.max(path.lastIndexOf('.'), 0)),
-            describe: firstSentence(option.doc),
-            defaultDescription: option.kind.show(option.default),
-          },
-        ],
-  );
-}
-
-function firstSentence(doc: string): string {
-  return /^.*?\.(?= |$)/.exec(doc)![0].slice(0, -1);
 }
 
 // — lines —

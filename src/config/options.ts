@@ -345,7 +345,7 @@ export const ROUTE = section(
     tls: option(
       kind.maybe(kind.oneOf(TLS_MODES)),
       undefined,
-      `"off", "opportunistic" (encrypts where offered, certificate not looked at), "starttls" (demanded, certificate and name verified) or
+      `How the connection is encrypted. "off"; "opportunistic" (where offered, certificate not looked at); "starttls" (demanded, certificate and name verified);
       "implicit" (TLS from the first octet, verified). Not set: "starttls" with a username, else as delivery.tls.`,
       { relay: true },
     ),
