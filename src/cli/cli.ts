@@ -7,6 +7,7 @@
 import yargs, { type Argv } from 'yargs';
 import type { Cli, Declare, Globals, Run } from './command.js';
 import { configCommands } from './commands/config.js';
+import { devCommand } from './commands/dev.js';
 import { mxCommand } from './commands/mx.js';
 import { queueCommands } from './commands/queue.js';
 import { sendCommand } from './commands/send.js';
@@ -18,6 +19,7 @@ import { visibleLines } from './visible.js';
 
 const COMMANDS: readonly Declare[] = [
   serveCommand,
+  devCommand,
   queueCommands,
   statusCommand,
   sendCommand,

@@ -30,7 +30,8 @@ export async function chooseListen(
   };
 }
 
-function whyRefused(host: string, port: number): Promise<string | undefined> {
+/** The system's code (`EACCES`, `EADDRINUSE`) for why nobody can listen there; undefined where one can. */
+export function whyRefused(host: string, port: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const probe = net.createServer();
     probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'unknown'));

@@ -63,6 +63,13 @@ export async function readAddresses(header: Buffer): Promise<HeaderAddresses> {
   return { ...(named[0] === undefined ? {} : { from: named[0] }), to: [parsed.to, parsed.cc, parsed.bcc].flatMap(addresses) };
 }
 
+/** The Subject of a whole message as it stands there, unfolded, for one line about it. Encoded words are left encoded. */
+export function readSubject(message: Buffer): string {
+  const end = message.indexOf('\r\n\r\n');
+  const header = message.toString('utf8', 0, Math.min(end < 0 ? message.length : end, MAX_HEADER));
+  return (/^subject:(.*(?:\r?\n[ \t].*)*)/im.exec(header)?.[1] ?? '').replace(/\r?\n/g, '').trim();
+}
+
 function isAddresses(value: unknown): value is AddressObject {
   return typeof value === 'object' && value !== null && 'value' in value && Array.isArray(value.value);
 }

@@ -115,7 +115,8 @@ async function write(response: http.ServerResponse, answer: Answer): Promise<voi
       break;
     case 'content':
       response.writeHead(200, { 'content-type': 'message/rfc822', 'content-length': answer.content.sizeBytes, 'cache-control': 'no-store' });
-      // The length is told first: a reader knows when the content ended early.
+      // The length is told first, and goes out at once: a reader knows when the content ended early.
+      response.flushHeaders();
       await pipeline(answer.content.chunks, response);
       return;
   }
