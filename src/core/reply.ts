@@ -8,6 +8,7 @@
  * Lenient in what is harmless: a bare LF ends a line, text need not be there (`250`), octets above 127 are read as UTF-8.
  */
 import type { Reply } from './outcome.js';
+import { printable } from './printable.js';
 
 export interface Garbage {
   /** What came instead of a reply, made printable and cut short. */
@@ -150,18 +151,9 @@ function readable(bytes: Buffer, start: number, end: number, limit: number): str
   const stop = Math.min(end, start + limit);
   for (let at = start; at < stop; at++) {
     const octet = bytes[at]!;
-    if (octet < SPACE || octet > 0x7e) return cut(visible(bytes.toString('utf8', start, Math.min(end, stop + 4))), limit);
+    if (octet < SPACE || octet > 0x7e) return cut(printable(bytes.toString('utf8', start, Math.min(end, stop + 4))), limit);
   }
   return bytes.toString('latin1', start, stop);
-}
-
-/** A tab becomes a blank, any other control character, line separator or turn of direction `\x1b` or `\u2028`. */
-function visible(text: string): string {
-  return text.replace(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, (character) => {
-    if (character === '\t') return ' ';
-    const code = character.charCodeAt(0);
-    return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : `\\u${code.toString(16)}`;
-  });
 }
 
 /** At most `limit` octets of text, without a character cut in two. */
