@@ -1,0 +1,278 @@
+/**
+ * The agent, put together: the one place that knows every part and wires them. Mail comes in through intake, is kept by
+ * the spool, picked by the scheduler, carried by delivery, and what became of it goes through outcome back into the
+ * spool. Nothing here decides anything about mail.
+ *
+ * Starting: first the spool, whose lock makes us its owner; then delivery; then the listeners, so that whoever can hand in
+ * mail finds an agent that delivers it. Stopping goes the other way: no new session and no
+ * new dot, the answers to dots already sent are waited for, what is known is settled, and the store is closed.
+ */
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { showHostPort } from './config/addresses.js';
+import type { Config } from './config/config.js';
+import type { SiteReport } from './control/types.js';
+import { MtaError } from './core/errors.js';
+import type { MailEvent } from './core/event.js';
+import { createIdSource } from './core/id.js';
+import { createCarrier, type DeliveryCarrier, type MxLookupOptions, type MxView } from './delivery/carrier.js';
+import { createRouter, type RouteRule } from './delivery/routes.js';
+import { type SmtpListener, startSmtpListener } from './intake/smtp/listener.js';
+import type { Intake, Submission, SubmissionEnvelope } from './intake/submission.js';
+import { createIntake } from './intake/submit.js';
+import { createMetrics } from './outcome/metrics.js';
+import type { RetryPolicy } from './outcome/retry.js';
+import { createSettler, type Settler } from './outcome/settler.js';
+import { type Clock, systemClock } from './platform/clock.js';
+import { type Dialer, systemDialer } from './platform/dialer.js';
+import { createDnsResolver } from './platform/dns.js';
+import { keepHouse } from './platform/housekeeping.js';
+import { type Log, silentLog } from './platform/log.js';
+import { type Random, systemRandom } from './platform/random.js';
+import type { Resolver } from './platform/resolver.js';
+import { createScheduler, type Scheduler } from './scheduler/scheduler.js';
+import { openLevelSpool } from './spool/level/open.js';
+import type { Spool } from './spool/spool.js';
+
+/** More `Received` fields than this are a loop (RFC 5321 §6.3 asks for at least 100 hops to be let through; real ones have ten). */
+const MAX_RECEIVED = 50;
+/** Once an hour, not on the full hour when everybody's jobs run. */
+const TIDY_TIMES = '17 * * * *';
+
+/** What the agent takes from outside: the system's, unless told otherwise. */
+export interface World {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly dialer: Dialer;
+  readonly resolver: Resolver;
+  readonly log: Log;
+  /** Stands in for the LevelDB spool. */
+  readonly openSpool: () => Promise<Spool>;
+}
+
+export interface StartOptions extends Partial<World> {
+  /** Port of mail exchangers: 25, but on a network of one's own. */
+  readonly mxPort?: number;
+  /** Hears every event, live. Must not throw. */
+  readonly onEvent?: (event: MailEvent) => void;
+}
+
+export interface Mta {
+  readonly hostname: string;
+  /** Epoch ms. */
+  readonly startedAt: number;
+  readonly spool: Spool;
+  submit(envelope: SubmissionEnvelope): Submission;
+  mxLookup(domain: string, options?: MxLookupOptions): Promise<MxView>;
+  /** Connections outward, by `host[address]:port`. */
+  connections(): ReadonlyMap<string, { readonly open: number; readonly busy: number }>;
+  /** As bound. */
+  listening(): readonly { readonly host: string; readonly port: number }[];
+  metrics(): Readonly<Record<string, number>>;
+  /** Sites (and lanes that cannot be looked up) that are left alone because of trouble. */
+  sites(): readonly SiteReport[];
+  /** Whatever waits for a site in trouble may be tried now. */
+  flush(): void;
+  /** Resolves when nothing that is due is waiting or on its way. */
+  idle(signal?: AbortSignal): Promise<void>;
+  /** Within `shutdown.timeout`; a `signal` cuts the waiting short. Idempotent. */
+  close(signal?: AbortSignal): Promise<void>;
+}
+
+/**
+ * Rejects with `MtaError`: `INVALID_OPTIONS`, `SPOOL_LOCKED`, `SPOOL_VERSION`, `SPOOL_FAILED`, `ADDRESS_IN_USE`. Nothing is left
+ * open or listening then.
+ */
+export async function startMta(config: Config, options: StartOptions = {}): Promise<Mta> {
+  const tls = readCertificate(config);
+  const core = await startCore(config, options);
+  let listener: SmtpListener | undefined;
+  let closing: Promise<void> | undefined;
+  const mta: Mta = {
+    ...core.surface,
+    hostname: config.hostname,
+    listening: () => listener?.addresses ?? [],
+    close(signal) {
+      closing ??= stop(config, core, listener, signal);
+      return closing;
+    },
+  };
+  try {
+    if (config.submission.listen.length + config.submission.listenTls.length > 0) listener = await listen(config, core, tls);
+  } catch (error) {
+    await mta.close(AbortSignal.abort());
+    throw error;
+  }
+  return mta;
+}
+
+// — the core: everything between the doors —
+
+interface Core {
+  readonly surface: Omit<Mta, 'hostname' | 'listening' | 'close'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly spool: Spool;
+  readonly intake: Intake;
+  readonly settler: Settler;
+  readonly scheduler: Scheduler;
+  readonly carrier: DeliveryCarrier;
+  readonly housekeeping: { stop(): Promise<void> };
+}
+
+async function startCore(config: Config, options: StartOptions): Promise<Core> {
+  const { clock = systemClock, random = systemRandom, dialer = systemDialer, log = silentLog, onEvent } = options;
+  const router = createRouter({
+    routes: config.route.map(routeRule),
+    defaultTls: config.delivery.tls,
+    heloName: config.delivery.heloName,
+    ...(options.mxPort === undefined ? {} : { mxPort: options.mxPort }),
+  });
+  const resolver = options.resolver ?? createDnsResolver({ servers: config.dns.servers.map(showHostPort), clock, random });
+  const spool = await (options.openSpool ?? (() => openSpool(config, clock, log)))();
+
+  const metrics = createMetrics();
+  const emit = (event: MailEvent) => {
+    metrics.observe(event);
+    onEvent?.(event);
+  };
+  const newId = createIdSource(clock, random);
+  const laneOf = (recipient: string, sender: string) => router.laneOf(recipient, sender);
+  const intake = createIntake({
+    spool,
+    clock,
+    newId,
+    hostname: config.hostname,
+    maxMessageSizeBytes: config.spool.maxMessageSize,
+    maxReceived: MAX_RECEIVED,
+    expiryMs: config.retry.expiry,
+    laneOf,
+    emit,
+    log,
+  });
+  const settler = createSettler({ spool, clock, newId, policy: retryPolicy(config), hostname: config.hostname, laneOf, emit, log });
+  const scheduler = createScheduler({ spool, clock, random, log, emit, settling: settler });
+  const carrier = createCarrier({
+    router,
+    resolver,
+    dialer,
+    clock,
+    random,
+    log,
+    source: scheduler,
+    limits: config.delivery,
+    idleTimeoutMs: config.delivery.idleTimeout,
+    timeouts: config.delivery.timeouts,
+    hostname: config.hostname,
+    heloName: config.delivery.heloName,
+    sourceAddresses: config.delivery.sourceAddresses,
+    allowPrivateAddresses: config.delivery.allowPrivateAddresses,
+  });
+  scheduler.start(carrier);
+  const surface: Core['surface'] = {
+    startedAt: clock.now(),
+    spool,
+    submit: (envelope) => intake.begin(envelope),
+    mxLookup: (domain, lookup) => carrier.mxLookup(domain, lookup),
+    connections: () => carrier.connections(),
+    metrics: () => metrics.snapshot(clock.now()),
+    sites: () => scheduler.resting().map(({ place, until, trouble }) => ({ site: place, backingOffUntil: until, trouble: trouble.text })),
+    flush: () => scheduler.nudge(),
+    idle: (signal) => untilIdle(scheduler, settler, clock, signal),
+  };
+  return { surface, clock, log, spool, intake, settler, scheduler, carrier, housekeeping: keepHouse(TIDY_TIMES, 'tidy', () => spool.tidy(), log) };
+}
+
+function openSpool(config: Config, clock: Clock, log: Log): Promise<Spool> {
+  const { spool, delivery, control } = config;
+  return openLevelSpool({
+    path: resolve(spool.path),
+    clock,
+    log,
+    socket: control.socket,
+    inlineLimitBytes: spool.inlineLimit,
+    minFreeBytes: spool.minFreeSpace,
+    historyRetentionMs: spool.historyRetention,
+    historyMaxBytes: spool.historyMaxSize,
+    promoteAfterMs: delivery.promoteAfter,
+  });
+}
+
+function retryPolicy({ retry }: Config): RetryPolicy {
+  return {
+    firstDelayMs: retry.firstDelay,
+    factor: retry.factor,
+    maxDelayMs: retry.maxDelay,
+    jitter: retry.jitter,
+    expiryMs: retry.expiry,
+    delayNoticeMs: retry.delayNotice,
+    maxAttempts: retry.maxAttempts,
+  };
+}
+
+function routeRule({ port, tls, ...route }: Config['route'][number]): RouteRule {
+  return { ...route, ...(port === undefined ? {} : { port }), ...(tls === undefined ? {} : { tls }) };
+}
+
+/** How often an agent that is not idle yet is looked at again. */
+const IDLE_LOOK_MS = 20;
+
+async function untilIdle(scheduler: Scheduler, settler: Settler, clock: Clock, signal?: AbortSignal): Promise<void> {
+  for (;;) {
+    if (signal?.aborted) throw new MtaError('ABORTED', 'gave up waiting for the queue to be idle', { cause: signal.reason });
+    await settler.idle();
+    if (scheduler.quiet && settler.pending() === 0) return;
+    await new Promise<void>((done) => clock.after(IDLE_LOOK_MS, done));
+  }
+}
+
+// — the door —
+
+function readCertificate({ submission: { tls } }: Config): { cert: string; key: string } | undefined {
+  if (tls.certFile === '') return undefined;
+  const read = (path: string, setting: string) => {
+    try {
+      return readFileSync(path, 'utf8');
+    } catch (cause) {
+      const message = `submission.tls.${setting}: ${path} cannot be read: ${(cause as Error).message}`;
+      throw new MtaError('INVALID_OPTIONS', message, { cause, issues: [{ path: `submission.tls.${setting}`, code: 'UNREADABLE', message }] });
+    }
+  };
+  return { cert: read(tls.certFile, 'certFile'), key: read(tls.keyFile, 'keyFile') };
+}
+
+function listen(config: Config, core: Core, tls: { cert: string; key: string } | undefined): Promise<SmtpListener> {
+  const { submission } = config;
+  return startSmtpListener({
+    intake: core.intake,
+    clock: core.clock,
+    log: core.log,
+    hostname: config.hostname,
+    listen: [
+      ...submission.listen.map((address) => ({ ...address, implicitTls: false })),
+      ...submission.listenTls.map((address) => ({ ...address, implicitTls: true })),
+    ],
+    ...(tls ? { tls } : {}),
+    trustedNetworks: submission.trustedNetworks,
+    bareNewlines: submission.bareNewlines,
+    maxConnections: submission.maxConnections,
+    maxRecipients: submission.maxRecipients,
+    maxMessageSizeBytes: config.spool.maxMessageSize,
+    idleTimeoutMs: submission.idleTimeout,
+  });
+}
+
+async function stop(config: Config, core: Core, listener: SmtpListener | undefined, cut?: AbortSignal): Promise<void> {
+  const { clock, scheduler, carrier, settler, housekeeping, spool } = core;
+  const over = new AbortController();
+  const abort = () => over.abort();
+  const timer = clock.after(config.shutdown.timeout, abort);
+  if (cut?.aborted) abort();
+  cut?.addEventListener('abort', abort, { once: true });
+  scheduler.stop();
+  await Promise.all([listener?.close(over.signal), carrier.close(over.signal), housekeeping.stop()]);
+  await settler.idle();
+  await spool.close();
+  timer.cancel();
+  cut?.removeEventListener('abort', abort);
+}
