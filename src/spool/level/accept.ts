@@ -1,0 +1,128 @@
+/**
+ * Acceptance: a message, its body and its deliveries in one batch. Reports are accepted the same way, inside the batch of the
+ * settlement they belong to.
+ */
+import { PRIORITIES } from '../../core/message.js';
+import type { Acceptance } from '../spool.js';
+import type { Batch, Operation } from './batch.js';
+import { type DeliveryRecord, sealJson, sealReady, sealTimer } from './codec.js';
+import { Entry, HotBody, newDelivery } from './entry.js';
+import { messageKey, ordinal, sequence32, timerKey } from './keys.js';
+import type { Ledger } from './ledger.js';
+
+/** Rough weight of a record with its index entries. */
+export const RECORD_WEIGHT = 1200;
+
+export function weightOf(acceptance: Acceptance): number {
+  return (Buffer.isBuffer(acceptance.body) ? acceptance.body.length : 0) + acceptance.deliveries.length * RECORD_WEIGHT;
+}
+
+/** Puts all of it into the batch. What it returns is offered when the batch is durable (`admit`). */
+export function buildAcceptance(ledger: Ledger, batch: Batch, acceptance: Acceptance): Entry[] {
+  const { message, deliveries, body } = acceptance;
+  const place = Buffer.isBuffer(body) ? undefined : body.place;
+  const single = deliveries.length === 1;
+  if (Buffer.isBuffer(body)) batch.putBody(message.id, body);
+  if (!single) {
+    const key = messageKey(message.id);
+    batch.put(key, sealJson(key, place === undefined ? { m: message } : { m: message, f: place }));
+    batch.setOpenCount(message.id, deliveries.length);
+  }
+  ledger.messages++;
+  const waits = message.notBefore > batch.now;
+  const due = waits ? message.notBefore : Math.max(message.acceptedAt, message.notBefore);
+  const priority = PRIORITIES.indexOf(message.priority);
+  const entries: Entry[] = new Array(deliveries.length);
+  for (let n = 0; n < deliveries.length; n++) {
+    const fresh = deliveries[n]!;
+    const lane = ledger.lanes.make(fresh.lane);
+    const sequence = ledger.nextSequence();
+    const about = ordinal(message.id, n);
+    const indexKey = waits ? timerKey(due, about) : lane.readyPrefix(priority) + sequence32(sequence);
+    const delivery = newDelivery(message, fresh, n, due);
+    const entry = new Entry(delivery, lane, { priority, n, version: 1, indexKey, sequence, gate: message.notBefore, single, place });
+    const record: DeliveryRecord = {
+      v: 1,
+      x: waits ? 't' : 'r' + sequence32(sequence),
+      l: fresh.lane,
+      p: priority,
+      r: fresh.recipients,
+      a: 0,
+      g: [],
+      n: false,
+      d: due,
+      ...(single ? { m: message } : {}),
+      ...(single && place !== undefined ? { f: place } : {}),
+    };
+    putDelivery(batch, entry, record);
+    entries[n] = entry;
+  }
+  return entries;
+}
+
+/** The record and its index entry; counts it. */
+export function putDelivery(batch: Batch, entry: Entry, record: DeliveryRecord): void {
+  const { lane, indexKey } = entry;
+  const { message } = entry.delivery;
+  const about = entry.ordinal;
+  const key = `d/${about}`;
+  batch.put(key, sealJson(key, record));
+  batch.count(lane);
+  const index = { version: record.v, expiresAt: message.expiresAt, acceptedAt: message.acceptedAt, delayNoticed: record.n };
+  if (indexKey === '') {
+    lane.held++;
+  } else if (entry.byTimer) {
+    lane.waiting++;
+    batch.put(indexKey, sealTimer(indexKey, lane.escaped, entry.priority, index));
+  } else {
+    lane.ready++;
+    batch.put(indexKey, sealReady(indexKey, about, index));
+  }
+}
+
+/** Durable now: into the windows, or noted as a timer. */
+export function admit(ledger: Ledger, entries: readonly Entry[], hot: HotBody | undefined): void {
+  for (const entry of entries) {
+    if (entry.byTimer) ledger.timerAdded(entry.delivery.due);
+    else ledger.offer(entry, hot);
+  }
+}
+
+export function hotBody(acceptance: Acceptance): HotBody | undefined {
+  return Buffer.isBuffer(acceptance.body) ? new HotBody(acceptance.body) : undefined;
+}
+
+export class AcceptOperation implements Operation {
+  readonly weight: number;
+  readonly #ledger: Ledger;
+  readonly #acceptance: Acceptance;
+  readonly #resolve: () => void;
+  readonly #reject: (error: Error) => void;
+  /** What must be undone if it was answered as failed and landed all the same. */
+  readonly #doubtful: (acceptance: Acceptance) => void;
+  #entries: Entry[] | undefined;
+
+  constructor(ledger: Ledger, acceptance: Acceptance, ends: { resolve: () => void; reject: (error: Error) => void; doubtful: (acceptance: Acceptance) => void }) {
+    this.#ledger = ledger;
+    this.#acceptance = acceptance;
+    this.#resolve = ends.resolve;
+    this.#reject = ends.reject;
+    this.#doubtful = ends.doubtful;
+    this.weight = weightOf(acceptance);
+  }
+
+  build(batch: Batch): void {
+    this.#entries = buildAcceptance(this.#ledger, batch, this.#acceptance);
+  }
+
+  committed(): void {
+    admit(this.#ledger, this.#entries!, hotBody(this.#acceptance));
+    this.#resolve();
+  }
+
+  failed(error: Error, written: boolean): 'drop' {
+    if (written) this.#doubtful(this.#acceptance);
+    this.#reject(error);
+    return 'drop';
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * One batch on its way to the store: operations put their keys into it, and it adds what every batch carries: the
+ * counters of the lanes it touched, and its number.
+ *
+ * A batch is built only when the one before it is durable, so what the store answers while building (`openCount`,
+ * `current`) is the truth, but for what this batch itself has changed.
+ */
+import type { MessageId } from '../../core/message.js';
+import { BODY_PREFIX, sealBody, sealNumbers, unsealNumbers } from './codec.js';
+import { bodyKey, openCountKey, ringKey } from './keys.js';
+import type { Lane } from './lanes.js';
+import type { Store, StoreBatch } from './store.js';
+
+/** Something that is written as a whole, in one batch. */
+export interface Operation {
+  /** Roughly its bytes. */
+  readonly weight: number;
+  build(batch: Batch): void;
+  committed(): void;
+  /** `written`: it was in the batch that failed, which may have landed. `keep`: it is written again, first, when the store is back. */
+  failed(error: Error, written: boolean): 'keep' | 'drop';
+  /** Kept, but the spool is closed before the store came back. */
+  abandoned?(error: Error): void;
+}
+
+let scratch = Buffer.allocUnsafeSlow(64 * 1024);
+
+export class Batch {
+  readonly number: number;
+  /** Wall clock, read once. */
+  readonly now: number;
+  readonly #store: Store;
+  readonly #batch: StoreBatch;
+  readonly #lanes: Lane[] = [];
+  #openCounts: Map<MessageId, number> | undefined;
+  #changed: Set<string> | undefined;
+  bytes = 0;
+
+  constructor(store: Store, number: number, now: number) {
+    this.#store = store;
+    this.number = number;
+    this.now = now;
+    this.#batch = store.batch();
+  }
+
+  put(key: string, value: string): void {
+    this.bytes += key.length + value.length;
+    this.#batch.put(key, value);
+  }
+
+  del(key: string): void {
+    this.bytes += key.length;
+    this.#batch.del(key);
+  }
+
+  putBody(id: MessageId, body: Buffer): void {
+    const needed = body.length + BODY_PREFIX;
+    if (scratch.length < needed) scratch = Buffer.allocUnsafeSlow(needed * 2);
+    const key = bodyKey(id);
+    this.bytes += needed;
+    this.#batch.putBytes(key, sealBody(key, body, scratch));
+  }
+
+  /** The counters of this lane are changed by this batch. */
+  count(lane: Lane): void {
+    if (lane.countedIn === this.number) return;
+    lane.countedIn = this.number;
+    this.#lanes.push(lane);
+  }
+
+  /** Open deliveries of a message that has several. */
+  openCount(id: MessageId): number {
+    const mine = this.#openCounts?.get(id);
+    if (mine !== undefined) return mine;
+    const key = openCountKey(id);
+    const value = this.#store.getSync(key);
+    return (value === undefined ? undefined : unsealNumbers(key, value)?.[0]) ?? 0;
+  }
+
+  setOpenCount(id: MessageId, count: number): void {
+    this.#openCounts ??= new Map();
+    this.#openCounts.set(id, count);
+  }
+
+  /** What the store says now. */
+  current(key: string): string | undefined {
+    return this.#store.getSync(key);
+  }
+
+  /** True the first time a delivery is changed from outside its lease in this batch; the second has to wait for the next one. */
+  claim(ordinal: string): boolean {
+    this.#changed ??= new Set();
+    if (this.#changed.has(ordinal)) return false;
+    this.#changed.add(ordinal);
+    return true;
+  }
+
+  /** Adds what every batch carries, and writes. */
+  finish(numbers: readonly number[]): Promise<void> {
+    for (const lane of this.#lanes) {
+      const key = lane.counterKey;
+      const value = lane.empty ? '' : sealNumbers(key, [lane.ready, lane.waiting, lane.held]);
+      if (value === lane.written) continue;
+      lane.written = value;
+      if (value === '') this.del(key);
+      else this.put(key, value);
+    }
+    if (this.#openCounts) {
+      for (const [id, count] of this.#openCounts) {
+        const key = openCountKey(id);
+        if (count === 0) this.del(key);
+        else this.put(key, sealNumbers(key, [count]));
+      }
+    }
+    const ring = ringKey(this.number);
+    this.put(ring, sealNumbers(ring, [this.number, ...numbers]));
+    return this.#batch.write();
+  }
+}

@@ -1,0 +1,324 @@
+/**
+ * Bodies too large for the store: one file each, under `bodies/<epoch>/<id>`, written while they come in.
+ *
+ * A file is: a magic word; the envelope as JSON with length and checksum, so that a file without a record can be told from
+ * rubbish (G9); blocks of at most 64 KiB, each after its checksum and length; an empty block as the end. A block's checksum
+ * takes in the id and the block's number, so that blocks cannot change places.
+ *
+ * Promises: `finish` resolves when file and name are durable; a reader verifies each block before it hands it out and throws
+ * `SPOOL_DAMAGED` before the end where something does not hold; memory is a few blocks a body, whatever its size. At most two
+ * syncs at once, so that they do not fill the thread pool.
+ */
+import type * as fsp from 'node:fs/promises';
+import path from 'node:path';
+import { MtaError } from '../../core/errors.js';
+import type { MessageId } from '../../core/message.js';
+import type { BodyWriter, StoredBody } from '../spool.js';
+import { crcOf } from './codec.js';
+
+/** What of the file system the spool uses; tests hand in one that fails. */
+export type SpoolFs = Pick<typeof fsp, 'open' | 'rename' | 'unlink' | 'mkdir' | 'readdir' | 'rmdir' | 'stat' | 'statfs'>;
+
+export interface BodyEnvelope {
+  readonly id: MessageId;
+  readonly sender: string;
+  readonly recipients: readonly string[];
+}
+
+const MAGIC = Buffer.from('riatabd1');
+const BLOCK = 64 * 1024;
+const BLOCK_HEAD = 8;
+/** Octets that may wait for the disk before a writer is asked to pause. */
+const HIGH_WATER = 4 * BLOCK;
+const SYNCS_AT_ONCE = 2;
+
+export class Bodies {
+  readonly #folder: string;
+  readonly #epoch: string;
+  readonly #inlineLimit: number;
+  readonly fs: SpoolFs;
+  /** Octets written to files since it was last asked. */
+  written = 0;
+  #made: Promise<void> | undefined;
+  #syncing = 0;
+  #waiting: (() => void)[] = [];
+
+  constructor(options: { folder: string; epoch: number; inlineLimitBytes: number; fs: SpoolFs }) {
+    this.#folder = options.folder;
+    this.#epoch = String(options.epoch);
+    this.#inlineLimit = options.inlineLimitBytes;
+    this.fs = options.fs;
+  }
+
+  pathOf(place: string): string {
+    return path.join(this.#folder, place);
+  }
+
+  writer(envelope: BodyEnvelope): BodyWriter {
+    return new FileBodyWriter(this, envelope, this.#inlineLimit);
+  }
+
+  /** Opens a fresh file for a body, in this start's folder. */
+  async create(id: MessageId): Promise<{ handle: fsp.FileHandle; place: string }> {
+    this.#made ??= this.#makeFolder();
+    try {
+      await this.#made;
+    } catch (error) {
+      this.#made = undefined;
+      throw error;
+    }
+    const place = `${this.#epoch}/${id}`;
+    return { handle: await this.fs.open(`${this.pathOf(place)}.tmp`, 'wx', 0o600), place };
+  }
+
+  async #makeFolder(): Promise<void> {
+    await this.fs.mkdir(path.join(this.#folder, this.#epoch), { recursive: true, mode: 0o700 });
+    await this.#syncFolder(this.#folder);
+  }
+
+  async #syncFolder(folder: string): Promise<void> {
+    const handle = await this.fs.open(folder, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  }
+
+  /** The file and its name survive power loss when this resolves. Closes the handle. */
+  async publish(handle: fsp.FileHandle, place: string): Promise<void> {
+    if (this.#syncing >= SYNCS_AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#syncing++;
+    try {
+      try {
+        await handle.datasync();
+      } finally {
+        await handle.close();
+      }
+      await this.fs.rename(`${this.pathOf(place)}.tmp`, this.pathOf(place));
+      await this.#syncFolder(path.join(this.#folder, this.#epoch));
+    } finally {
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#syncing--;
+    }
+  }
+
+  async remove(place: string): Promise<void> {
+    try {
+      await this.fs.unlink(this.pathOf(place));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+
+  read(place: string, sizeBytes: number): AsyncIterable<Buffer> {
+    return readBodyFile(this.fs, this.pathOf(place), sizeBytes);
+  }
+}
+
+class FileBodyWriter implements BodyWriter {
+  readonly #bodies: Bodies;
+  readonly #envelope: BodyEnvelope;
+  readonly #inlineLimit: number;
+  #chunks: Buffer[] = [];
+  #sizeBytes = 0;
+  /** Blocks waiting for the disk, in order; from the moment the body is no longer small. */
+  #blocks: Buffer[] = [];
+  #blockedBytes = 0;
+  #block: Buffer | undefined;
+  #filled = 0;
+  #number = 0;
+  #seed = 0;
+  #file: { handle: fsp.FileHandle; place: string } | undefined;
+  #pump: Promise<void> | undefined;
+  #error: Error | undefined;
+  #aborted = false;
+
+  constructor(bodies: Bodies, envelope: BodyEnvelope, inlineLimit: number) {
+    this.#bodies = bodies;
+    this.#envelope = envelope;
+    this.#inlineLimit = inlineLimit;
+  }
+
+  write(chunk: Buffer): true | Promise<void> {
+    if (this.#error) return Promise.reject(this.#error);
+    this.#sizeBytes += chunk.length;
+    if (this.#sizeBytes <= this.#inlineLimit) {
+      this.#chunks.push(chunk);
+      return true;
+    }
+    if (this.#seed === 0) this.#becomeLarge();
+    this.#fill(chunk);
+    if (this.#blockedBytes <= HIGH_WATER) return true;
+    return this.#drain();
+  }
+
+  #becomeLarge(): void {
+    this.#seed = crcOf(this.#envelope.id) || 1;
+    this.#blocks.push(headOf(this.#envelope));
+    const chunks = this.#chunks;
+    this.#chunks = [];
+    for (const chunk of chunks) this.#fill(chunk);
+  }
+
+  #fill(chunk: Buffer): void {
+    let from = 0;
+    while (from < chunk.length) {
+      this.#block ??= Buffer.allocUnsafeSlow(BLOCK_HEAD + BLOCK);
+      const copied = chunk.copy(this.#block, BLOCK_HEAD + this.#filled, from);
+      this.#filled += copied;
+      from += copied;
+      if (this.#filled === BLOCK) this.#closeBlock();
+    }
+  }
+
+  #closeBlock(): void {
+    const block = (this.#block ?? Buffer.alloc(BLOCK_HEAD)).subarray(0, BLOCK_HEAD + this.#filled);
+    block.writeUInt32LE(blockCrc(this.#seed, this.#number++, block.subarray(BLOCK_HEAD)), 0);
+    block.writeUInt32LE(this.#filled, 4);
+    this.#blocks.push(block);
+    this.#blockedBytes += block.length;
+    this.#block = undefined;
+    this.#filled = 0;
+    this.#pump ??= this.#write();
+  }
+
+  async #write(): Promise<void> {
+    try {
+      this.#file ??= await this.#bodies.create(this.#envelope.id);
+      while (this.#blocks.length > 0 && !this.#aborted) {
+        const blocks = this.#blocks;
+        this.#blocks = [];
+        let bytes = 0;
+        for (const block of blocks) bytes += block.length;
+        await writeAll(this.#file.handle, blocks, bytes);
+        this.#bodies.written += bytes;
+        this.#blockedBytes = Math.max(0, this.#blockedBytes - bytes);
+      }
+    } catch (error) {
+      this.#error = new MtaError('SPOOL_FAILED', `the body cannot be written: ${(error as Error).message}`, { cause: error });
+    }
+    this.#pump = undefined;
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#pump) await this.#pump;
+    if (this.#error) throw this.#error;
+  }
+
+  async finish(): Promise<Buffer | StoredBody> {
+    if (this.#seed === 0) return this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks, this.#sizeBytes);
+    if (this.#filled > 0) this.#closeBlock();
+    this.#closeBlock();
+    try {
+      await this.#drain();
+      const { handle, place } = this.#file!;
+      await this.#bodies.publish(handle, place);
+      return { sizeBytes: this.#sizeBytes, place };
+    } catch (error) {
+      this.abort();
+      if (error instanceof MtaError) throw error;
+      throw new MtaError('SPOOL_FAILED', `the body cannot be made durable: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  abort(): void {
+    if (this.#aborted) return;
+    this.#aborted = true;
+    this.#chunks = [];
+    this.#blocks = [];
+    void this.#cleanUp();
+  }
+
+  async #cleanUp(): Promise<void> {
+    if (this.#pump) await this.#pump;
+    const file = this.#file;
+    if (!file) return;
+    await file.handle.close().catch(() => {});
+    // Under either name: what is left over for want of permission or space is found by the sweep of the next start.
+    for (const place of [`${file.place}.tmp`, file.place]) await this.#bodies.remove(place).catch(() => {});
+  }
+}
+
+async function writeAll(handle: fsp.FileHandle, blocks: Buffer[], bytes: number): Promise<void> {
+  const { bytesWritten } = await handle.writev(blocks);
+  if (bytesWritten === bytes) return;
+  // A short write: the disk is filling up. The rest in one piece, until it is done or the system says why not.
+  let rest = Buffer.concat(blocks).subarray(bytesWritten);
+  while (rest.length > 0) rest = rest.subarray((await handle.write(rest)).bytesWritten);
+}
+
+function headOf(envelope: BodyEnvelope): Buffer {
+  const json = Buffer.from(JSON.stringify(envelope));
+  const head = Buffer.alloc(MAGIC.length + BLOCK_HEAD);
+  MAGIC.copy(head);
+  head.writeUInt32LE(crcOf(json), MAGIC.length);
+  head.writeUInt32LE(json.length, MAGIC.length + 4);
+  return Buffer.concat([head, json]);
+}
+
+function blockCrc(seed: number, number: number, payload: Uint8Array): number {
+  return crcOf(payload, (seed + number) >>> 0);
+}
+
+function damaged(file: string, why: string): MtaError {
+  return new MtaError('SPOOL_DAMAGED', `the body file ${file} is damaged: ${why}`);
+}
+
+/** The envelope of a body file, or undefined where that cannot be read. */
+export async function readEnvelope(handle: fsp.FileHandle): Promise<{ envelope: BodyEnvelope; bytes: number } | undefined> {
+  const head = Buffer.alloc(MAGIC.length + BLOCK_HEAD);
+  if (!(await readExactly(handle, head, 0)) || !head.subarray(0, MAGIC.length).equals(MAGIC)) return undefined;
+  const length = head.readUInt32LE(MAGIC.length + 4);
+  if (length > 64 * 1024 * 1024) return undefined;
+  const json = Buffer.alloc(length);
+  if (!(await readExactly(handle, json, head.length)) || crcOf(json) !== head.readUInt32LE(MAGIC.length)) return undefined;
+  return { envelope: JSON.parse(json.toString()) as BodyEnvelope, bytes: head.length + length };
+}
+
+async function readExactly(handle: fsp.FileHandle, into: Buffer, position: number): Promise<boolean> {
+  let done = 0;
+  while (done < into.length) {
+    const { bytesRead } = await handle.read(into, done, into.length - done, position + done);
+    if (bytesRead === 0) return false;
+    done += bytesRead;
+  }
+  return true;
+}
+
+/** Verified blocks in order. Throws `SPOOL_DAMAGED` before a bad block, and before the end if the size is not as recorded. */
+export async function* readBodyFile(fs: SpoolFs, file: string, sizeBytes: number): AsyncGenerator<Buffer> {
+  let handle: fsp.FileHandle;
+  try {
+    handle = await fs.open(file, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw damaged(file, 'it is missing');
+    throw new MtaError('SPOOL_FAILED', `the body file ${file} cannot be read: ${(error as Error).message}`, { cause: error });
+  }
+  try {
+    const head = await readEnvelope(handle);
+    if (!head) throw damaged(file, 'its head is broken');
+    const seed = crcOf(head.envelope.id) || 1;
+    let position = head.bytes;
+    let total = 0;
+    // One block is held back, so that a wrong size at the end is told before the last octet is out.
+    let last: Buffer | undefined;
+    for (let number = 0; ; number++) {
+      const block = Buffer.allocUnsafeSlow(BLOCK_HEAD + Math.min(BLOCK, Math.max(sizeBytes - total, 0)));
+      if (!(await readExactly(handle, block, position))) throw damaged(file, `it ends in block ${number}`);
+      const length = block.readUInt32LE(4);
+      const payload = block.subarray(BLOCK_HEAD);
+      if (length !== payload.length || blockCrc(seed, number, payload) !== block.readUInt32LE(0)) throw damaged(file, `block ${number} does not match its checksum`);
+      if (length === 0) break;
+      position += block.length;
+      total += length;
+      if (last) yield last;
+      last = payload;
+    }
+    if (total !== sizeBytes) throw damaged(file, `it holds ${total} octets instead of ${sizeBytes}`);
+    if (last) yield last;
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * What is read when a store is opened, or opened again: format, epoch, the ring of batch numbers, the counters of lanes. Never the
+ * queue itself: a million waiting deliveries cost nothing here.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { MtaError } from '../../core/errors.js';
+import { sealNumbers, unsealNumbers } from './codec.js';
+import { AFTER_SLASH, EPOCH_KEY, FORMAT_KEY, RING_SLOTS, unescapeLane } from './keys.js';
+import type { Ledger } from './ledger.js';
+import type { Store } from './store.js';
+
+export const FORMAT = 1;
+/** Sequences left out at each start, in case the ring was damaged. */
+const SEQUENCE_GAP = 1024;
+
+/** Throws `SPOOL_VERSION` for a store from a newer release. True: it is new. */
+export async function checkFormat(store: Store, folder: string): Promise<boolean> {
+  const value = await store.get(FORMAT_KEY);
+  if (value === undefined) {
+    const [any] = await store.keys({ gte: 'a', lt: '{', limit: 1 });
+    if (any === undefined) return true;
+    throw new MtaError('SPOOL_DAMAGED', `the spool ${folder} holds data but no format number: run \`riata spool check\``);
+  }
+  const format = unsealNumbers(FORMAT_KEY, value)?.[0];
+  if (format === undefined) throw new MtaError('SPOOL_DAMAGED', `the format number of the spool ${folder} does not match its checksum: run \`riata spool check\``);
+  if (format > FORMAT) throw new MtaError('SPOOL_VERSION', `the spool ${folder} has format ${format}, and this release reads up to ${FORMAT}: run the newer release that wrote it`);
+  return false;
+}
+
+export async function readEpoch(store: Store): Promise<number> {
+  const value = await store.get(EPOCH_KEY);
+  return (value === undefined ? undefined : unsealNumbers(EPOCH_KEY, value)?.[0]) ?? 0;
+}
+
+export interface Ring {
+  readonly batch: number;
+  readonly sequence: number;
+  readonly messages: number;
+  readonly historyTime: number;
+  /** Batch numbers that should be there and are not. */
+  readonly missing: readonly number[];
+}
+
+/** The newest batch, and which of those before it are missing: a hole in the log shows here (G9). */
+export async function readRing(store: Store): Promise<Ring> {
+  const entries = await store.entries({ gte: 'x/ring/', lt: `x/ring${AFTER_SLASH}`, limit: RING_SLOTS });
+  const slots = new Map<number, readonly number[]>();
+  for (const [key, value] of entries) {
+    const numbers = unsealNumbers(key, value);
+    if (numbers) slots.set(numbers[0]!, numbers);
+  }
+  if (slots.size === 0) return { batch: 0, sequence: 0, messages: 0, historyTime: 0, missing: [] };
+  const batch = Math.max(...slots.keys());
+  const missing: number[] = [];
+  for (let number = Math.max(1, batch - RING_SLOTS + 1); number < batch; number++) if (!slots.has(number)) missing.push(number);
+  const [, sequence = 0, messages = 0, historyTime = 0] = slots.get(batch)!;
+  return { batch, sequence, messages, historyTime, missing };
+}
+
+/** The counters, into the books. `reveal` of the lanes comes later, when nothing of the past is left to be settled. */
+export async function readCounters(ledger: Ledger): Promise<void> {
+  const PAGE = 10_000;
+  let gte = 'l/';
+  for (;;) {
+    const page = await ledger.store.entries({ gte, lt: `l${AFTER_SLASH}`, limit: PAGE });
+    for (const [key, value] of page) {
+      const numbers = unsealNumbers(key, value);
+      if (numbers === undefined) ledger.fault({ code: 'SPOOL_DAMAGED', text: `the counters ${key} do not match their checksum: run \`riata spool check\`` });
+      const lane = ledger.lanes.make(unescapeLane(key.slice(2)));
+      lane.written = value;
+      lane.ready = numbers?.[0] ?? 1;
+      lane.waiting = numbers?.[1] ?? 0;
+      lane.held = numbers?.[2] ?? 0;
+    }
+    if (page.length < PAGE) return;
+    gte = `${page[page.length - 1]![0]}\0`;
+  }
+}
+
+export function takeRing(ledger: Ledger, ring: Ring): void {
+  // As the store has it: a failed batch that did not land gives its number to the next one, so that there is no gap.
+  ledger.batches = ring.batch;
+  ledger.sequence = Math.max(ledger.sequence, ring.sequence + SEQUENCE_GAP);
+  ledger.messages = ring.messages;
+  ledger.historyTime = Math.max(ledger.historyTime, ring.historyTime);
+}
+
+/** The first write of a start: format and epoch. */
+export async function beginEpoch(store: Store, epoch: number): Promise<void> {
+  const batch = store.batch();
+  batch.put(FORMAT_KEY, sealNumbers(FORMAT_KEY, [FORMAT]));
+  batch.put(EPOCH_KEY, sealNumbers(EPOCH_KEY, [epoch]));
+  await batch.write();
+}
+
+/**
+ * The number of the last durable batch, in a file beside the store, by a plain write after each. LevelDB loses the rest of its
+ * log behind a damaged place without a word: a store that is behind this mark has lost batches.
+ */
+export class HighWater {
+  readonly #fd: number;
+  readonly #bytes = Buffer.alloc(16);
+
+  constructor(folder: string) {
+    this.#fd = fs.openSync(path.join(folder, 'high-water'), fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600);
+  }
+
+  /** 0 where there is none that can be trusted. */
+  read(): number {
+    const bytes = Buffer.alloc(16);
+    if (fs.readSync(this.#fd, bytes, 0, 16, 0) !== 16) return 0;
+    const number = bytes.readDoubleLE(0);
+    return bytes.readDoubleLE(8) === -number ? number : 0;
+  }
+
+  write(batch: number): void {
+    this.#bytes.writeDoubleLE(batch, 0);
+    this.#bytes.writeDoubleLE(-batch, 8);
+    fs.writeSync(this.#fd, this.#bytes, 0, 16, 0);
+  }
+
+  close(): void {
+    fs.closeSync(this.#fd);
+  }
+}

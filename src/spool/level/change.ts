@@ -1,0 +1,159 @@
+/**
+ * What an operator does to one delivery, wherever it is: in a window, on disk, waiting. A delivery that is leased at this moment
+ * is left alone.
+ *
+ * What the delivery is, is decided when the batch is built: then nothing else is under way, and the store tells the truth.
+ */
+import { type DeliveryKey, type Recipient, splitDeliveryKey } from '../../core/delivery.js';
+import { MtaError } from '../../core/errors.js';
+import type { Message } from '../../core/message.js';
+import type { Change, ChangeResult } from '../spool.js';
+import { admit, RECORD_WEIGHT } from './accept.js';
+import type { Batch, Operation } from './batch.js';
+import { type DeliveryRecord, type MessageRecord, unsealJson } from './codec.js';
+import { deliveryOf, Entry, MOVED } from './entry.js';
+import { messageKey, ordinal, timerKey } from './keys.js';
+import type { Ledger } from './ledger.js';
+import { buildEnd, buildNext, type NextVersion, unindex } from './settle.js';
+
+const REMOVED = { status: '5.7.0', text: 'removed by the operator' } as const;
+
+export class ChangeOperation implements Operation {
+  readonly weight = RECORD_WEIGHT;
+  readonly #ledger: Ledger;
+  readonly #key: DeliveryKey;
+  readonly #change: Change;
+  readonly #resolve: (result: ChangeResult) => void;
+  readonly #reject: (error: Error) => void;
+  #result: ChangeResult | 'again' | MtaError = 'gone';
+  #entry: Entry | undefined;
+  #next: Entry | undefined;
+  #place: string | undefined;
+
+  constructor(ledger: Ledger, key: DeliveryKey, change: Change, ends: { resolve: (result: ChangeResult) => void; reject: (error: Error) => void }) {
+    this.#ledger = ledger;
+    this.#key = key;
+    this.#change = change;
+    this.#resolve = ends.resolve;
+    this.#reject = ends.reject;
+  }
+
+  build(batch: Batch): void {
+    const ledger = this.#ledger;
+    const known = ledger.live.get(this.#key);
+    if (known !== undefined && known.state !== 'window') {
+      this.#result = 'inFlight';
+      return;
+    }
+    const { id, n } = splitDeliveryKey(this.#key);
+    const about = ordinal(id, n);
+    // Two changes of one delivery do not share a batch: the second one could not see the first.
+    if (!batch.claim(about)) {
+      this.#result = 'again';
+      return;
+    }
+    const found = known ?? readEntry(ledger, batch, this.#key, about);
+    if (!(found instanceof Entry)) {
+      this.#result = found ?? 'gone';
+      return;
+    }
+    this.#result = 'done';
+    const to = nextVersion(found, this.#change, batch.now);
+    if (to === undefined) return;
+    this.#entry = found;
+    if (known !== undefined) {
+      ledger.lanes.take(known);
+      known.state = 'settling';
+    }
+    ledger.touch(this.#key);
+    unindex(ledger, batch, found);
+    if (to.next.kind === 'done') this.#place = buildEnd(ledger, batch, found, to);
+    else this.#next = buildNext(ledger, batch, found, to);
+  }
+
+  committed(): void {
+    const ledger = this.#ledger;
+    const result = this.#result;
+    if (result === 'again') {
+      ledger.submit(this);
+      return;
+    }
+    const entry = this.#entry;
+    if (entry !== undefined) {
+      if (this.#next !== undefined) admit(ledger, [this.#next], entry.hot);
+      ledger.forget(entry);
+      if (this.#place !== undefined) ledger.dropBodies([this.#place]);
+      ledger.lanes.release(entry.lane);
+    }
+    if (result instanceof MtaError) this.#reject(result);
+    else this.#resolve(result);
+  }
+
+  /** The operator is told; whether it landed shows when he looks. */
+  failed(error: Error): 'drop' {
+    if (this.#entry !== undefined) this.#ledger.forget(this.#entry);
+    this.#reject(error);
+    return 'drop';
+  }
+}
+
+/** A delivery that is on disk only. */
+export function readEntry(ledger: Ledger, batch: Batch, key: DeliveryKey, about: string): Entry | MtaError | undefined {
+  const recordKey = `d/${about}`;
+  const value = batch.current(recordKey);
+  if (value === undefined) return undefined;
+  const record = unsealJson<DeliveryRecord>(recordKey, value);
+  const { id, n } = splitDeliveryKey(key);
+  const message = record && (record.m ? { message: record.m, place: record.f } : readMessage(batch, id));
+  if (!record || !message) return new MtaError('SPOOL_DAMAGED', `delivery ${key} cannot be changed: its record does not match its checksum`);
+  const lane = ledger.lanes.make(record.l);
+  return new Entry(deliveryOf(key, record, message.message), lane, {
+    priority: record.p,
+    n,
+    version: record.v,
+    indexKey: indexKeyOf(record, about, lane.readyPrefix(record.p), batch),
+    sequence: 0,
+    gate: record.x === 't' ? record.d : 0,
+    single: record.m !== undefined,
+    place: message.place,
+  });
+}
+
+function readMessage(batch: Batch, id: string): { message: Message; place: string | undefined } | undefined {
+  const key = messageKey(id);
+  const value = batch.current(key);
+  const record = value === undefined ? undefined : unsealJson<MessageRecord>(key, value);
+  return record && { message: record.m, place: record.f };
+}
+
+/** Where the index entry of a record is; what came due may have been moved to the ready index, at a place unknown. */
+export function indexKeyOf(record: DeliveryRecord, about: string, readyPrefix: string, batch: Pick<Batch, 'current'>): string {
+  if (record.x === '') return '';
+  if (record.x.startsWith('r')) return readyPrefix + record.x.slice(1);
+  const timer = timerKey(record.d, about);
+  return record.x === 't' && batch.current(timer) !== undefined ? timer : MOVED;
+}
+
+/** What the change makes of it; undefined: it is so already. */
+function nextVersion(entry: Entry, change: Change, now: number): NextVersion | undefined {
+  const { delivery } = entry;
+  const same = { recipients: delivery.recipients, attempts: delivery.attempts, log: delivery.log, delayNoticed: delivery.delayNoticed };
+  const waits = entry.indexKey !== '' && entry.state !== 'window' && entry.byTimer;
+  switch (change.kind) {
+    case 'remove':
+      return { ...same, recipients: delivery.recipients.map((one) => removed(one, now)), next: { kind: 'done' } };
+    case 'hold':
+      return delivery.held ? undefined : { ...same, next: { kind: 'hold', due: delivery.due } };
+    case 'release':
+      if (!delivery.held) return undefined;
+      return { ...same, next: delivery.due > now ? { kind: 'retry', due: delivery.due } : { kind: 'ready' } };
+    case 'retryNow':
+      return delivery.held || waits ? { ...same, next: { kind: 'ready' } } : undefined;
+    case 'reschedule':
+      return { ...same, next: delivery.held ? { kind: 'hold', due: change.due } : { kind: 'retry', due: change.due } };
+  }
+}
+
+function removed(recipient: Recipient, at: number): Recipient {
+  return recipient.state === 'queued' ? { ...recipient, state: 'removed', last: { at, ...REMOVED } } : recipient;
+}

@@ -1,0 +1,127 @@
+/**
+ * The journal: what remotes answered to final dots, in plain writes that survive the process, so that its death cannot double
+ * mail (G3). Two files beside the store, written in turns; a file is emptied only when nothing in it is still unsettled.
+ *
+ * Promises: what was noted before `flush` returned is found by `readJournal` after a SIGKILL. A torn end is left out without
+ * a word. It must not sync: against loss of power the settlement itself is the protection.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import type { DeliveryKey } from '../../core/delivery.js';
+import type { RecipientOutcome } from '../../core/outcome.js';
+import { crcOf } from './codec.js';
+
+/** One recipient's outcome, in short: status, text and server of a delivery, or 0 for anything else. */
+export type NotedOutcome = readonly [status: string, text: string, server: string] | 0;
+
+export interface Note {
+  readonly key: DeliveryKey;
+  /** Version of the delivery that was tried. */
+  readonly version: number;
+  readonly at: number;
+  readonly outcomes: readonly NotedOutcome[];
+}
+
+const FILES = ['journal-0', 'journal-1'] as const;
+/** A file this large is left for the other one, if that is free. */
+const TURN_BYTES = 1024 * 1024;
+const CRC_DIGITS = 7;
+
+/** One of the two files. `open`: notes in it that are not settled yet. */
+export interface JournalFile {
+  readonly fd: number;
+  bytes: number;
+  open: number;
+}
+
+export class Journal {
+  readonly #files: readonly [JournalFile, JournalFile];
+  #current: JournalFile;
+  #lines = '';
+
+  constructor(files: readonly [JournalFile, JournalFile]) {
+    this.#files = files;
+    this.#current = files[0];
+  }
+
+  /** Remembers it for the next `flush`. What it returns counts it as open: lower that when it is settled. */
+  note(key: DeliveryKey, version: number, at: number, outcomes: readonly RecipientOutcome[]): JournalFile {
+    const text = `${key} ${version} ${at} ${JSON.stringify(outcomes.map(short))}`;
+    this.#lines += `${crcOf(text).toString(36).padStart(CRC_DIGITS, '0')}${text}\n`;
+    this.#current.open++;
+    return this.#current;
+  }
+
+  /** Writes what was noted. Throws what the system says. */
+  flush(): void {
+    if (this.#lines === '') return;
+    const file = this.#current;
+    const lines = Buffer.from(this.#lines);
+    let done = 0;
+    while (done < lines.length) done += fs.writeSync(file.fd, lines, done, lines.length - done, file.bytes + done);
+    this.#lines = '';
+    file.bytes += lines.length;
+    if (file.bytes >= TURN_BYTES) this.#turn();
+  }
+
+  /** Nothing is unsettled. */
+  get clear(): boolean {
+    return this.#files[0].open <= 0 && this.#files[1].open <= 0;
+  }
+
+  #turn(): void {
+    const other = this.#files[this.#current === this.#files[0] ? 1 : 0];
+    for (const file of [this.#current, other]) {
+      if (file.open > 0 || file.bytes === 0) continue;
+      fs.ftruncateSync(file.fd, 0);
+      file.bytes = 0;
+    }
+    if (other.bytes === 0) this.#current = other;
+  }
+
+  /** What is unsettled stays for the next start. */
+  close(): void {
+    this.flush();
+    if (this.clear) for (const file of this.#files) fs.ftruncateSync(file.fd, 0);
+    for (const file of this.#files) fs.closeSync(file.fd);
+  }
+}
+
+function short(outcome: RecipientOutcome): NotedOutcome {
+  if (outcome.kind !== 'delivered') return 0;
+  const { status, text, server } = outcome;
+  return [status, text, `${server.host}[${server.address}]:${server.port}`];
+}
+
+/** Opens both files, emptied: call it when what they said is settled. */
+export function openJournal(folder: string): Journal {
+  const open = (name: string): JournalFile => ({ fd: fs.openSync(path.join(folder, name), 'w', 0o600), bytes: 0, open: 0 });
+  return new Journal([open(FILES[0]), open(FILES[1])]);
+}
+
+/** All notes that are whole. */
+export function readJournal(folder: string): Note[] {
+  const notes: Note[] = [];
+  for (const name of FILES) {
+    let text: string;
+    try {
+      text = fs.readFileSync(path.join(folder, name), 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') continue;
+      throw error;
+    }
+    for (const line of text.split('\n')) {
+      const note = parseLine(line);
+      if (note) notes.push(note);
+    }
+  }
+  return notes;
+}
+
+function parseLine(line: string): Note | undefined {
+  const text = line.slice(CRC_DIGITS);
+  if (text === '' || crcOf(text) !== Number.parseInt(line.slice(0, CRC_DIGITS), 36)) return undefined;
+  const [key, version, at] = text.split(' ', 3) as [string, string, string];
+  const outcomes = JSON.parse(text.slice(key.length + version.length + at.length + 3)) as NotedOutcome[];
+  return { key, version: Number(version), at: Number(at), outcomes };
+}

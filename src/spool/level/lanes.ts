@@ -1,0 +1,255 @@
+/**
+ * Lanes in memory: counters for all that have anything stored, windows for those with something ready. Which delivery
+ * of a lane comes first is decided here (G4).
+ *
+ * Promises: bounded by `windowSize` per lane and `windowTotal` over all, but every lane may have a few (`LANE_FLOOR`), so that
+ * full lanes cannot starve the others. No I/O.
+ */
+import type { LaneKey } from '../../core/lane.js';
+import type { LaneCounts } from '../spool.js';
+import type { Entry } from './entry.js';
+import { AFTER_SLASH, escapeLane } from './keys.js';
+import { Window } from './window.js';
+
+/** What every lane may keep in memory, however many lanes there are. */
+export const LANE_FLOOR = 4;
+
+export class Lane {
+  readonly key: LaneKey;
+  /** As it stands in keys. */
+  readonly escaped: string;
+  /** Entries in the ready index, the timer index, in neither. Absolute; written in every batch that changes them. */
+  ready = 0;
+  waiting = 0;
+  held = 0;
+  /** Of `waiting`: those that came due and are in memory. */
+  promoted = 0;
+  leased = 0;
+  /** In memory, not leased. */
+  size = 0;
+  windows: readonly [Window, Window, Window] | undefined;
+  /** Number of the batch that last counted it, and what was last written. */
+  countedIn = 0;
+  written = '';
+  refilling = false;
+  /** Monotonic ms: no reading before this, after a failure. */
+  refillAfter = 0;
+
+  constructor(key: LaneKey) {
+    this.key = key;
+    this.escaped = escapeLane(key);
+  }
+
+  window(priority: number): Window {
+    this.windows ??= [new Window(), new Window(), new Window()];
+    return this.windows[priority]!;
+  }
+
+  readyPrefix(priority: number): string {
+    return `r/${this.escaped}/${priority}/`;
+  }
+
+  readyEnd(priority: number): string {
+    return `r/${this.escaped}/${priority}${AFTER_SLASH}`;
+  }
+
+  get counterKey(): string {
+    return `l/${this.escaped}`;
+  }
+
+  /** Something of it is ready on disk that is not in memory. */
+  get overflow(): boolean {
+    const windows = this.windows;
+    return windows !== undefined && (windows[0].overflow || windows[1].overflow || windows[2].overflow);
+  }
+
+  get empty(): boolean {
+    return this.ready === 0 && this.waiting === 0 && this.held === 0;
+  }
+
+  counts(): LaneCounts {
+    return { lane: this.key, ready: this.ready + this.promoted, waiting: this.waiting - this.promoted, held: this.held };
+  }
+}
+
+export interface LaneLimits {
+  readonly windowSize: number;
+  readonly windowTotal: number;
+  readonly promoteAfterMs: number;
+}
+
+export class LaneTable {
+  readonly #limits: LaneLimits;
+  readonly #lanes = new Map<LaneKey, Lane>();
+  /** Lanes that may have something ready; cleaned when they are listed. */
+  readonly #active = new Set<Lane>();
+  /** In windows, over all lanes. */
+  total = 0;
+  leased = 0;
+
+  constructor(limits: LaneLimits) {
+    this.#limits = limits;
+  }
+
+  get size(): number {
+    return this.#lanes.size;
+  }
+
+  get(key: LaneKey): Lane | undefined {
+    return this.#lanes.get(key);
+  }
+
+  make(key: LaneKey): Lane {
+    let lane = this.#lanes.get(key);
+    if (lane === undefined) {
+      lane = new Lane(key);
+      this.#lanes.set(key, lane);
+    }
+    return lane;
+  }
+
+  all(): IterableIterator<Lane> {
+    return this.#lanes.values();
+  }
+
+  /** How many more of a lane may come into memory. */
+  room(lane: Lane): number {
+    const mine = this.#limits.windowSize - lane.size;
+    const all = this.#limits.windowTotal - this.total;
+    return Math.max(Math.min(mine, all), LANE_FLOOR - lane.size, 0);
+  }
+
+  /** It is time to read on: less than a quarter of the window is left. */
+  runsLow(lane: Lane): boolean {
+    return lane.size * 4 < this.#limits.windowSize && lane.overflow && this.room(lane) > 0;
+  }
+
+  /** A committed entry of the ready index, fresh from its batch: into the window if it may, else it stays on disk. */
+  offer(entry: Entry): boolean {
+    const { lane } = entry;
+    const window = lane.window(entry.priority);
+    this.#active.add(lane);
+    if (window.overflow || this.room(lane) === 0) {
+      window.spill(entry.sequence);
+      return false;
+    }
+    this.#put(window, entry);
+    return true;
+  }
+
+  /** Read from disk, or come due: into the window, in its place. */
+  insert(entry: Entry): void {
+    this.#put(entry.lane.window(entry.priority), entry);
+    this.#active.add(entry.lane);
+  }
+
+  /** On disk only: read when there is room. */
+  spill(lane: Lane, priority: number, sequence: number): void {
+    lane.window(priority).spill(sequence);
+    this.#active.add(lane);
+  }
+
+  /** After opening: what is ready on disk is read from its start, when somebody asks for the lane. */
+  reveal(): void {
+    for (const lane of this.#lanes.values()) {
+      if (lane.ready > 0) for (let priority = 0; priority < 3; priority++) this.spill(lane, priority, 0);
+      else this.release(lane);
+    }
+  }
+
+  #put(window: Window, entry: Entry): void {
+    window.insert(entry);
+    entry.state = 'window';
+    entry.lane.size++;
+    this.total++;
+    if (entry.byTimer) this.promoted(entry);
+  }
+
+  /** It waits on disk, and is ready here. */
+  promoted(entry: Entry): void {
+    entry.promoted = true;
+    entry.lane.promoted++;
+  }
+
+  demoted(entry: Entry): void {
+    if (!entry.promoted) return;
+    entry.promoted = false;
+    entry.lane.promoted--;
+  }
+
+  giveBack(entry: Entry): void {
+    entry.lane.window(entry.priority).giveBack(entry);
+    entry.state = 'window';
+    entry.lane.size++;
+    this.total++;
+    this.#active.add(entry.lane);
+  }
+
+  /** The entry that comes first, by level, then by sequence. `promoteAfter` of waiting raises by one level. */
+  first(lane: Lane, now: number): { entry: Entry; level: number } | undefined {
+    const windows = lane.windows;
+    if (windows === undefined) return undefined;
+    let best: Entry | undefined;
+    let bestLevel = 0;
+    for (let priority = 0; priority < 3; priority++) {
+      const entry = windows[priority]!.peek();
+      if (entry === undefined) continue;
+      const level = this.#level(entry, now);
+      if (best === undefined || level < bestLevel || (level === bestLevel && entry.sequence < best.sequence)) {
+        best = entry;
+        bestLevel = level;
+      }
+    }
+    return best && { entry: best, level: bestLevel };
+  }
+
+  #level(entry: Entry, now: number): number {
+    if (entry.priority === 0) return 0;
+    const waited = now - entry.delivery.due;
+    if (waited < this.#limits.promoteAfterMs) return entry.priority;
+    return Math.max(0, entry.priority - Math.floor(waited / this.#limits.promoteAfterMs));
+  }
+
+  /** Out of its window, wherever in it. */
+  take(entry: Entry): void {
+    const window = entry.lane.window(entry.priority);
+    if (window.peek() === entry) window.shift();
+    else window.remove(entry);
+    entry.lane.size--;
+    this.total--;
+  }
+
+  /** Leased entries and their counts are the spool's; lanes with nothing left are forgotten. */
+  release(lane: Lane): void {
+    if (lane.size > 0 || lane.leased > 0 || lane.refilling) return;
+    if (lane.empty && lane.written === '') {
+      this.#lanes.delete(lane.key);
+      this.#active.delete(lane);
+    } else if (!lane.overflow) {
+      lane.windows = undefined;
+      this.#active.delete(lane);
+    }
+  }
+
+  *ready(): IterableIterator<LaneKey> {
+    for (const lane of this.#active) {
+      if (lane.size > 0 || lane.overflow) yield lane.key;
+      else this.#active.delete(lane);
+    }
+  }
+
+  /** Everything but what is leased is forgotten: the store was reopened. Leased entries keep their lanes. */
+  clear(keep: (lane: Lane) => boolean): void {
+    this.#active.clear();
+    this.total = 0;
+    for (const lane of this.#lanes.values()) {
+      if (!keep(lane)) this.#lanes.delete(lane.key);
+      lane.windows = undefined;
+      lane.size = 0;
+      lane.ready = lane.waiting = lane.held = lane.promoted = 0;
+      lane.written = '';
+      lane.refilling = false;
+      lane.countedIn = 0;
+    }
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * Looking: one message, pages of what is queued, pages of what is done. Reads only, and never more than a bounded number of
+ * records at a time.
+ *
+ * What it finds damaged is reported and left out of the page; it cannot be shown, and it must not stop the rest.
+ */
+import { splitDeliveryKey } from '../../core/delivery.js';
+import { MtaError } from '../../core/errors.js';
+import { type Body, type Message, type MessageId, PRIORITIES } from '../../core/message.js';
+import { matches } from '../query.js';
+import type { DeliveryView, MessageView, Page, Query, Spool } from '../spool.js';
+import type { Bodies } from './bodies.js';
+import { type DeliveryRecord, type HistoryRecord, type MessageRecord, unsealBody, unsealJson, unsealNumbers } from './codec.js';
+import { AFTER_SLASH, bodyKey, deliveryKeyOf, historyKey, messageKey, splitTimed, time32 } from './keys.js';
+import type { Ledger } from './ledger.js';
+
+/** Records looked at for one page. */
+const WORK = 10_000;
+const SLICE = 500;
+
+type Item = { readonly message: Message; readonly delivery: DeliveryView };
+type History = Parameters<Spool['history']>[0];
+
+export class Looking {
+  readonly #ledger: Ledger;
+  readonly #bodies: Pick<Bodies, 'read'>;
+
+  constructor(ledger: Ledger, bodies: Pick<Bodies, 'read'>) {
+    this.#ledger = ledger;
+    this.#bodies = bodies;
+  }
+
+  async inspect(id: MessageId): Promise<MessageView | undefined> {
+    const { live, message: queued } = await this.#live(id);
+    const { done, message: past } = await this.#done(id);
+    const message = queued ?? past;
+    if (message === undefined) return undefined;
+    // A delivery that ended between the two readings is in both: the later reading tells of it.
+    const ended = new Set(done.map((one) => one.key));
+    const deliveries = [...live.filter((one) => !ended.has(one.key)), ...done];
+    return { message, deliveries: deliveries.sort((a, b) => splitDeliveryKey(a.key).n - splitDeliveryKey(b.key).n) };
+  }
+
+  async #live(id: MessageId): Promise<{ live: DeliveryView[]; message: Message | undefined }> {
+    const live: DeliveryView[] = [];
+    let message: Message | undefined;
+    for await (const [key, value] of this.#walk(`d/${id}/`, `d/${id}${AFTER_SLASH}`)) {
+      const record = this.#record(key, value);
+      if (record === undefined) continue;
+      message ??= record.m ?? (await this.#message(id))?.m;
+      live.push(this.#view(key.slice(2), record));
+    }
+    return { live, message };
+  }
+
+  async #done(id: MessageId): Promise<{ done: DeliveryView[]; message: Message | undefined }> {
+    const done: DeliveryView[] = [];
+    let message: Message | undefined;
+    for await (const [pointer, value] of this.#walk(`i/${id}/`, `i/${id}${AFTER_SLASH}`)) {
+      const at = unsealNumbers(pointer, value)?.[0];
+      if (at === undefined) continue;
+      const key = historyKey(at, pointer.slice(2));
+      const stored = await this.#ledger.store.get(key);
+      const record = stored === undefined ? undefined : this.#historyRecord(key, stored);
+      if (record === undefined) continue;
+      message ??= record.m;
+      done.push(viewDone(pointer.slice(2), record));
+    }
+    return { done, message };
+  }
+
+  async readBody(id: MessageId): Promise<Body | undefined> {
+    const { store } = this.#ledger;
+    const [first] = await store.entries({ gte: `d/${id}/`, lt: `d/${id}${AFTER_SLASH}`, limit: 1 });
+    if (first === undefined) return undefined;
+    const record = unsealJson<DeliveryRecord>(...first);
+    const about = record?.m ? { m: record.m, f: record.f } : await this.#message(id);
+    if (about === undefined) throw new MtaError('SPOOL_DAMAGED', `the record of message ${id} does not match its checksum`);
+    const { f: place } = about;
+    const { sizeBytes } = about.m;
+    if (place !== undefined) return { kind: 'stream', sizeBytes, open: () => this.#bodies.read(place, sizeBytes) };
+    return { kind: 'bytes', bytes: await this.inlineBody(id) };
+  }
+
+  /** Rejects with `SPOOL_DAMAGED` or `SPOOL_FAILED`. */
+  async inlineBody(id: MessageId): Promise<Buffer> {
+    const key = bodyKey(id);
+    let value: Buffer | undefined;
+    try {
+      value = await this.#ledger.store.getBytes(key);
+    } catch (error) {
+      throw new MtaError('SPOOL_FAILED', `the body of ${id} cannot be read: ${(error as Error).message}`, { cause: error });
+    }
+    const body = value && unsealBody(key, value);
+    if (!body) throw new MtaError('SPOOL_DAMAGED', `the body of ${id} ${value ? 'does not match its checksum' : 'is missing'}`);
+    return body;
+  }
+
+  async list(query: Query, page: { readonly limit: number; readonly after?: string }): Promise<Page<Item>> {
+    if (query.ids) return this.#listIds(query, query.ids, page);
+    const items: Item[] = [];
+    let looked = 0;
+    let gte = page.after === undefined ? 'd/' : `d/${page.after}\0`;
+    let messages = new Map<MessageId, Message | undefined>();
+    for (;;) {
+      const entries = await this.#ledger.store.entries({ gte, lt: `d${AFTER_SLASH}`, limit: SLICE });
+      for (const [key, value] of entries) {
+        looked++;
+        const item = await this.#item(key, value, messages);
+        if (item && matches(query, item.message, item.delivery)) items.push(item);
+        if (items.length >= page.limit || looked >= WORK) return { items, next: key.slice(2) };
+      }
+      if (entries.length < SLICE) return { items };
+      gte = `${entries[entries.length - 1]![0]}\0`;
+      messages = new Map();
+    }
+  }
+
+  async #listIds(query: Query, ids: readonly MessageId[], page: { readonly limit: number; readonly after?: string }): Promise<Page<Item>> {
+    const items: Item[] = [];
+    const after = page.after ?? '';
+    for (const id of [...new Set(ids)].sort()) {
+      if (`${id}0` <= after) continue;
+      const messages = new Map<MessageId, Message | undefined>();
+      for await (const [key, value] of this.#walk(`d/${id}/`, `d/${id}${AFTER_SLASH}`)) {
+        if (key.slice(2) <= after) continue;
+        const item = await this.#item(key, value, messages);
+        if (item && matches(query, item.message, item.delivery)) items.push(item);
+        if (items.length >= page.limit) return { items, next: key.slice(2) };
+      }
+    }
+    return { items };
+  }
+
+  async history(page: History): Promise<Page<Item>> {
+    const items: Item[] = [];
+    const gte = page.after === undefined ? `h/${time32(page.since)}` : `h/${page.after}\0`;
+    for await (const [key, value] of this.#walk(gte, `h${AFTER_SLASH}`)) {
+      const record = this.#historyRecord(key, value);
+      if (record) items.push({ message: record.m, delivery: viewDone(splitTimed(key).ordinal, record) });
+      if (items.length >= page.limit) return { items, next: key.slice(2) };
+    }
+    return { items };
+  }
+
+  async *#walk(from: string, lt: string): AsyncGenerator<[string, string]> {
+    let gte = from;
+    for (;;) {
+      const page = await this.#ledger.store.entries({ gte, lt, limit: SLICE });
+      yield* page;
+      if (page.length < SLICE) return;
+      gte = `${page[page.length - 1]![0]}\0`;
+    }
+  }
+
+  async #item(key: string, value: string, messages: Map<MessageId, Message | undefined>): Promise<Item | undefined> {
+    const record = this.#record(key, value);
+    if (record === undefined) return undefined;
+    const about = key.slice(2);
+    const id = about.slice(0, about.indexOf('/'));
+    if (!record.m && !messages.has(id)) messages.set(id, (await this.#message(id))?.m);
+    const message = record.m ?? messages.get(id);
+    return message && { message, delivery: this.#view(about, record) };
+  }
+
+  async #message(id: MessageId): Promise<MessageRecord | undefined> {
+    const key = messageKey(id);
+    const value = await this.#ledger.store.get(key);
+    const record = value === undefined ? undefined : unsealJson<MessageRecord>(key, value);
+    if (value !== undefined && record === undefined) this.#damaged(`the record of message ${id} does not match its checksum`, id);
+    return record;
+  }
+
+  #record(key: string, value: string): DeliveryRecord | undefined {
+    const record = unsealJson<DeliveryRecord>(key, value);
+    if (record === undefined) this.#damaged(`the record of delivery ${deliveryKeyOf(key.slice(2))} does not match its checksum`, key.slice(2, key.indexOf('/', 2)));
+    return record;
+  }
+
+  #historyRecord(key: string, value: string): HistoryRecord | undefined {
+    const record = unsealJson<HistoryRecord>(key, value);
+    if (record === undefined) this.#damaged(`the history of delivery ${deliveryKeyOf(splitTimed(key).ordinal)} does not match its checksum`);
+    return record;
+  }
+
+  #damaged(text: string, id?: MessageId): void {
+    this.#ledger.faultOnce({ code: 'SPOOL_DAMAGED', text: `${text}: see \`riata spool check\``, ...(id === undefined ? {} : { id }) });
+  }
+
+  #view(about: string, record: DeliveryRecord): DeliveryView {
+    const key = deliveryKeyOf(about);
+    const entry = this.#ledger.live.get(key);
+    return {
+      key,
+      lane: record.l,
+      priority: PRIORITIES[record.p] ?? 'low',
+      state: this.#state(record, entry?.state),
+      recipients: record.r,
+      attempts: record.a,
+      log: record.g,
+      due: record.d,
+      settledAt: 0,
+    };
+  }
+
+  #state(record: DeliveryRecord, inMemory: string | undefined): DeliveryView['state'] {
+    if (inMemory === 'leased' || inMemory === 'settling') return 'sending';
+    if (record.x === '') return 'held';
+    return record.x === 't' && record.d > this.#ledger.clock.now() ? 'waiting' : 'ready';
+  }
+}
+
+function viewDone(about: string, record: HistoryRecord): DeliveryView {
+  return {
+    key: deliveryKeyOf(about),
+    lane: record.l,
+    priority: PRIORITIES[record.p] ?? 'low',
+    state: 'done',
+    recipients: record.r,
+    attempts: record.a,
+    log: record.g,
+    due: 0,
+    settledAt: record.t,
+  };
+}

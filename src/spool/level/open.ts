@@ -1,0 +1,79 @@
+/**
+ * Opening a spool: lock, format, counters, journal, then the first batch. Nothing here depends on the depth of the queue.
+ */
+import fsp from 'node:fs/promises';
+import path from 'node:path';
+import { Bodies } from './bodies.js';
+import { beginEpoch, checkFormat, HighWater, readCounters, readEpoch, readRing, takeRing } from './books.js';
+import { openJournal } from './journal.js';
+import { LaneTable } from './lanes.js';
+import { Ledger } from './ledger.js';
+import { LevelSpool } from './level-spool.js';
+import type { LevelSpoolOptions } from './options.js';
+import { claimSpool } from './owner.js';
+import { applyJournal } from './recover.js';
+import { Space } from './space.js';
+import { Tidy } from './tidy.js';
+
+const DEFAULTS = { windowSize: 1000, windowTotal: 20_000, hotBodyBytes: 32 * 1024 * 1024 } as const;
+
+/**
+ * Rejects with `SPOOL_LOCKED` (somebody has it; the message says who), `SPOOL_VERSION`, `SPOOL_DAMAGED`, `SPOOL_FAILED`, or
+ * `INVALID_OPTIONS` where the folder cannot be used.
+ */
+export async function openLevelSpool(given: LevelSpoolOptions): Promise<LevelSpool> {
+  const options = { ...DEFAULTS, ...given };
+  const claim = await claimSpool(options.path, options);
+  const { folder, store } = claim;
+  try {
+    await checkFormat(store, folder);
+    const ledger = new Ledger(store, new LaneTable(options), {
+      clock: options.clock,
+      log: options.log,
+      hotBodyBytes: options.hotBodyBytes,
+      keepHistory: options.historyRetentionMs > 0,
+    });
+    const highWater = new HighWater(folder);
+    await checkRing(ledger, highWater, folder);
+    await readCounters(ledger);
+    const epoch = (await readEpoch(store)) + 1;
+    await beginEpoch(store, epoch);
+    const files = options.fs ?? fsp;
+    const bodyFolder = path.join(folder, 'bodies');
+    await fsp.mkdir(bodyFolder, { recursive: true, mode: 0o700 });
+    const bodies = new Bodies({ folder: bodyFolder, epoch, inlineLimitBytes: options.inlineLimitBytes, fs: files });
+    const settled = await applyJournal(ledger, folder, (place) => bodies.remove(place));
+    if (settled > 0) options.log.info('spool.journal', { deliveries: settled }, 'settled what the journal knew to be delivered');
+    ledger.lanes.reveal();
+    const space = new Space({ folder, fs: files, clock: options.clock, minFreeBytes: options.minFreeBytes });
+    await space.measure();
+    const tidy = new Tidy(ledger, bodies, space, { folder, epoch, historyRetentionMs: options.historyRetentionMs, historyMaxBytes: options.historyMaxBytes });
+    return new LevelSpool({
+      ledger,
+      bodies,
+      space,
+      journal: openJournal(folder),
+      highWater,
+      reopen: claim.reopen,
+      tidy: () => tidy.run(),
+      release: () => claim.release(ledger.store),
+    });
+  } catch (error) {
+    await claim.release(store);
+    throw error;
+  }
+}
+
+/** Batches that should be there and are not (G9). */
+async function checkRing(ledger: Ledger, highWater: HighWater, folder: string): Promise<void> {
+  const ring = await readRing(ledger.store);
+  takeRing(ledger, ring);
+  const mark = highWater.read();
+  const lost = mark > ring.batch ? mark - ring.batch : 0;
+  if (ring.missing.length === 0 && lost === 0) return;
+  const what = [
+    ...(ring.missing.length > 0 ? [`${ring.missing.length} batches before number ${ring.batch} are missing`] : []),
+    ...(lost > 0 ? [`the last ${lost} batches, which were durable, are missing`] : []),
+  ];
+  ledger.fault({ code: 'SPOOL_DAMAGED', text: `the spool ${folder} is damaged: ${what.join(', and ')}; mail accepted in them may be lost: run \`riata spool check\`` });
+}

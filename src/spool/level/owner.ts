@@ -1,0 +1,115 @@
+/**
+ * One process owns a spool (G7). LevelDB's own lock keeps other processes out; a second `open` within this process would
+ * release that lock, so a list of what is open here comes first. The file `owner` names who has it, for the error that
+ * the second one gets.
+ */
+import fs from 'node:fs';
+import fsp from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { MtaError } from '../../core/errors.js';
+import type { Clock } from '../../platform/clock.js';
+import { openLevelStore, type OpenStore, type Store } from './store.js';
+
+export interface Owner {
+  readonly pid: number;
+  readonly host: string;
+  readonly since: number;
+  /** Where it can be talked to. */
+  readonly socket?: string;
+}
+
+export interface Claim {
+  /** Real path of the spool's folder. */
+  readonly folder: string;
+  readonly store: Store;
+  /** Opens the store anew, after the one before was closed. */
+  readonly reopen: () => Promise<Store>;
+  /** Closes the store; the spool may be opened by others. Idempotent. */
+  release(store: Store): Promise<void>;
+}
+
+const openHere = new Set<string>();
+
+/** Makes the folder, mode 0700, and checks that it is ours to use. One plain line where it is not. */
+async function prepareFolder(folder: string): Promise<string> {
+  try {
+    await fsp.mkdir(folder, { recursive: true, mode: 0o700 });
+    const stats = await fsp.stat(folder);
+    if (!stats.isDirectory()) throw new Error('it is not a folder');
+    const user = process.getuid?.();
+    if (user !== undefined && stats.uid !== user) throw new Error(`it belongs to user ${stats.uid}, and this process runs as user ${user}: run it as that user, or choose another folder`);
+    await fsp.access(folder, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK);
+    if ((stats.mode & 0o077) !== 0) await fsp.chmod(folder, 0o700);
+    return await fsp.realpath(folder);
+  } catch (error) {
+    const message = `the spool folder ${folder} cannot be used: ${(error as Error).message}`;
+    throw new MtaError('INVALID_OPTIONS', message, { cause: error, issues: [{ path: 'spool.path', code: 'UNUSABLE_FOLDER', message }] });
+  }
+}
+
+export async function claimSpool(given: string, options: { clock: Clock; socket?: string; openStore?: OpenStore }): Promise<Claim> {
+  const folder = await prepareFolder(given);
+  if (openHere.has(folder)) throw new MtaError('SPOOL_LOCKED', `the spool ${folder} is already open in this process`);
+  openHere.add(folder);
+  const open = options.openStore ?? openLevelStore;
+  const place = path.join(folder, 'store');
+  let store: Store;
+  try {
+    store = await open(place);
+  } catch (error) {
+    openHere.delete(folder);
+    throw isLocked(error) ? new MtaError('SPOOL_LOCKED', await lockedMessage(folder), { cause: error }) : failedToOpen(folder, error);
+  }
+  await writeOwner(folder, { pid: process.pid, host: os.hostname(), since: options.clock.now(), ...(options.socket ? { socket: options.socket } : {}) });
+  let released = false;
+  return {
+    folder,
+    store,
+    reopen: () => open(place),
+    async release(last) {
+      if (released) return;
+      released = true;
+      // Before the lock is let go: afterwards the file may be somebody else's.
+      await fsp.unlink(path.join(folder, 'owner')).catch(() => {});
+      await last.close();
+      openHere.delete(folder);
+    },
+  };
+}
+
+function isLocked(error: unknown): boolean {
+  return errorCodes(error).includes('LEVEL_LOCKED');
+}
+
+function errorCodes(error: unknown): string[] {
+  const codes: string[] = [];
+  for (let at = error; at instanceof Error; at = at.cause) codes.push(String((at as NodeJS.ErrnoException).code));
+  return codes;
+}
+
+function failedToOpen(folder: string, error: unknown): MtaError {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : (error as Error);
+  return new MtaError('SPOOL_FAILED', `the spool ${folder} cannot be opened: ${cause.message}`, { cause: error });
+}
+
+async function writeOwner(folder: string, owner: Owner): Promise<void> {
+  // For people and messages only: a spool without it still works.
+  await fsp.writeFile(path.join(folder, 'owner'), `${JSON.stringify(owner)}\n`, { mode: 0o600 }).catch(() => {});
+}
+
+/** Who has the spool, as far as it says. */
+export async function readOwner(folder: string): Promise<Owner | undefined> {
+  try {
+    return JSON.parse(await fsp.readFile(path.join(folder, 'owner'), 'utf8')) as Owner;
+  } catch {
+    return undefined;
+  }
+}
+
+async function lockedMessage(folder: string): Promise<string> {
+  const owner = await readOwner(folder);
+  if (!owner) return `another process owns the spool ${folder}`;
+  const socket = owner.socket ? `, control socket ${owner.socket}` : '';
+  return `the spool ${folder} is owned by process ${owner.pid} on ${owner.host} since ${new Date(owner.since).toISOString()}${socket}`;
+}

@@ -1,0 +1,98 @@
+/**
+ * Refilling windows: what of a lane is ready on disk comes into memory when its window runs low, from the cursor on. A few lanes
+ * at a time; a lane that finds something is woken.
+ */
+import type { Lane } from './lanes.js';
+import { deliveryKeyOf, sequence32, sequenceOf } from './keys.js';
+import type { Ledger } from './ledger.js';
+import { unsealReady } from './codec.js';
+import { type Found, loadEntries } from './load.js';
+import type { Window } from './window.js';
+
+/** Lanes read at the same time. */
+const AT_ONCE = 4;
+/** Records read in one go. */
+const PAGE = 200;
+const AFTER_FAILURE_MS = 5000;
+
+export class Refill {
+  readonly #ledger: Ledger;
+  readonly #waiting = new Set<Lane>();
+  #running = 0;
+
+  constructor(ledger: Ledger) {
+    this.#ledger = ledger;
+  }
+
+  /** Cheap; may be asked as often as one likes. */
+  want(lane: Lane): void {
+    if (lane.refilling || lane.refillAfter > this.#ledger.clock.monotonic()) return;
+    lane.refilling = true;
+    this.#waiting.add(lane);
+    this.#start();
+  }
+
+  /** The store was closed: what was asked for is asked again. */
+  reset(): void {
+    this.#waiting.clear();
+  }
+
+  #start(): void {
+    for (const lane of this.#waiting) {
+      if (this.#running >= AT_ONCE) return;
+      this.#waiting.delete(lane);
+      this.#running++;
+      void this.#refill(lane);
+    }
+  }
+
+  async #refill(lane: Lane): Promise<void> {
+    const ledger = this.#ledger;
+    const { generation } = ledger;
+    const before = lane.size;
+    try {
+      for (let priority = 0; priority < 3; priority++) {
+        const window = lane.windows?.[priority];
+        while (window?.overflow && ledger.lanes.room(lane) > 0 && generation === ledger.generation) {
+          await ledger.reading(() => this.#page(lane, priority, window, generation));
+        }
+      }
+    } catch (error) {
+      if (generation === ledger.generation) {
+        lane.refillAfter = ledger.clock.monotonic() + AFTER_FAILURE_MS;
+        ledger.fault({ code: 'SPOOL_FAILED', text: `cannot read what is ready: ${(error as Error).message}`, lane: lane.key });
+      }
+    } finally {
+      this.#running--;
+      if (generation === ledger.generation) {
+        lane.refilling = false;
+        if (lane.size > before) ledger.wake(lane.key);
+        ledger.lanes.release(lane);
+      }
+      this.#start();
+    }
+  }
+
+  async #page(lane: Lane, priority: number, window: Window, generation: number): Promise<void> {
+    const ledger = this.#ledger;
+    const { until } = window;
+    const limit = Math.min(ledger.lanes.room(lane), PAGE);
+    const page = await ledger.store.entries({ gte: lane.readyPrefix(priority) + sequence32(window.from), lt: lane.readyEnd(priority), limit });
+    if (generation !== ledger.generation) return;
+    const found: Found[] = [];
+    for (const [indexKey, value] of page) {
+      const entry = unsealReady(indexKey, value);
+      if (entry === undefined) {
+        ledger.fault({ code: 'SPOOL_DAMAGED', text: `an entry of the ready index (${indexKey}) does not match its checksum: see \`riata spool check\``, lane: lane.key });
+        continue;
+      }
+      const key = deliveryKeyOf(entry.ordinal);
+      if (ledger.unknown(key)) found.push({ key, ordinal: entry.ordinal, lane, indexKey, version: entry.version, sequence: sequenceOf(indexKey), gate: 0 });
+    }
+    if (found.length > 0) await loadEntries(ledger, found, generation, (entry) => ledger.lanes.insert(entry));
+    if (generation !== ledger.generation) return;
+    if (page.length > 0) window.from = sequenceOf(page[page.length - 1]![0]) + 1;
+    // Nothing was left behind, and nothing was added meanwhile: it is all in memory.
+    if (page.length < limit && window.until === until) window.overflow = false;
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * The slow sweep over everything that is ready, lane served or not: expiry and delay notices while a site is in trouble. What is
+ * in memory is looked at there; the rest through the ready index, whose values say enough.
+ */
+import type { Lease, Spool } from '../spool.js';
+import { unsealReady } from './codec.js';
+import type { Entry } from './entry.js';
+import { AFTER_SLASH, deliveryKeyOf, sequenceOf, unescapeLane } from './keys.js';
+import type { Ledger } from './ledger.js';
+import { type Found, loadEntries } from './load.js';
+
+const SLICE = 500;
+
+type Wants = Parameters<Spool['sweepReady']>[0];
+
+export async function sweepReady(ledger: Ledger, wants: Wants, take: (lease: Lease) => void): Promise<void> {
+  const { generation } = ledger;
+  sweepMemory(ledger, wants, take);
+  let gte = 'r/';
+  for (;;) {
+    const done = await ledger.reading(async () => {
+      const page = await ledger.store.entries({ gte, lt: `r${AFTER_SLASH}`, limit: SLICE });
+      if (generation !== ledger.generation) return true;
+      const found = wanted(ledger, page, wants);
+      // Leased at once, without passing through a window.
+      if (found.length > 0) await loadEntries(ledger, found, generation, (entry) => take(ledger.lease(entry)));
+      if (page.length > 0) gte = `${page[page.length - 1]![0]}\0`;
+      return page.length < SLICE || generation !== ledger.generation;
+    });
+    if (done) return;
+  }
+}
+
+function sweepMemory(ledger: Ledger, wants: Wants, take: (lease: Lease) => void): void {
+  const inMemory: Entry[] = [];
+  const now = ledger.clock.now();
+  for (const entry of ledger.live.values()) {
+    const { message, delayNoticed } = entry.delivery;
+    if (entry.state !== 'window' || entry.gate > now) continue;
+    if (wants({ expiresAt: message.expiresAt, acceptedAt: message.acceptedAt, delayNoticed })) inMemory.push(entry);
+  }
+  for (const entry of inMemory) {
+    // Taking one may have changed another.
+    if (entry.state !== 'window') continue;
+    ledger.lanes.take(entry);
+    take(ledger.lease(entry));
+  }
+}
+
+function wanted(ledger: Ledger, page: readonly [string, string][], wants: Wants): Found[] {
+  const found: Found[] = [];
+  for (const [indexKey, value] of page) {
+    const index = unsealReady(indexKey, value);
+    // Damage is reported by whoever fills the window of that lane.
+    if (index === undefined || !wants(index)) continue;
+    const key = deliveryKeyOf(index.ordinal);
+    if (!ledger.unknown(key)) continue;
+    const lane = ledger.lanes.make(unescapeLane(indexKey.slice(2, indexKey.indexOf('/', 2))));
+    found.push({ key, ordinal: index.ordinal, lane, indexKey, version: index.version, sequence: sequenceOf(indexKey), gate: 0 });
+  }
+  return found;
+}

@@ -1,0 +1,178 @@
+/**
+ * Housekeeping, called by the clock: history past its retention or its size, orphaned body files, space of what was deleted. In
+ * slices, so that mail goes on meanwhile.
+ */
+import type { Dirent } from 'node:fs';
+import path from 'node:path';
+import type { Batch, Operation } from './batch.js';
+import { type Bodies, readEnvelope } from './bodies.js';
+import { type DeliveryRecord, unsealJson } from './codec.js';
+import { AFTER_SLASH, messageKey, splitTimed, time32 } from './keys.js';
+import type { Ledger } from './ledger.js';
+import type { Space } from './space.js';
+
+const SLICE = 500;
+const HOUR_MS = 3_600_000;
+/** Deleted entries after which a range is compacted at the next tidying. */
+const COMPACT_AFTER = 50_000;
+
+export interface TidyOptions {
+  readonly folder: string;
+  readonly epoch: number;
+  readonly historyRetentionMs: number;
+  readonly historyMaxBytes: number;
+}
+
+export class Tidy {
+  readonly #ledger: Ledger;
+  readonly #bodies: Bodies;
+  readonly #space: Space;
+  readonly #options: TidyOptions;
+  #running: Promise<void> | undefined;
+  #swept = false;
+
+  constructor(ledger: Ledger, bodies: Bodies, space: Space, options: TidyOptions) {
+    this.#ledger = ledger;
+    this.#bodies = bodies;
+    this.#space = space;
+    this.#options = options;
+  }
+
+  run(): Promise<void> {
+    this.#running ??= this.#run().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  async #run(): Promise<void> {
+    await this.#space.layBallast();
+    if (!this.#swept) {
+      await this.#sweepBodies();
+      this.#swept = true;
+    }
+    const ledger = this.#ledger;
+    const { historyRetentionMs, historyMaxBytes } = this.#options;
+    let deleted = await this.#forgetHistory(ledger.clock.now() - historyRetentionMs);
+    // Sizes are estimates that leave out what is still in the log: hour by hour, until it fits.
+    while ((await ledger.store.sizeOf('h/', `h${AFTER_SLASH}`)) > historyMaxBytes) {
+      const [oldest] = await ledger.store.keys({ gte: 'h/', lt: `h${AFTER_SLASH}`, limit: 1 });
+      if (oldest === undefined) break;
+      const hour = (Math.floor(splitTimed(oldest).at / HOUR_MS) + 1) * HOUR_MS;
+      const gone = await this.#forgetHistory(hour);
+      deleted += gone;
+      if (gone === 0) break;
+      await ledger.store.compact('h/', `h/${time32(hour)}`);
+    }
+    await this.#compact(deleted);
+  }
+
+  /** Deletes what was done before `before`, with its pointers. */
+  async #forgetHistory(before: number): Promise<number> {
+    const ledger = this.#ledger;
+    const { generation } = ledger;
+    let deleted = 0;
+    let gte = 'h/';
+    for (;;) {
+      const keys = await ledger.store.keys({ gte, lt: `h/${time32(before)}`, limit: SLICE });
+      if (keys.length === 0 || generation !== ledger.generation) return deleted;
+      gte = `${keys[keys.length - 1]!}\0`;
+      await new Promise<void>((resolve) => ledger.submit(new ForgetOperation(keys, resolve)));
+      deleted += keys.length;
+    }
+  }
+
+  /** Where much was deleted, its space is given back; LevelDB does that by itself only where something new is written. */
+  async #compact(historyDeleted: number): Promise<void> {
+    const ledger = this.#ledger;
+    if (historyDeleted > 0) await ledger.store.compact('h/', `h/${time32(ledger.clock.now())}`);
+    if (historyDeleted > 0) await ledger.store.compact('i/', `i${AFTER_SLASH}`);
+    if (ledger.consumed < COMPACT_AFTER) return;
+    ledger.consumed = 0;
+    for (const letter of ['t', 'r', 'd', 'b']) await ledger.store.compact(`${letter}/`, `${letter}${AFTER_SLASH}`);
+  }
+
+  // — orphans —
+
+  /** Body files of earlier starts: those without a record go to `lost/` and are reported; unfinished ones are deleted. */
+  async #sweepBodies(): Promise<void> {
+    const { fs } = this.#bodies;
+    const root = path.join(this.#options.folder, 'bodies');
+    for (const epoch of await folderNames(fs, root)) {
+      if (!(Number(epoch) < this.#options.epoch)) continue;
+      const folder = path.join(root, epoch);
+      const names = (await fs.readdir(folder, { withFileTypes: true })) as Dirent[];
+      let left = 0;
+      for (const { name } of names) if (!(await this.#sweepFile(epoch, name))) left++;
+      if (left === 0) await fs.rmdir(folder).catch(() => {});
+    }
+  }
+
+  /** True: it is gone from there. */
+  async #sweepFile(epoch: string, name: string): Promise<boolean> {
+    const place = `${epoch}/${name}`;
+    if (name.endsWith('.tmp')) {
+      await this.#bodies.remove(place);
+      return true;
+    }
+    if (await this.#belongs(name, place)) return false;
+    if ((await this.#ledger.store.get(`g/${place}`)) !== undefined) {
+      await this.#bodies.remove(place);
+      this.#ledger.rubbish.push(`g/${place}`);
+      return true;
+    }
+    const { fs } = this.#bodies;
+    const lost = path.join(this.#options.folder, 'lost');
+    await fs.mkdir(lost, { recursive: true, mode: 0o700 });
+    const handle = await fs.open(this.#bodies.pathOf(place), 'r');
+    const head = await readEnvelope(handle).finally(() => handle.close());
+    await fs.rename(this.#bodies.pathOf(place), path.join(lost, name));
+    const who = head ? `from <${head.envelope.sender}> to ${head.envelope.recipients.length} recipients` : 'without a readable envelope';
+    this.#ledger.fault({ code: 'SPOOL_DAMAGED', text: `a body file ${who} has no record; most likely it was never acknowledged; it was moved to lost/${name}`, id: name });
+    return true;
+  }
+
+  async #belongs(id: string, place: string): Promise<boolean> {
+    const { store } = this.#ledger;
+    const key = messageKey(id);
+    const value = await store.get(key);
+    const [first] = await store.entries({ gte: `d/${id}/`, lt: `d/${id}${AFTER_SLASH}`, limit: 1 });
+    if (first === undefined) return false;
+    const record = unsealJson<DeliveryRecord>(...first);
+    // Its record is damaged: it may well be its body.
+    return record === undefined || value !== undefined || record.f === place;
+  }
+}
+
+async function folderNames(fs: Bodies['fs'], root: string): Promise<string[]> {
+  const entries = (await fs.readdir(root, { withFileTypes: true })) as Dirent[];
+  return entries.filter((entry) => entry.isDirectory() && /^\d+$/.test(entry.name)).map((entry) => entry.name);
+}
+
+class ForgetOperation implements Operation {
+  readonly weight: number;
+  readonly #keys: readonly string[];
+  readonly #resolve: () => void;
+
+  constructor(keys: readonly string[], resolve: () => void) {
+    this.#keys = keys;
+    this.#resolve = resolve;
+    this.weight = keys.length * 60;
+  }
+
+  build(batch: Batch): void {
+    for (const key of this.#keys) {
+      batch.del(key);
+      batch.del(`i/${splitTimed(key).ordinal}`);
+    }
+  }
+
+  committed(): void {
+    this.#resolve();
+  }
+
+  failed(): 'drop' {
+    this.#resolve();
+    return 'drop';
+  }
+}

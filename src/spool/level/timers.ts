@@ -1,0 +1,228 @@
+/**
+ * Timers: what waits for its time. `promote` walks the timer index from where it stopped last, puts what is due into
+ * its lanes' windows (its timer key stays its index entry until it is settled), and moves what does not fit to the ready
+ * index, a slice at a time.
+ *
+ * Promises: never early; a timer committed behind the cursor (latency, a clock set back) pulls the cursor back, so none is lost;
+ * what is in memory already is left alone. A million that come due at once never hold the event loop for long.
+ */
+import type { DeliveryKey } from '../../core/delivery.js';
+import type { Batch, Operation } from './batch.js';
+import { type IndexEntry, sealReady, sealTimer, unsealTimer } from './codec.js';
+import { AFTER_SLASH, deliveryKeyOf, LAST_TIME, sequence32, splitTimed, time32, timerKey, unescapeLane } from './keys.js';
+import type { Entry } from './entry.js';
+import type { Lane } from './lanes.js';
+import type { Ledger } from './ledger.js';
+import { loadEntries, type Found } from './load.js';
+
+/** Timer entries looked at between two turns of the event loop. */
+const SLICE = 500;
+
+interface DueEntry {
+  readonly key: DeliveryKey;
+  readonly indexKey: string;
+  readonly ordinal: string;
+  readonly lane: Lane;
+  readonly priority: number;
+  readonly index: IndexEntry;
+}
+
+export class Timers {
+  readonly #ledger: Ledger;
+  /** Nothing due before this is unexamined. */
+  #cursor = 0;
+  /** The next due time, as far as is known; LAST_TIME: none. */
+  #next = 0;
+  #running: Promise<number | undefined> | undefined;
+
+  constructor(ledger: Ledger) {
+    this.#ledger = ledger;
+  }
+
+  /** A timer was committed. */
+  added(due: number): void {
+    if (due < this.#cursor) this.#cursor = due;
+    if (due < this.#next) this.#next = due;
+    this.#ledger.waiting(due);
+  }
+
+  /** In a window, but the clock was set back: it waits again. One that was moved to the ready index goes back to the timers. */
+  notYet(entry: Entry): void {
+    const ledger = this.#ledger;
+    ledger.lanes.take(entry);
+    if (entry.byTimer) {
+      ledger.lanes.demoted(entry);
+      ledger.forget(entry);
+      this.added(entry.gate);
+    } else {
+      entry.state = 'settling';
+      ledger.submit(new WaitOperation(ledger, entry));
+    }
+  }
+
+  /** The store was reopened: everything is examined again. */
+  reset(): void {
+    this.#cursor = 0;
+    this.#next = 0;
+  }
+
+  promote(): Promise<number | undefined> {
+    if (this.#running) return this.#running;
+    if (this.#ledger.clock.now() < this.#next) return Promise.resolve(this.#nextDue());
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined;
+    });
+    return this.#running;
+  }
+
+  #nextDue(): number | undefined {
+    return this.#next >= LAST_TIME ? undefined : this.#next;
+  }
+
+  async #run(): Promise<number | undefined> {
+    const ledger = this.#ledger;
+    const { generation } = ledger;
+    const upTo = Math.floor(ledger.clock.now());
+    const from = this.#cursor;
+    // From here on, commits lower both where they add something that this walk may have passed.
+    this.#cursor = upTo + 1;
+    this.#next = LAST_TIME;
+    try {
+      await ledger.reading(() => this.#walk(from, upTo, generation));
+      const [first] = await ledger.store.keys({ gte: `t/${time32(upTo + 1)}`, lt: `t${AFTER_SLASH}`, limit: 1 });
+      if (generation === ledger.generation && first !== undefined) this.#next = Math.min(this.#next, splitTimed(first).at);
+    } catch (error) {
+      this.#cursor = Math.min(this.#cursor, from);
+      this.#next = Math.min(this.#next, from);
+      throw error;
+    }
+    return this.#nextDue();
+  }
+
+  async #walk(from: number, upTo: number, generation: number): Promise<void> {
+    const ledger = this.#ledger;
+    let gte = `t/${time32(from)}`;
+    const lt = `t/${time32(upTo + 1)}`;
+    for (;;) {
+      const page = await ledger.store.entries({ gte, lt, limit: SLICE });
+      if (generation !== ledger.generation || page.length === 0) return;
+      gte = `${page[page.length - 1]![0]}\0`;
+      await this.#take(page, generation);
+      if (page.length < SLICE || generation !== ledger.generation) return;
+    }
+  }
+
+  async #take(page: readonly [string, string][], generation: number): Promise<void> {
+    const ledger = this.#ledger;
+    const load: Found[] = [];
+    const move: DueEntry[] = [];
+    const taken = new Map<Lane, number>();
+    for (const [indexKey, value] of page) {
+      const { at, ordinal } = splitTimed(indexKey);
+      const key = deliveryKeyOf(ordinal);
+      if (!ledger.unknown(key)) continue;
+      const index = unsealTimer(indexKey, value);
+      if (index === undefined) {
+        ledger.fault({ code: 'SPOOL_DAMAGED', text: `the timer of delivery ${key} does not match its checksum: it stays where it is until \`riata spool repair\`` });
+        continue;
+      }
+      const lane = ledger.lanes.make(unescapeLane(index.lane));
+      const mine = taken.get(lane) ?? 0;
+      if (!lane.overflow && ledger.lanes.room(lane) > mine) {
+        taken.set(lane, mine + 1);
+        load.push({ key, ordinal, lane, indexKey, version: index.version, sequence: 0, gate: at });
+      } else {
+        move.push({ key, indexKey, ordinal, lane, priority: index.priority, index });
+      }
+    }
+    if (load.length > 0) await loadEntries(ledger, load, generation, (entry) => {
+      ledger.lanes.insert(entry);
+      ledger.woken.add(entry.lane.key);
+    });
+    ledger.tellWoken();
+    if (move.length > 0 && generation === ledger.generation) await new Promise<void>((resolve) => ledger.submit(new MoveOperation(ledger, move, resolve)));
+  }
+}
+
+/** From the timer index to the ready index. The record is not rewritten: its key is found through the index. */
+class MoveOperation implements Operation {
+  readonly weight: number;
+  readonly #ledger: Ledger;
+  readonly #entries: readonly DueEntry[];
+  readonly #resolve: () => void;
+  #moved: { lane: Lane; priority: number; sequence: number }[] = [];
+
+  constructor(ledger: Ledger, entries: readonly DueEntry[], resolve: () => void) {
+    this.#ledger = ledger;
+    this.#entries = entries;
+    this.#resolve = resolve;
+    this.weight = entries.length * 200;
+  }
+
+  build(batch: Batch): void {
+    const ledger = this.#ledger;
+    for (const { key, indexKey, ordinal, lane, priority, index } of this.#entries) {
+      if (!ledger.unknown(key) || !batch.claim(ordinal)) continue;
+      ledger.touch(key);
+      const sequence = ledger.nextSequence();
+      const readyKey = lane.readyPrefix(priority) + sequence32(sequence);
+      batch.del(indexKey);
+      batch.put(readyKey, sealReady(readyKey, ordinal, index));
+      lane.waiting--;
+      lane.ready++;
+      batch.count(lane);
+      this.#moved.push({ lane, priority, sequence });
+    }
+  }
+
+  committed(): void {
+    const ledger = this.#ledger;
+    for (const { lane, priority, sequence } of this.#moved) {
+      ledger.lanes.spill(lane, priority, sequence);
+      ledger.woken.add(lane.key);
+    }
+    this.#resolve();
+  }
+
+  /** The reopened store is walked again from the start. */
+  failed(): 'drop' {
+    this.#resolve();
+    return 'drop';
+  }
+}
+
+/** From the ready index back to the timers. */
+class WaitOperation implements Operation {
+  readonly weight = 200;
+  readonly #ledger: Ledger;
+  readonly #entry: Entry;
+
+  constructor(ledger: Ledger, entry: Entry) {
+    this.#ledger = ledger;
+    this.#entry = entry;
+  }
+
+  build(batch: Batch): void {
+    const entry = this.#entry;
+    const { delivery, lane } = entry;
+    const { message } = delivery;
+    this.#ledger.touch(delivery.key);
+    const key = timerKey(entry.gate, entry.ordinal);
+    batch.del(entry.indexKey);
+    const index = { version: entry.version, expiresAt: message.expiresAt, acceptedAt: message.acceptedAt, delayNoticed: delivery.delayNoticed };
+    batch.put(key, sealTimer(key, lane.escaped, entry.priority, index));
+    lane.ready--;
+    lane.waiting++;
+    batch.count(lane);
+  }
+
+  committed(): void {
+    this.#ledger.forget(this.#entry);
+    this.#ledger.timerAdded(this.#entry.gate);
+  }
+
+  failed(): 'drop' {
+    this.#ledger.forget(this.#entry);
+    return 'drop';
+  }
+}
