@@ -59,7 +59,10 @@ export const domainPattern = stringKind(
   },
 );
 
-/** `*`, `user@example.com`, `@example.com`, `@*.example.com` (the `@` may be left out, or have a `*` before it), or `<>`: the null sender. */
+/**
+ * `*`, `user@example.com`, `@example.com`, `@*.example.com` (the `@` may be left out, or have a `*` before it), or `<>` for
+ * the null sender.
+ */
 export const senderPattern = stringKind(
   'pattern',
   '"*", an address, all of a domain as "@example.com" or "*.example.com", or "<>" for the null sender',

@@ -5,12 +5,19 @@
  * Types only, all of them derived from the table in `options.ts`.
  */
 import type { Issue } from '../core/errors.js';
-import type { OPTIONS, ROUTE, Values } from './options.js';
+import type { Givens, OPTIONS, ROUTE, Values } from './options.js';
 
 export type RouteConfig = Values<typeof ROUTE.options>;
 export type Config = Values<typeof OPTIONS> & {
   /** In the order in which they are tried. */
   readonly route: readonly RouteConfig[];
+};
+
+/** Options of the in-process API: the same table as an object. */
+export type ConfigOptions = Omit<Givens<typeof OPTIONS>, 'spool'> & {
+  /** The spool's folder, or its whole section. */
+  readonly spool?: string | Givens<(typeof OPTIONS)['spool']['options']> | undefined;
+  readonly route?: readonly (Givens<typeof ROUTE.options> & { readonly passwordFile?: string; readonly caFile?: string })[] | undefined;
 };
 
 /** Where a value was set. */

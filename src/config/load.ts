@@ -21,8 +21,9 @@ import {
   VARIABLES,
 } from './catalogue.js';
 import { checkConfig } from './checks.js';
-import type { Config, LoadedConfig, RouteConfig, Source } from './config.js';
+import type { Config, ConfigOptions, LoadedConfig, RouteConfig, Source } from './config.js';
 import { Ledger, showFound } from './ledger.js';
+import type { Option } from './options.js';
 import { tomlLines } from './toml-lines.js';
 import type { Form } from './values.js';
 
@@ -40,19 +41,14 @@ export interface ConfigSources {
   readonly machineName?: string;
 }
 
+const fromDisk = (path: string) => readFileSync(path, 'utf8');
+
 export function loadConfig(from: ConfigSources): LoadedConfig {
-  const ledger = new Ledger(from.readFile ?? ((path) => readFileSync(path, 'utf8')));
+  const ledger = new Ledger(from.readFile ?? fromDisk);
   readToml(ledger, from);
   readEnvironment(ledger, from.env ?? {});
   readFlags(ledger, from.flags ?? {});
   return conclude(ledger, from.machineName);
-}
-
-/** Options of the in-process API: the same table as an object. */
-export interface ConfigOptions {
-  /** The spool's folder, or its whole section. */
-  readonly spool?: string | Readonly<Record<string, unknown>>;
-  readonly [section: string]: unknown;
 }
 
 /**
@@ -60,7 +56,7 @@ export interface ConfigOptions {
  * milliseconds and sizes bare octets. It looks at no environment, and listens nowhere unless `submission.listen` says so.
  */
 export function configFromOptions(options: ConfigOptions, more: Pick<ConfigSources, 'readFile' | 'machineName'> = {}): LoadedConfig {
-  const ledger = new Ledger(more.readFile ?? ((path) => readFileSync(path, 'utf8')));
+  const ledger = new Ledger(more.readFile ?? fromDisk);
   ledger.values.set('submission.listen', []);
   const whole = typeof options.spool === 'string' ? { ...options, spool: { path: options.spool } } : options;
   readTop(ledger, whole, () => ({ kind: 'object' }), 'object');
@@ -164,7 +160,7 @@ function readVariable(
   env: Readonly<Record<string, string | undefined>>,
   name: string,
   path: string,
-  option: (typeof ENTRIES)[number]['option'],
+  option: Option<unknown>,
 ): boolean {
   const fileName = `${name}_FILE`;
   const value = env[name];
@@ -224,7 +220,7 @@ function build(ledger: Ledger, table: Table, at: string): Readonly<Record<string
   const values: Record<string, unknown> = {};
   for (const [key, node] of Object.entries(table)) {
     const path = at === '' ? key : `${at}.${key}`;
-    const value = isSection(node) ? build(ledger, node.options, path) : ledger.values.has(path) ? ledger.values.get(path) : node.default;
+    const value = isSection(node) ? build(ledger, node.options, path) : (ledger.values.get(path) ?? node.default);
     if (value !== undefined) values[key] = value;
   }
   return values;

@@ -37,6 +37,16 @@ export type Values<O> = { readonly [K in Exclude<keyof O, Unset<O>>]: ValueOf<O[
   readonly [K in Unset<O>]?: Exclude<ValueOf<O[K]>, undefined>;
 };
 
+/** A value of an option as the in-process API takes it: durations and sizes as numbers or with their units, addresses as text. */
+type Given<T> = T extends boolean ? boolean : T extends number ? number | string : T extends readonly unknown[] ? readonly string[] : T;
+
+/** The same section as an object of the in-process API: everything may be left out. */
+export type Givens<O> = {
+  readonly [K in keyof O]?:
+    | (O[K] extends Option<infer T> ? Given<Exclude<T, undefined>> : O[K] extends Section<infer S> ? Givens<S> : never)
+    | undefined;
+};
+
 function option<T>(of: kind.Kind<T>, standard: NoInfer<T>, doc: string, more: Omit<Option<T>, 'kind' | 'default' | 'doc'> = {}): Option<T> {
   return { kind: of, default: standard, doc: oneParagraph(doc), ...more };
 }
@@ -61,7 +71,7 @@ const DAY = 24 * HOUR;
 /** One step of a conversation: long enough to be of use, short enough not to hold a connection for a day. */
 const wait = kind.duration({ min: 10, max: HOUR });
 
-export const TLS_MODES = ['off', 'opportunistic', 'starttls', 'implicit'] as const;
+const TLS_MODES = ['off', 'opportunistic', 'starttls', 'implicit'] as const;
 
 const log = section('What the agent tells of its work, one line per event on standard output.', {
   level: option(
@@ -103,7 +113,8 @@ const spool = section('Where accepted mail is kept until every recipient has its
     kind.size({ max: MiB }),
     16 * KiB,
     `Messages up to this size are stored inside the database. They are written together with their envelope; larger ones go into a
-    file of their own beside it. Small files cost a sync each; large values cost write amplification. Change it only with a measurement at hand.`,
+    file of their own beside it. Small files cost a sync each; large values cost write amplification. Change it only with a
+    measurement at hand.`,
   ),
   historyRetention: option(
     kind.duration({ max: 3650 * DAY }),
@@ -162,7 +173,8 @@ const submission = section('Where mail comes in.', {
   maxRecipients: option(
     kind.integer({ min: 1, max: 100_000 }),
     1000,
-    'Recipients of one message. Further ones are answered 452 4.5.3, and the client sends them with the next. RFC 5321 asks for 100 at least.',
+    `Recipients of one message. Further ones are answered 452 4.5.3, and the client sends them with the next. RFC 5321 asks for
+    100 at least.`,
   ),
   idleTimeout: option(
     kind.duration({ min: 100, max: DAY }),
@@ -182,7 +194,8 @@ const timeouts = section(
     finalDot: option(
       wait,
       10 * MINUTE,
-      'Wait for the answer to the end of the content. If it never comes, the message may have arrived and is sent again: never make this short.',
+      `Wait for the answer to the end of the content. If it never comes, the message may have arrived and is sent again: never
+      make this short.`,
     ),
   },
 );
@@ -228,12 +241,14 @@ const delivery = section('How mail goes out.', {
   promoteAfter: option(
     kind.duration({ min: SECOND, max: 30 * DAY }),
     15 * MINUTE,
-    'After so long ready and unsent, a delivery rises by one priority. And again after as long: mail of low priority is late, never forgotten.',
+    `After so long ready and unsent, a delivery rises by one priority. And again after as long: mail of low priority is late,
+    never forgotten.`,
   ),
   sourceAddresses: option(
     place.addresses,
     [],
-    'Local addresses to send from, where the machine has several. One of the right family (IPv4 or IPv6) is taken; empty: the system chooses.',
+    `Local addresses to send from, where the machine has several. One of the right family (IPv4 or IPv6) is taken; empty: the
+    system chooses.`,
     { example: '["192.0.2.10", "2001:db8::10"]' },
   ),
   timeouts,
@@ -261,7 +276,8 @@ const retry = section('When a delivery that failed for the time being is tried a
   maxAttempts: option(
     kind.integer({ max: 10_000 }),
     0,
-    'Attempts after which mail is returned although its time is not up. 0: expiry alone decides, as it should where servers may be down for a day.',
+    `Attempts after which mail is returned although its time is not up. 0: expiry alone decides, as it should where servers may
+    be down for a day.`,
   ),
 });
 
@@ -328,12 +344,14 @@ export const ROUTE = section(
     sender: option(
       place.senderPattern,
       '*',
-      'Envelope senders: "*" for all, "news@example.com", "@example.com" for a domain, "@*.example.com" for those below it, "<>" for bounces.',
+      `Envelope senders: "*" for all, "news@example.com", "@example.com" for a domain, "@*.example.com" for those below it, "<>"
+      for bounces.`,
     ),
     host: option(
       place.host,
       '',
-      'The server that takes this mail, by name or address. Its addresses are looked up as the system does, not its MX. Empty: the MX of the recipient.',
+      `The server that takes this mail, by name or address. Its addresses are looked up as the system does, not its MX. Empty:
+      the MX of the recipient.`,
       { example: '"smtp.example.net"', relay: true },
     ),
     port: option(
@@ -345,8 +363,9 @@ export const ROUTE = section(
     tls: option(
       kind.maybe(kind.oneOf(TLS_MODES)),
       undefined,
-      `How the connection is encrypted. "off"; "opportunistic" (where offered, certificate not looked at); "starttls" (demanded, certificate and name verified);
-      "implicit" (TLS from the first octet, verified). Not set: "starttls" with a username, else as delivery.tls.`,
+      `How the connection is encrypted. "off"; "opportunistic" (where offered, certificate not looked at); "starttls" (demanded,
+      certificate and name verified); "implicit" (TLS from the first octet, verified). Not set: "starttls" with a username, else as
+      delivery.tls.`,
       { relay: true },
     ),
     username: option(kind.line, '', 'Name to log in with; needs a password.', { relay: true }),
@@ -365,7 +384,8 @@ export const ROUTE = section(
     allowInsecureAuth: option(
       kind.boolean,
       false,
-      'Log in even where the connection is not encrypted or the certificate not verified: whoever listens on the way can read the password. Loopback needs no such word.',
+      `Log in even where the connection is not encrypted or the certificate not verified: whoever listens on the way can read
+      the password. Loopback needs no such word.`,
     ),
     heloName: option(place.ownName, '', 'EHLO name towards this server. Empty: delivery.heloName.'),
     sourceAddress: option(place.address, '', 'Local address to send from. Empty: delivery.sourceAddresses.'),

@@ -317,7 +317,7 @@ test('in process, options are an object of the same shape, numbers are milliseco
 });
 
 test('in process, wrong options are named by their path alone', () => {
-  const issues = issuesOf(() => configFromOptions({ spool: { pth: 'x' }, retry: { firstDelay: -1 }, route: [{ host: 5 }] }));
+  const issues = issuesOf(() => configFromOptions({ spool: { pth: 'x' }, retry: { firstDelay: -1 }, route: [{ host: 5 }] } as object));
   assert.deepEqual(
     issues.map((issue) => issue.message),
     [
