@@ -61,7 +61,7 @@ function decideTransaction(delivery: Delivery, result: TransactionResult, policy
   // Going on at once is for those who got rid of somebody: else a server that always says "later" would be asked for ever.
   const goesOn = counts.again > 0 && counts.delivered + counts.failed > 0;
   const attempts = goesOn ? delivery.attempts : delivery.attempts + 1;
-  const over = now >= delivery.message.expiresAt || (!goesOn && policy.maxAttempts > 0 && attempts >= policy.maxAttempts);
+  const over = isOver(delivery.message, attempts, policy, now);
 
   const fates: Fate[] = [];
   const recipients = mapQueued(delivery.recipients, (recipient, place) => {
@@ -115,7 +115,7 @@ function fateOf(
 function decideLaneTrouble(delivery: Delivery, trouble: Trouble, policy: RetryPolicy, now: number): Decision {
   const attempts = delivery.attempts + 1;
   const permanent = trouble.lasting === 'permanent';
-  const over = now >= delivery.message.expiresAt || (policy.maxAttempts > 0 && attempts >= policy.maxAttempts);
+  const over = isOver(delivery.message, attempts, policy, now);
   const fates: Fate[] = [];
   const recipients = mapQueued(delivery.recipients, (recipient) => {
     const fate: Fate = permanent
@@ -215,6 +215,11 @@ function conclude(delivery: Delivery, tally: Tally, policy: RetryPolicy, now: nu
 /** The life of a message begins when it was to be sent first. */
 export function startOf(message: Message): number {
   return Math.max(message.acceptedAt, message.notBefore);
+}
+
+/** Whoever is deferred now has had the last chance. */
+function isOver(message: Message, attempts: number, policy: RetryPolicy, now: number): boolean {
+  return now >= message.expiresAt || (policy.maxAttempts > 0 && attempts >= policy.maxAttempts);
 }
 
 function noticeDue(message: Message, noticed: boolean, policy: RetryPolicy, now: number): boolean {

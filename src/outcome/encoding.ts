@@ -12,6 +12,7 @@ const CR = 13;
 const LF = 10;
 const TAB = 9;
 const SPACE = 32;
+const FOLD = Buffer.from('\r\n ');
 
 const ASCII = /^[\u0000-\u007f]*$/;
 
@@ -105,36 +106,50 @@ export function line(name: string, value: string): string {
   return `${name}: ${value}\r\n`;
 }
 
-/** Folds what is longer than a line may be: at its last white space where it has one, else anywhere. */
+/** Folds lines of a header that are longer than a line may be. All others stay as they are. */
 export function foldLongLines(bytes: Buffer): Buffer {
   const pieces: Buffer[] = [];
   let kept = 0;
-  let start = 0;
-  while (start < bytes.length) {
+  for (let start = 0; start < bytes.length; ) {
     const found = bytes.indexOf('\r\n', start, 'latin1');
     const end = found < 0 ? bytes.length : found;
-    if (end - start <= MAX_LINE) {
-      start = end + 2;
-      continue;
+    if (end - start > MAX_LINE) {
+      pieces.push(bytes.subarray(kept, start), foldLine(bytes.subarray(start, end)));
+      kept = end;
     }
-    // Only the first piece may begin with the field's name; what follows must begin with white space, and not be only that.
-    let cut = start + MAX_LINE - 1;
-    while (cut > start + 1 && bytes[cut] !== SPACE && bytes[cut] !== TAB) cut--;
-    const atSpace = cut > start + 1 && !blank(bytes, Math.max(start, kept), cut);
-    if (!atSpace) {
-      cut = start + MAX_LINE - 1;
-      while (cut > start + 1 && (bytes[cut]! & 0xc0) === 0x80) cut--;
-    }
-    pieces.push(bytes.subarray(kept, cut), Buffer.from(atSpace ? '\r\n' : '\r\n '));
-    kept = cut;
-    start = atSpace ? cut : cut - 1;
+    start = end + 2;
   }
   return pieces.length === 0 ? bytes : Buffer.concat([...pieces, bytes.subarray(kept)]);
 }
 
-function blank(bytes: Buffer, from: number, to: number): boolean {
-  for (let i = from; i < to; i++) if (bytes[i] !== SPACE && bytes[i] !== TAB) return false;
-  return true;
+/** At its last white space that fits, where there is one, else between two characters. No line comes out empty. */
+function foldLine(line: Buffer): Buffer {
+  const pieces: Buffer[] = [];
+  let start = 0;
+  while (isBlank(line[start]) && isBlank(line[start + 1])) start++;
+  while (line.length - start >= MAX_LINE) {
+    const room = start + MAX_LINE - 1;
+    let next = room;
+    while (next > start && !isBlank(line[next])) next--;
+    let end = next;
+    while (end > start && isBlank(line[end - 1])) end--;
+    if (end === start) {
+      next = room;
+      while (next > start + 1 && (line[next]! & 0xc0) === 0x80) next--;
+      end = next;
+    }
+    pieces.push(line.subarray(start, end), FOLD);
+    start = next;
+    while (isBlank(line[start])) start++;
+  }
+  // White space at the very end would be a line of its own.
+  if (start < line.length) pieces.push(line.subarray(start));
+  else pieces.pop();
+  return Buffer.concat(pieces);
+}
+
+function isBlank(octet: number | undefined): boolean {
+  return octet === SPACE || octet === TAB;
 }
 
 /** Encoded words of RFC 2047 as text; what cannot be read stays as it is. */

@@ -150,6 +150,21 @@ test('the attempt tells its time, server, TLS, furthest stage, counts and first 
   assert.equal(decide(delivery(['a@x.example', 'b@x.example']), transaction([never, ok]), policy, NOW).settlement.log[0]?.stage, 'content');
 });
 
+test('an attempt counts as deferred who must wait, not who goes at once', () => {
+  const counts = (...mix: RecipientOutcome[]) => {
+    const {
+      delivered,
+      deferred,
+      failed,
+      trouble: first,
+    } = decide(delivery(mix.map((_, i) => `r${i}@x.example`)), transaction(mix), policy, NOW).settlement.log[0]!;
+    return [delivered, deferred, failed, first?.reason];
+  };
+  assert.deepEqual(counts(again, again), [0, 2, 0, 'crowded']);
+  assert.deepEqual(counts(later, again), [0, 2, 0, undefined]);
+  assert.deepEqual(counts(ok, again, again), [1, 0, 0, undefined]);
+});
+
 test('recipients with an end stay as they are, and outcomes go to the queued ones in order', () => {
   const before = delivery(
     [queued('a@x.example', { state: 'delivered' }), 'b@x.example', queued('c@x.example', { state: 'removed' }), 'd@x.example'],
@@ -196,6 +211,15 @@ test('with maxAttempts the last deferral is an end, for transactions and for tro
     assert.deepEqual(states(decide(delivery(undefined, { attempts: 1 }), happening, three, NOW)), ['queued']);
     assert.deepEqual(states(decide(delivery(undefined, { attempts: 2 }), happening, three, NOW)), ['expired']);
   }
+});
+
+test('with maxAttempts, who is deferred while the rest goes at once has not had the last attempt yet', () => {
+  const one = { ...policy, maxAttempts: 1 };
+  assert.deepEqual(states(decide(delivery(['a@x.example', 'b@x.example', 'c@x.example']), transaction([ok, later, again]), one, NOW)), [
+    'delivered',
+    'queued',
+    'queued',
+  ]);
 });
 
 test('permanent trouble of the lane fails everybody who is queued', () => {
