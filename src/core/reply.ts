@@ -159,7 +159,9 @@ function readable(bytes: Buffer, start: number, end: number, limit: number): str
 /** At most `limit` octets of text, without a character cut in two. */
 function cut(text: string, limit: number): string {
   if (Buffer.byteLength(text) <= limit) return text;
-  return Buffer.from(text).toString('utf8', 0, limit).replace(/\ufffd$/, '');
+  return Buffer.from(text)
+    .toString('utf8', 0, limit)
+    .replace(/\ufffd$/, '');
 }
 
 /** Bounds of a wait that a remote may ask for. */

@@ -4,7 +4,16 @@
  */
 import { createSocket, type RemoteInfo } from 'node:dgram';
 import net from 'node:net';
-import { AUTHORITATIVE_ANSWER, decode, encode, RECURSION_AVAILABLE, TRUNCATED_RESPONSE, type Answer, type DecodedPacket, type Packet } from 'dns-packet';
+import {
+  type Answer,
+  AUTHORITATIVE_ANSWER,
+  type DecodedPacket,
+  decode,
+  encode,
+  type Packet,
+  RECURSION_AVAILABLE,
+  TRUNCATED_RESPONSE,
+} from 'dns-packet';
 
 /** Instead of an answer: an error, silence, octets that cannot be read, an answer with a wrong id or to another question, a referral. */
 export type DnsTrouble = 'servfail' | 'refused' | 'formerr' | 'drop' | 'garbage' | 'wrongId' | 'wrongName' | 'referral';
@@ -169,11 +178,17 @@ function lookUp(names: ReadonlyMap<string, DnsName>, name: string): DnsName | un
   return undefined;
 }
 
-function answerTo(names: ReadonlyMap<string, DnsName>, query: DnsQuery, trouble: DnsTrouble | undefined, options: DnsServerOptions): Packet {
+function answerTo(
+  names: ReadonlyMap<string, DnsName>,
+  query: DnsQuery,
+  trouble: DnsTrouble | undefined,
+  options: DnsServerOptions,
+): Packet {
   const flags = AUTHORITATIVE_ANSWER | RECURSION_AVAILABLE;
   const code = trouble && CODES[trouble];
   if (code !== undefined) return { type: 'response', flags: flags | code };
-  if (trouble === 'referral') return { type: 'response', flags: 0, authorities: [{ type: 'NS', name: query.name, ttl: 60, data: 'ns.elsewhere.test' }] };
+  if (trouble === 'referral')
+    return { type: 'response', flags: 0, authorities: [{ type: 'NS', name: query.name, ttl: 60, data: 'ns.elsewhere.test' }] };
 
   const answers: Answer[] = [];
   let owner = query.name;

@@ -13,7 +13,12 @@ export interface Fate {
   readonly stage: FateStage;
   /** One line for people. */
   readonly does: string;
-  readonly act: (about: { readonly code: number; readonly first: boolean; readonly repeated: boolean; readonly slowMs: number }) => Act | undefined;
+  readonly act: (about: {
+    readonly code: number;
+    readonly first: boolean;
+    readonly repeated: boolean;
+    readonly slowMs: number;
+  }) => Act | undefined;
 }
 
 const drop = { drop: 'end' } as const;
@@ -22,8 +27,18 @@ export const FATES: readonly Fate[] = [
   { name: 'ok', stage: 'rcpt', does: 'is accepted, as anybody who is not in this table', act: () => undefined },
   { name: 'defer-4xx', stage: 'rcpt', does: 'is deferred at RCPT with this code', act: ({ code }) => refusal(code) },
   { name: 'fail-5xx', stage: 'rcpt', does: 'is refused at RCPT with this code', act: ({ code }) => refusal(code) },
-  { name: 'once-4xx', stage: 'rcpt', does: 'is deferred the first time, accepted from then on', act: ({ code, repeated }) => (repeated ? undefined : refusal(code)) },
-  { name: 'too-many', stage: 'rcpt', does: 'is one recipient too many (452 4.5.3), unless it is the first', act: ({ first }) => (first ? undefined : '452 4.5.3 too many recipients') },
+  {
+    name: 'once-4xx',
+    stage: 'rcpt',
+    does: 'is deferred the first time, accepted from then on',
+    act: ({ code, repeated }) => (repeated ? undefined : refusal(code)),
+  },
+  {
+    name: 'too-many',
+    stage: 'rcpt',
+    does: 'is one recipient too many (452 4.5.3), unless it is the first',
+    act: ({ first }) => (first ? undefined : '452 4.5.3 too many recipients'),
+  },
   { name: 'garbage', stage: 'rcpt', does: 'is answered at RCPT with something that is not SMTP', act: () => 'what?! \x07 250 2.1.5 Ok' },
   { name: 'hang', stage: 'rcpt', does: 'is not answered at RCPT', act: () => ({ hang: true }) },
   { name: 'drop-at-rcpt', stage: 'rcpt', does: 'loses the connection at RCPT', act: () => drop },
@@ -32,11 +47,26 @@ export const FATES: readonly Fate[] = [
   { name: 'drop-at-data', stage: 'data', does: 'loses the connection at DATA', act: () => drop },
   { name: 'defer-at-dot', stage: 'dot', does: 'has the message deferred after its final dot', act: () => '451 4.3.0 not now' },
   { name: 'fail-at-dot', stage: 'dot', does: 'has the message refused after its final dot', act: () => '554 5.6.0 not this message' },
-  { name: 'slow', stage: 'dot', does: 'is accepted, with an answer that takes its time', act: ({ slowMs }) => [{ waitMs: slowMs }, '250 2.0.0 Ok, at last'] },
+  {
+    name: 'slow',
+    stage: 'dot',
+    does: 'is accepted, with an answer that takes its time',
+    act: ({ slowMs }) => [{ waitMs: slowMs }, '250 2.0.0 Ok, at last'],
+  },
   { name: 'hang-at-dot', stage: 'dot', does: 'is not answered after the final dot; nothing is kept', act: () => ({ hang: true }) },
-  { name: 'garbage-at-dot', stage: 'dot', does: 'is answered after the final dot with something that is not SMTP; nothing is kept', act: () => 'OK 250' },
+  {
+    name: 'garbage-at-dot',
+    stage: 'dot',
+    does: 'is answered after the final dot with something that is not SMTP; nothing is kept',
+    act: () => 'OK 250',
+  },
   { name: 'drop-at-dot', stage: 'dot', does: 'loses the connection after the final dot; nothing is kept', act: () => drop },
-  { name: 'drop-after-dot', stage: 'dot', does: 'is accepted and kept, and the connection lost before the answer', act: () => [{ accept: true }, drop] },
+  {
+    name: 'drop-after-dot',
+    stage: 'dot',
+    does: 'is accepted and kept, and the connection lost before the answer',
+    act: () => [{ accept: true }, drop],
+  },
   { name: 'defer-at-mail', stage: 'mail', does: 'as a sender: is deferred at MAIL', act: () => '451 4.3.0 not now' },
   { name: 'fail-at-mail', stage: 'mail', does: 'as a sender: is refused at MAIL', act: () => '550 5.7.1 not from you' },
   { name: 'drop-at-mail', stage: 'mail', does: 'as a sender: loses the connection at MAIL', act: () => drop },

@@ -11,7 +11,11 @@ export function beginLogin(argument: string, users: Readonly<Record<string, stri
     const [, name = '', password = ''] = decoded(line).split('\0');
     return end(users, name, password);
   };
-  const named = (name: string): Login => ({ kind: 'ask', reply: '334 UGFzc3dvcmQ6', take: (line) => end(users, decoded(name), decoded(line)) });
+  const named = (name: string): Login => ({
+    kind: 'ask',
+    reply: '334 UGFzc3dvcmQ6',
+    take: (line) => end(users, decoded(name), decoded(line)),
+  });
   switch (mechanism.toUpperCase()) {
     case 'PLAIN':
       return initial === undefined ? { kind: 'ask', reply: '334 ', take: plain } : plain(initial);

@@ -11,11 +11,11 @@
 import type net from 'node:net';
 import tls from 'node:tls';
 import { readPath } from '../core/address.js';
-import type { Act, ActStep } from './act.js';
-import { fateOf, type FateStage } from './fates.js';
+import { type Act, type ActWire, perform } from './act.js';
+import { type FateStage, fateOf } from './fates.js';
+import type { SinkCommand, SinkContext, SinkSessionView } from './sink.js';
 import { SinkContent } from './sink-content.js';
 import { beginLogin, type Login } from './sink-login.js';
-import type { SinkCommand, SinkContext, SinkSessionView } from './sink.js';
 
 /** RFC 5321 §4.5.3.1.4 says 512; extensions add to it. */
 const MAX_LINE = 4096;
@@ -89,6 +89,7 @@ export class SinkSession implements SinkSessionView {
   // — input —
 
   private readonly onData = (chunk: Buffer): void => {
+    if (this.closed) return;
     this.input = this.input.length === 0 ? chunk : Buffer.concat([this.input, chunk]);
     this.work();
   };
@@ -125,7 +126,7 @@ export class SinkSession implements SinkSessionView {
   private takeLine(): boolean {
     const newline = this.input.indexOf(LF);
     if (newline > MAX_LINE || (newline < 0 && this.input.length > MAX_LINE)) {
-      this.perform(['500 5.5.2 line too long', { drop: 'end' }]);
+      perform(['500 5.5.2 line too long', { drop: 'end' }], this.wire);
       return false;
     }
     if (newline < 0) return false;
@@ -135,12 +136,13 @@ export class SinkSession implements SinkSessionView {
     this.input = this.input.subarray(newline + 1);
     if (this.state.kind === 'login') {
       const { act, effect } = this.login(this.state.take(line));
-      this.perform(act, effect);
+      perform(act, this.wire, effect);
       return true;
     }
     const space = line.indexOf(' ');
     const verb = (space < 0 ? line : line.slice(0, space)).toUpperCase();
-    if (this.input.length > 0 && (LAST_OF_GROUP.has(verb) || !this.offers('PIPELINING'))) this.context.violation(`something sent ahead behind ${verb}`);
+    if (this.input.length > 0 && (LAST_OF_GROUP.has(verb) || !this.offers('PIPELINING')))
+      this.context.violation(`something sent ahead behind ${verb}`);
     this.handle({ verb, argument: space < 0 ? '' : line.slice(space + 1) });
     return true;
   }
@@ -148,12 +150,27 @@ export class SinkSession implements SinkSessionView {
   private handle(command: SinkCommand): void {
     const { act, effect } = this.usual(command);
     const scripted = this.context.options.script?.(command, this);
-    if (!(scripted instanceof Promise)) return this.perform(scripted ?? act, effect);
+    if (!(scripted instanceof Promise)) return perform(scripted ?? act, this.wire, effect);
     this.held = true;
-    scripted.then((late) => this.goOn(() => this.perform(late ?? act, effect)));
+    scripted.then((late) => this.release(() => perform(late ?? act, this.wire, effect)));
   }
 
   // — output —
+
+  private readonly wire: ActWire = ((session: SinkSession) => ({
+    get closed() {
+      return session.closed;
+    },
+    answer: (text) => void (session.output += text),
+    write(bytes, written) {
+      session.flush();
+      if (bytes.length > 0) session.socket.write(bytes, written);
+    },
+    drop: (how) => session.drop(how),
+    hold: () => void (session.held = true),
+    release: (call) => session.release(call),
+    after: (ms, call) => void session.context.options.clock.after(ms, call),
+  }))(this);
 
   private flush(): void {
     if (this.output === '') return;
@@ -161,65 +178,18 @@ export class SinkSession implements SinkSessionView {
     this.output = '';
   }
 
-  /** Ends a wait, unless the connection has ended meanwhile. */
-  private goOn(call: () => void): void {
+  private release(call: () => void): void {
     this.held = false;
     if (this.closed) return;
     call();
-    if (!this.held) this.work();
-    this.flush();
+    this.work();
   }
 
-  private perform(act: Act, effect?: () => void): void {
-    const steps = Array.isArray(act) ? (act as readonly ActStep[]) : [act as ActStep];
-    let due = effect;
-    const happen = () => {
-      const now = due;
-      due = undefined;
-      now?.();
-    };
-    const from = (first: number): void => {
-      for (let at = first; at < steps.length && !this.closed; at++) {
-        const step = steps[at]!;
-        const rest = () => this.goOn(() => from(at + 1));
-        if (typeof step === 'string') {
-          this.output += `${step}\r\n`;
-          if (succeeds(step)) happen();
-          else if (step.startsWith('421')) this.drop('end');
-        } else if ('raw' in step) {
-          this.flush();
-          if (succeeds(step.raw)) happen();
-          if (step.byByte) return this.dribble(Buffer.from(step.raw as string), rest);
-          this.socket.write(step.raw);
-        } else if ('waitMs' in step) {
-          this.flush();
-          this.held = true;
-          this.context.options.clock.after(step.waitMs, rest);
-          return;
-        } else if ('accept' in step) {
-          happen();
-        } else if ('drop' in step) {
-          this.drop(step.drop);
-        } else {
-          this.held = true;
-          return;
-        }
-      }
-    };
-    from(0);
-  }
-
-  /** One octet a packet. */
-  private dribble(bytes: Buffer, done: () => void, at = 0): void {
-    this.held = true;
-    if (at === bytes.length || this.closed) return done();
-    this.socket.write(bytes.subarray(at, at + 1), () => setImmediate(() => this.dribble(bytes, done, at + 1)));
-  }
-
+  /** Ended from our side, it is read on until the peer has closed, too: else the last answer could be lost to a reset. */
   private drop(how: 'end' | 'reset'): void {
     this.flush();
     this.state = { kind: 'closed' };
-    if (how === 'end') this.socket.end(() => this.socket.destroy());
+    if (how === 'end') this.socket.end().resume();
     else this.socket.resetAndDestroy();
   }
 
@@ -332,7 +302,17 @@ export class SinkSession implements SinkSessionView {
     }
     const effect = () => {
       const { connection, helo, user } = this;
-      this.context.accepted({ connection, number: ++this.messages, helo, ...transaction, bytes, sizeBytes: content.sizeBytes, at: clock.now(), tls: this.tls, user });
+      this.context.accepted({
+        connection,
+        number: ++this.messages,
+        helo,
+        ...transaction,
+        bytes,
+        sizeBytes: content.sizeBytes,
+        at: clock.now(),
+        tls: this.tls,
+        user,
+      });
     };
     return { act: this.fate('dot', transaction.recipients) ?? `250 2.0.0 Ok: kept as ${this.connection}.${this.messages + 1}`, effect };
   }
@@ -365,7 +345,10 @@ export class SinkSession implements SinkSessionView {
     this.input = NOTHING;
     this.socket.removeListener('data', this.onData);
     const implicit = context.options.tls?.implicit === true;
-    const secured = new tls.TLSSocket(this.socket, { isServer: true, ...(context.secureContext ? { secureContext: context.secureContext } : {}) });
+    const secured = new tls.TLSSocket(this.socket, {
+      isServer: true,
+      ...(context.secureContext ? { secureContext: context.secureContext } : {}),
+    });
     this.socket = secured;
     this.hail('', false);
     this.user = undefined;
@@ -382,11 +365,6 @@ export class SinkSession implements SinkSessionView {
     const user = step.kind === 'end' ? step.user : undefined;
     return { act: step.reply, effect: () => void (this.user = user) };
   }
-}
-
-/** Text that begins with 2xx or 354. */
-function succeeds(text: string | Buffer): boolean {
-  return /^(?:2\d\d|354)/.test(typeof text === 'string' ? text : text.toString('latin1', 0, 3));
 }
 
 function pathOf(argument: string, prefix: string): { address: string; parameters: string[] } | undefined {

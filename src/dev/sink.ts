@@ -8,7 +8,7 @@
  */
 import net from 'node:net';
 import tls from 'node:tls';
-import { systemClock, type Clock } from '../platform/clock.js';
+import { type Clock, systemClock } from '../platform/clock.js';
 import type { Act } from './act.js';
 import { SinkSession } from './sink-session.js';
 
@@ -68,7 +68,13 @@ export interface SinkOptions {
   /** EHLO is an unknown command. */
   readonly heloOnly?: boolean;
   /** Key and certificate in PEM: STARTTLS is offered, or TLS spoken from the first octet. */
-  readonly tls?: { readonly key: string; readonly cert: string; readonly implicit?: boolean; readonly minVersion?: tls.SecureVersion; readonly maxVersion?: tls.SecureVersion };
+  readonly tls?: {
+    readonly key: string;
+    readonly cert: string;
+    readonly implicit?: boolean;
+    readonly minVersion?: tls.SecureVersion;
+    readonly maxVersion?: tls.SecureVersion;
+  };
   /** Passwords by name: AUTH PLAIN and LOGIN are offered, and MAIL refused without. */
   readonly users?: Readonly<Record<string, string>>;
   /** Whether recipients choose their fate. Default true. */
@@ -111,7 +117,8 @@ export interface Sink {
 
 /** What sessions share. */
 export interface SinkContext {
-  readonly options: Required<Omit<SinkOptions, 'tls' | 'users' | 'script' | 'onMessage' | 'host' | 'port'>> & Pick<SinkOptions, 'tls' | 'users' | 'script'>;
+  readonly options: Required<Omit<SinkOptions, 'tls' | 'users' | 'script' | 'onMessage' | 'host' | 'port'>> &
+    Pick<SinkOptions, 'tls' | 'users' | 'script'>;
   readonly secureContext: tls.SecureContext | undefined;
   accepted(message: SinkMessage): void;
   violation(text: string): void;
@@ -121,47 +128,34 @@ export interface SinkContext {
 
 const MAX_VIOLATIONS = 100;
 const MAX_REMEMBERED = 10_000;
-const EXTENSIONS = ['PIPELINING', '8BITMIME', 'SMTPUTF8', 'SIZE', 'ENHANCEDSTATUSCODES'];
+const DEFAULTS = {
+  hostname: 'sink.test',
+  extensions: ['PIPELINING', '8BITMIME', 'SMTPUTF8', 'SIZE', 'ENHANCEDSTATUSCODES'],
+  heloOnly: false,
+  fates: true,
+  slowMs: 2000,
+  maxBytes: 64 << 20,
+  keep: 10_000,
+  keepBytes: 256 << 20,
+  clock: systemClock,
+};
 
 export async function startSink(options: SinkOptions = {}): Promise<Sink> {
   const { host = '127.0.0.1', port = 0, onMessage, ...rest } = options;
-  const settings = { hostname: 'sink.test', extensions: EXTENSIONS, heloOnly: false, fates: true, slowMs: 2000, maxBytes: 64 << 20, keep: 10_000, keepBytes: 256 << 20, clock: systemClock, ...rest };
-  const messages: SinkMessage[] = [];
-  const violations: string[] = [];
-  const seen = new Set<string>();
+  const settings = { ...DEFAULTS, ...rest };
+  const record = createRecord(settings);
+  const { counts } = record;
   const sessions = new Set<SinkSession>();
-  const counts = { connections: 0, open: 0, mostOpen: 0, messages: 0 };
-  let waiting: { readonly done: () => boolean; readonly resolve: () => void }[] = [];
-  let bytes = 0;
-
-  const until = (done: () => boolean) => (done() ? Promise.resolve() : new Promise<void>((resolve) => waiting.push({ done, resolve })));
-  const wake = () => {
-    for (const wait of waiting.filter(({ done }) => done())) wait.resolve();
-    waiting = waiting.filter(({ done }) => !done());
-  };
-
   const context: SinkContext = {
     options: settings,
     secureContext: settings.tls && tls.createSecureContext(settings.tls),
     accepted(message) {
-      counts.messages++;
-      if (settings.keep > 0) {
-        messages.push(message);
-        bytes += message.bytes.length;
-        while (messages.length > settings.keep || bytes > settings.keepBytes) bytes -= messages.shift()!.bytes.length;
-      }
+      record.add(message);
       onMessage?.(message);
-      wake();
+      record.changed();
     },
-    violation(text) {
-      if (violations.length < MAX_VIOLATIONS) violations.push(text);
-    },
-    repeated(recipient) {
-      if (seen.has(recipient)) return true;
-      if (seen.size >= MAX_REMEMBERED) seen.clear();
-      seen.add(recipient);
-      return false;
-    },
+    violation: record.violation,
+    repeated: createMemory(),
   };
 
   const server = net.createServer({ noDelay: true }, (socket) => {
@@ -172,25 +166,69 @@ export async function startSink(options: SinkOptions = {}): Promise<Sink> {
     socket.once('close', () => {
       counts.open--;
       sessions.delete(session);
-      wake();
+      record.changed();
     });
     session.greet();
   });
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
 
+  const cut = () => {
+    for (const session of sessions) session.destroy();
+  };
   return {
     port: (server.address() as net.AddressInfo).port,
-    messages,
+    messages: record.messages,
     counts,
-    violations,
-    received: (count) => until(() => counts.messages >= count),
-    idle: () => until(() => counts.open === 0),
-    cut() {
-      for (const session of sessions) session.destroy();
-    },
+    violations: record.violations,
+    received: (count) => record.until(() => counts.messages >= count),
+    idle: () => record.until(() => counts.open === 0),
+    cut,
     close() {
-      for (const session of sessions) session.destroy();
+      cut();
       return new Promise((resolve) => server.close(() => resolve()));
     },
+  };
+}
+
+/** What is kept, within bounds, and who waits for it. */
+function createRecord({ keep, keepBytes }: { readonly keep: number; readonly keepBytes: number }) {
+  const messages: SinkMessage[] = [];
+  const violations: string[] = [];
+  const counts = { connections: 0, open: 0, mostOpen: 0, messages: 0 };
+  let waiting: { readonly done: () => boolean; readonly resolve: () => void }[] = [];
+  let bytes = 0;
+  return {
+    messages,
+    violations,
+    counts,
+    add(message: SinkMessage) {
+      counts.messages++;
+      if (keep === 0) return;
+      messages.push(message);
+      bytes += message.bytes.length;
+      while (messages.length > keep || bytes > keepBytes) bytes -= messages.shift()!.bytes.length;
+    },
+    violation(text: string) {
+      if (violations.length < MAX_VIOLATIONS) violations.push(text);
+    },
+    until(done: () => boolean): Promise<void> {
+      return done() ? Promise.resolve() : new Promise((resolve) => waiting.push({ done, resolve }));
+    },
+    changed() {
+      const ready = waiting.filter(({ done }) => done());
+      waiting = waiting.filter((wait) => !ready.includes(wait));
+      for (const { resolve } of ready) resolve();
+    },
+  };
+}
+
+/** Whether somebody was here before. Forgets all when there are too many to remember. */
+function createMemory(): (name: string) => boolean {
+  const seen = new Set<string>();
+  return (name) => {
+    if (seen.has(name)) return true;
+    if (seen.size >= MAX_REMEMBERED) seen.clear();
+    seen.add(name);
+    return false;
   };
 }

@@ -68,7 +68,11 @@ export function readAnswer<T extends AskedType>(packet: DecodedPacket, name: str
 }
 
 function recordOf<T extends AskedType>(type: T, answer: Answer): RecordOf[T] | undefined {
-  const readers: { [K in AskedType]: (answer: Answer) => RecordOf[K] | undefined } = { MX: mxOf, A: (a) => addressOf(a, 4), AAAA: (a) => addressOf(a, 6) };
+  const readers: { [K in AskedType]: (answer: Answer) => RecordOf[K] | undefined } = {
+    MX: mxOf,
+    A: (a) => addressOf(a, 4),
+    AAAA: (a) => addressOf(a, 6),
+  };
   return readers[type](answer);
 }
 

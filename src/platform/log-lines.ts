@@ -28,7 +28,9 @@ const MAX_VALUE = 4096;
 export function createLog({ format, level, clock, write, color = false }: LogOptions): Log {
   const line = format === 'json' ? jsonLines() : textLines(color);
   const at = (own: LogLevel): Log[LogLevel] =>
-    LOG_LEVELS.indexOf(own) < LOG_LEVELS.indexOf(level) ? () => {} : (event, fields, message) => write(line(clock.now(), own, event, fields, message));
+    LOG_LEVELS.indexOf(own) < LOG_LEVELS.indexOf(level)
+      ? () => {}
+      : (event, fields, message) => write(line(clock.now(), own, event, fields, message));
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }
 

@@ -30,7 +30,10 @@ export function postfixLine(event: MailEvent, { hostname, pid }: PostfixNames): 
     case 'expired': {
       const { id, recipient, server, delayMs, status, text } = event;
       const delay = delayMs < 10_000 ? Number((delayMs / 1000).toFixed(2)) : Math.round(delayMs / 1000);
-      return line('smtp', `${id}: to=<${oneLine(recipient)}>, relay=${server || 'none'}, delay=${delay}, dsn=${status}, status=${STATUS[event.type]} (${oneLine(text)})`);
+      return line(
+        'smtp',
+        `${id}: to=<${oneLine(recipient)}>, relay=${server || 'none'}, delay=${delay}, dsn=${status}, status=${STATUS[event.type]} (${oneLine(text)})`,
+      );
     }
     case 'removed':
       return line('postsuper', `${event.id}: removed`);

@@ -1,6 +1,7 @@
 /** What the system says about name servers (resolv.conf(5)) and hosts (hosts(5)). Parsing is pure; reading is not cached here. */
-import { readFile } from 'node:fs/promises';
+
 import dns from 'node:dns';
+import { readFile } from 'node:fs/promises';
 import net from 'node:net';
 import { MtaError } from '../core/errors.js';
 import type { DnsServer } from './dns-query.js';

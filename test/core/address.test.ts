@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { canonicalAddress, domainOf, formatAddress, literalAddress, normalizeDomain, parsePath, readPath, sameMailbox } from '../../src/core/address.js';
+import {
+  canonicalAddress,
+  domainOf,
+  formatAddress,
+  literalAddress,
+  normalizeDomain,
+  parsePath,
+  readPath,
+  sameMailbox,
+} from '../../src/core/address.js';
 
 function address(text: string): string {
   const path = parsePath(text);
@@ -35,12 +44,19 @@ test('the null sender is only <>', () => {
 test('postmaster needs no domain, in any letter case, and nobody else goes without', () => {
   assert.deepEqual(parsePath('<Postmaster>'), { kind: 'postmaster', localPart: 'Postmaster' });
   assert.deepEqual(parsePath('postmaster'), { kind: 'postmaster', localPart: 'postmaster' });
-  for (const text of ['<root>', '<postmaster@>', '<"postmaster">', '<root@>', '@example.com', '<@example.com>']) assert.equal(reason(text), 'syntax', text);
+  for (const text of ['<root>', '<postmaster@>', '<"postmaster">', '<root@>', '@example.com', '<@example.com>'])
+    assert.equal(reason(text), 'syntax', text);
 });
 
 test('source routes are dropped', () => {
   assert.equal(address('<@a.example,@b.example:user@example.com>'), 'user@example.com');
-  for (const text of ['<@a.example user@example.com>', '<@a.example,user@example.com>', '<@:user@example.com>', '<@a.example:>', '@a.example:user@example.com']) {
+  for (const text of [
+    '<@a.example user@example.com>',
+    '<@a.example,user@example.com>',
+    '<@:user@example.com>',
+    '<@a.example:>',
+    '@a.example:user@example.com',
+  ]) {
     assert.equal(reason(text), 'syntax', text);
   }
 });
@@ -51,13 +67,36 @@ test('a quoted local part keeps its spelling and says its content', () => {
   assert.equal(path.address, '"john \\"x\\" doe\\\\ >@b"@example.com');
   assert.equal(path.localPart, 'john "x" doe\\ >@b');
   assert.equal(address('""@example.com'), '""@example.com');
-  for (const text of ['"open@example.com', '"a"b@example.com', 'a"b"@example.com', '"a\\"@example.com', '"a\tb"@example.com', '"a\\\u00e9"@example.com', '"a\\']) {
+  for (const text of [
+    '"open@example.com',
+    '"a"b@example.com',
+    'a"b"@example.com',
+    '"a\\"@example.com',
+    '"a\tb"@example.com',
+    '"a\\\u00e9"@example.com',
+    '"a\\',
+  ]) {
     assert.equal(reason(text), 'syntax', text);
   }
 });
 
 test('misplaced dots, blanks and brackets are refused', () => {
-  for (const text of ['.a@x.example', 'a.@x.example', 'a..b@x.example', 'a b@x.example', 'a@x.example ', ' a@x.example', '<a@x.example', 'a@x.example>', '<<a@x.example>>', 'a@b@x.example', '<a@x.example> SIZE=1', 'a,b@x.example', 'a@x.example,b@x.example', '(c)a@x.example']) {
+  for (const text of [
+    '.a@x.example',
+    'a.@x.example',
+    'a..b@x.example',
+    'a b@x.example',
+    'a@x.example ',
+    ' a@x.example',
+    '<a@x.example',
+    'a@x.example>',
+    '<<a@x.example>>',
+    'a@b@x.example',
+    '<a@x.example> SIZE=1',
+    'a,b@x.example',
+    'a@x.example,b@x.example',
+    '(c)a@x.example',
+  ]) {
     assert.equal(reason(text), 'syntax', text);
   }
 });
@@ -67,9 +106,12 @@ test('what is not a domain is refused', () => {
   assert.equal(normalizeDomain(`${long}.Example`), `${long}.example`);
   assert.equal(normalizeDomain([long, long, long, 'a'.repeat(61)].join('.'))?.length, 253);
   assert.equal(normalizeDomain([long, long, long, 'a'.repeat(62)].join('.')), undefined);
-  for (const domain of [`${long}a.example`, 'a..b', '.a', 'a.', '-a.b', 'a-.b', 'a.b-', '1.2.3.4', 'example.123', '']) assert.equal(normalizeDomain(domain), undefined, domain);
-  for (const domain of ['a', 'a-b.c', '1.2.3.4a', 'my_host.example', '3com.com', 'xn--bcher-kva.example']) assert.equal(normalizeDomain(domain), domain);
-  for (const domain of ['a%2eb', 'a b', 'a\nb', 'a\0b', 'a/b', 'a:b', '[::1]', 'a@b']) assert.equal(normalizeDomain(domain), undefined, domain);
+  for (const domain of [`${long}a.example`, 'a..b', '.a', 'a.', '-a.b', 'a-.b', 'a.b-', '1.2.3.4', 'example.123', ''])
+    assert.equal(normalizeDomain(domain), undefined, domain);
+  for (const domain of ['a', 'a-b.c', '1.2.3.4a', 'my_host.example', '3com.com', 'xn--bcher-kva.example'])
+    assert.equal(normalizeDomain(domain), domain);
+  for (const domain of ['a%2eb', 'a b', 'a\nb', 'a\0b', 'a/b', 'a:b', '[::1]', 'a@b'])
+    assert.equal(normalizeDomain(domain), undefined, domain);
   for (const text of ['a@-b.example', 'a@b..example', 'a@1.2.3.4', `a@${long}a.example`]) assert.equal(reason(text), 'domain', text);
 });
 
@@ -89,7 +131,22 @@ test('address literals come out in one spelling, and only where they lead somewh
   assert.equal(literalAddress('[127.0.0.1]'), '127.0.0.1');
   assert.equal(literalAddress('[IPv6:2001:db8::1]'), '2001:db8::1');
   assert.equal(literalAddress('example.com'), undefined);
-  for (const text of ['[127.0.0.1', '[127.0.0]', '[127.0.0.1.2]', '[127.0.0.256]', '[127.0.0.01]', '[0x7f.0.0.1]', '[127.0.0.1.]', '[]', '[::1]', '[IPv6:]', '[IPv6:1]', '[IPv6:::1%lo]', '[IPv6:::1]x]', '[X-new:abc]']) {
+  for (const text of [
+    '[127.0.0.1',
+    '[127.0.0]',
+    '[127.0.0.1.2]',
+    '[127.0.0.256]',
+    '[127.0.0.01]',
+    '[0x7f.0.0.1]',
+    '[127.0.0.1.]',
+    '[]',
+    '[::1]',
+    '[IPv6:]',
+    '[IPv6:1]',
+    '[IPv6:::1%lo]',
+    '[IPv6:::1]x]',
+    '[X-new:abc]',
+  ]) {
     assert.notEqual(parsePath(`a@${text}`).kind, 'mailbox', text);
   }
 });
@@ -112,9 +169,37 @@ test('a local part beyond ASCII is marked, an A-label domain is not', () => {
 });
 
 test('controls, line separators, half surrogates and turns of direction pass in no form', () => {
-  const bad = ['\0', '\t', '\n', '\r', '\x1b', '\x7f', '\u0085', '\u009f', '\u2028', '\u2029', '\ud800', '\udc00', '\ufffd', '\ufffe', '\ufeff', '\u202e', '\u2066'];
+  const bad = [
+    '\0',
+    '\t',
+    '\n',
+    '\r',
+    '\x1b',
+    '\x7f',
+    '\u0085',
+    '\u009f',
+    '\u2028',
+    '\u2029',
+    '\ud800',
+    '\udc00',
+    '\ufffd',
+    '\ufffe',
+    '\ufeff',
+    '\u202e',
+    '\u2066',
+  ];
   for (const c of bad) {
-    for (const text of [`a${c}b@x.example`, `"a${c}b"@x.example`, `"a\\${c}b"@x.example`, `a@x${c}.example`, `<@r${c}.example:a@x.example>`, `${c}a@x.example`, `a@x.example${c}`, `<a@x.example>${c}`, `<a@x.example${c}>`]) {
+    for (const text of [
+      `a${c}b@x.example`,
+      `"a${c}b"@x.example`,
+      `"a\\${c}b"@x.example`,
+      `a@x${c}.example`,
+      `<@r${c}.example:a@x.example>`,
+      `${c}a@x.example`,
+      `a@x.example${c}`,
+      `<a@x.example>${c}`,
+      `<a@x.example${c}>`,
+    ]) {
       assert.equal(parsePath(text).kind, 'fault', JSON.stringify(text));
     }
   }
@@ -147,13 +232,46 @@ test('formatting quotes where it must, and refuses what could not be read back',
   assert.equal(formatAddress('john doe', 'example.com'), '"john doe"@example.com');
   assert.equal(formatAddress('a"b\\', 'example.com'), '"a\\"b\\\\"@example.com');
   assert.equal(formatAddress('', 'example.com'), '""@example.com');
-  for (const [local, domain] of [['a\nb', 'example.com'], ['a', 'x> NOTIFY=NEVER'], ['a', 'b\r\nDATA'], ['a', ''], ['a'.repeat(65), 'example.com']] as const) {
+  for (const [local, domain] of [
+    ['a\nb', 'example.com'],
+    ['a', 'x> NOTIFY=NEVER'],
+    ['a', 'b\r\nDATA'],
+    ['a', ''],
+    ['a'.repeat(65), 'example.com'],
+  ] as const) {
     assert.throws(() => formatAddress(local, domain), { code: 'INVALID_ADDRESS' });
   }
 });
 
 const piece = fc.oneof(
-  fc.constantFrom('@', '.', '"', '\\', '<', '>', ':', ',', ' ', '[', ']', 'IPv6:', '\r\n', '\0', '\u0085', '\u2028', 'a', '1', '-', '\u00fc', '\u3002', '%0a', 'xn--', '127.0.0.1', '@b.example', 'postmaster'),
+  fc.constantFrom(
+    '@',
+    '.',
+    '"',
+    '\\',
+    '<',
+    '>',
+    ':',
+    ',',
+    ' ',
+    '[',
+    ']',
+    'IPv6:',
+    '\r\n',
+    '\0',
+    '\u0085',
+    '\u2028',
+    'a',
+    '1',
+    '-',
+    '\u00fc',
+    '\u3002',
+    '%0a',
+    'xn--',
+    '127.0.0.1',
+    '@b.example',
+    'postmaster',
+  ),
   fc.string({ unit: 'binary', maxLength: 3 }),
 );
 
@@ -175,10 +293,19 @@ test('whatever is accepted holds no control character, fits the limits, and is r
     assert.ok(again.kind === 'mailbox' && again.localPart === path.localPart && again.domain === path.domain);
     assert.equal(canonicalAddress(path.address), formatted);
   };
-  fc.assert(fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => check(pieces.join(''))), { numRuns: 2000 });
-  const local = fc.oneof(fc.stringMatching(/^[a-z0-9!#+]{1,8}(\.[a-z0-9]{1,4}){0,2}$/), fc.string({ unit: fc.constantFrom('a', ' ', '\u00e9', '@', '\\\\', '\\"'), maxLength: 10 }).map((s) => `"${s}"`));
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => check(pieces.join(''))),
+    { numRuns: 2000 },
+  );
+  const local = fc.oneof(
+    fc.stringMatching(/^[a-z0-9!#+]{1,8}(\.[a-z0-9]{1,4}){0,2}$/),
+    fc.string({ unit: fc.constantFrom('a', ' ', '\u00e9', '@', '\\\\', '\\"'), maxLength: 10 }).map((s) => `"${s}"`),
+  );
   const domain = fc.constantFrom('example.com', 'B\u00dcCHER.example', '[192.0.2.1]', '[IPv6:::1]', 'a_b.c');
-  fc.assert(fc.property(local, domain, (l, d) => check(`${l}@${d}`)), { numRuns: 500 });
+  fc.assert(
+    fc.property(local, domain, (l, d) => check(`${l}@${d}`)),
+    { numRuns: 500 },
+  );
   assert.ok(accepted > 400, `only ${accepted} were accepted: the property says little`);
 });
 

@@ -78,7 +78,15 @@ test('randomness differs from millisecond to millisecond, also across the blocks
 
 test('what is not an id is told from one', () => {
   assert.ok(isMessageId('01ARYZ6S410000000000000000'));
-  for (const text of ['', '01ARYZ6S41000000000000000', '01ARYZ6S4100000000000000000', '81ARYZ6S410000000000000000', '01ARYZ6S41000000000000000U', '01aryz6s410000000000000000', '01ARYZ6S41000000000000000\n']) {
+  for (const text of [
+    '',
+    '01ARYZ6S41000000000000000',
+    '01ARYZ6S4100000000000000000',
+    '81ARYZ6S410000000000000000',
+    '01ARYZ6S41000000000000000U',
+    '01aryz6s410000000000000000',
+    '01ARYZ6S41000000000000000\n',
+  ]) {
     assert.equal(isMessageId(text), false, JSON.stringify(text));
   }
   assert.throws(() => idTime('nonsense'), RangeError);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createReplyParser, isGarbage, retryAfterMs, type ReplyLimits } from '../../src/core/reply.js';
+import { createReplyParser, isGarbage, type ReplyLimits, retryAfterMs } from '../../src/core/reply.js';
 
 const parse = (text: string | Buffer, limits?: ReplyLimits) => [...createReplyParser(limits).push(Buffer.from(text as string))];
 
@@ -15,8 +15,14 @@ function garbage(text: string | Buffer, limits?: ReplyLimits): string {
 test('a reply of one line has its code, its enhanced code, and its words', () => {
   assert.deepEqual(parse('250 2.0.0 Ok: queued as 42\r\n'), [{ code: 250, enhanced: '2.0.0', text: '2.0.0 Ok: queued as 42' }]);
   assert.deepEqual(parse('354 go ahead\r\n'), [{ code: 354, text: 'go ahead' }]);
-  assert.deepEqual(parse('250\r\n250 \r\n'), [{ code: 250, text: '' }, { code: 250, text: '' }]);
-  assert.deepEqual(parse('599 x\n200 y\n'), [{ code: 599, text: 'x' }, { code: 200, text: 'y' }]);
+  assert.deepEqual(parse('250\r\n250 \r\n'), [
+    { code: 250, text: '' },
+    { code: 250, text: '' },
+  ]);
+  assert.deepEqual(parse('599 x\n200 y\n'), [
+    { code: 599, text: 'x' },
+    { code: 200, text: 'y' },
+  ]);
 });
 
 test('a reply of several lines is one reply, and replies of one chunk come in order', () => {
@@ -36,13 +42,41 @@ test('an enhanced code counts only where it is of the class of the reply code an
   assert.equal(enhanced('550 5.1.1 x'), '5.1.1');
   assert.equal(enhanced('550 5.7.999'), '5.7.999');
   assert.equal(enhanced('550-5.1.2\r\n550 x'), '5.1.2');
-  for (const text of ['550 4.1.1 x', '250 5.1.1 x', '550 5.1 x', '550 5.1.1.1 x', '550 5.1.1x', '550 5.1234.1 x', '550 5..1 x', '550 x 5.1.1', '354 3.0.0 x', '550 55.1.1 x']) {
+  for (const text of [
+    '550 4.1.1 x',
+    '250 5.1.1 x',
+    '550 5.1 x',
+    '550 5.1.1.1 x',
+    '550 5.1.1x',
+    '550 5.1234.1 x',
+    '550 5..1 x',
+    '550 x 5.1.1',
+    '354 3.0.0 x',
+    '550 55.1.1 x',
+  ]) {
     assert.equal(enhanced(text), text.startsWith('354') ? '3.0.0' : undefined, text);
   }
 });
 
 test('what is not a reply is garbage, and nothing that follows is believed', () => {
-  for (const line of ['', 'hello', '25', '2500 ok', '25x ok', '250x ok', '250_ok', '199 ok', '600 ok', '000 ok', '\x00250 ok', ' 250 ok', '-250 ok', '٢٥٠ ok', '250\t', 'HTTP/1.1 200 OK']) {
+  for (const line of [
+    '',
+    'hello',
+    '25',
+    '2500 ok',
+    '25x ok',
+    '250x ok',
+    '250_ok',
+    '199 ok',
+    '600 ok',
+    '000 ok',
+    '\x00250 ok',
+    ' 250 ok',
+    '-250 ok',
+    '٢٥٠ ok',
+    '250\t',
+    'HTTP/1.1 200 OK',
+  ]) {
     const replies = parse(`${line}\r\n250 2.0.0 Ok\r\n`);
     assert.equal(replies.length, 1, JSON.stringify(line));
     assert.ok(isGarbage(replies[0]!), line);
@@ -130,7 +164,10 @@ test('a reply under way is told', () => {
 });
 
 test('no octets make a reply that is out of bounds, or an exception', () => {
-  const unit = fc.oneof(fc.constantFrom('250', ' ', '-', '\r\n', '\n', '\r', '550 5.1.1 x\r\n', '250-x\r\n', '2'), fc.string({ unit: 'binary', maxLength: 4 }));
+  const unit = fc.oneof(
+    fc.constantFrom('250', ' ', '-', '\r\n', '\n', '\r', '550 5.1.1 x\r\n', '250-x\r\n', '2'),
+    fc.string({ unit: 'binary', maxLength: 4 }),
+  );
   fc.assert(
     fc.property(fc.array(unit, { maxLength: 30 }), (units) => {
       for (const reply of parse(units.join(''), { maxLineBytes: 40, maxLines: 5 })) {
@@ -171,13 +208,26 @@ test('a wait that a reply asks for is understood', () => {
   ] as const) {
     assert.equal(retryAfterMs(text), ms, text);
   }
-  for (const text of ['', 'try again later', '4.7.1 try again', 'mailbox full', '300 seconds', 'see RFC 5321, try again', 'try again in a few minutes', 'retry from 10.2.3.4', 'try again at 12:30:00', 'again 5 messages', 'retry in 2026-11-23']) {
+  for (const text of [
+    '',
+    'try again later',
+    '4.7.1 try again',
+    'mailbox full',
+    '300 seconds',
+    'see RFC 5321, try again',
+    'try again in a few minutes',
+    'retry from 10.2.3.4',
+    'try again at 12:30:00',
+    'again 5 messages',
+    'retry in 2026-11-23',
+  ]) {
     assert.equal(retryAfterMs(text), undefined, text);
   }
 });
 
 test('looking for a wait takes no long time, whatever the text', () => {
   const began = performance.now();
-  for (const unit of ['again ', 'again 1', 'in 1', '1 h ', '9', 'greylist', ' ', '1:', 'an ']) retryAfterMs(unit.repeat(100_000 / unit.length));
+  for (const unit of ['again ', 'again 1', 'in 1', '1 h ', '9', 'greylist', ' ', '1:', 'an '])
+    retryAfterMs(unit.repeat(100_000 / unit.length));
   assert.ok(performance.now() - began < 2000);
 });

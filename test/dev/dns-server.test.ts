@@ -6,7 +6,13 @@ import { startDnsServer } from '../../src/dev/dns-server.js';
 test("Node's own resolver understands the server", async (t) => {
   const server = await startDnsServer({
     zones: {
-      'dev.test': { mx: [[10, 'mx.dev.test'], [5, 'mx2.dev.test']], txt: ['hello'] },
+      'dev.test': {
+        mx: [
+          [10, 'mx.dev.test'],
+          [5, 'mx2.dev.test'],
+        ],
+        txt: ['hello'],
+      },
       'mx.dev.test': { a: ['127.0.0.1'], aaaa: ['::1'] },
       'alias.test': { cname: 'mx.dev.test' },
       '*.wild.test': { a: ['127.0.0.2'] },
@@ -18,7 +24,10 @@ test("Node's own resolver understands the server", async (t) => {
   t.after(() => server.close());
   const resolver = new Resolver();
   resolver.setServers([server.address]);
-  assert.deepEqual((await resolver.resolveMx('dev.test')).map(({ priority, exchange }) => [priority, exchange]).sort(), [[10, 'mx.dev.test'], [5, 'mx2.dev.test']]);
+  assert.deepEqual((await resolver.resolveMx('dev.test')).map(({ priority, exchange }) => [priority, exchange]).sort(), [
+    [10, 'mx.dev.test'],
+    [5, 'mx2.dev.test'],
+  ]);
   assert.deepEqual(await resolver.resolve4('mx.dev.test'), ['127.0.0.1']);
   assert.deepEqual(await resolver.resolve6('mx.dev.test'), ['::1']);
   assert.deepEqual(await resolver.resolve4('alias.test'), ['127.0.0.1']);
@@ -35,7 +44,10 @@ test("Node's own resolver understands the server", async (t) => {
   assert.deepEqual(await resolver.resolve4('nowhere.test'), ['127.0.0.9']);
   server.set('nowhere.test', undefined);
   await assert.rejects(resolver.resolve4('nowhere.test'), { code: 'ENOTFOUND' });
-  assert.deepEqual(server.queries.slice(0, 2).map(({ name, type, transport }) => `${name} ${type} ${transport}`), ['dev.test MX udp', 'mx.dev.test A udp']);
+  assert.deepEqual(
+    server.queries.slice(0, 2).map(({ name, type, transport }) => `${name} ${type} ${transport}`),
+    ['dev.test MX udp', 'mx.dev.test A udp'],
+  );
 });
 
 test('a port that was asked for and is taken is an error', async (t) => {

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import tls from 'node:tls';
 import nodemailer from 'nodemailer';
-import { startSink, type SinkOptions } from '../../src/dev/sink.js';
 import { FATES, fateOf } from '../../src/dev/fates.js';
+import { type SinkOptions, startSink } from '../../src/dev/sink.js';
 import { createCertificate } from '../support/certificate.js';
 import { talk } from '../support/talk.js';
 import { createVirtualClock } from '../support/virtual-clock.js';
@@ -27,7 +27,10 @@ test('a message is kept octet for octet, dots unstuffed, with its envelope', asy
   const clock = createVirtualClock(5000);
   const { sink, client } = await open(t, { clock });
   assert.equal(await client.reply(), '220 sink.test ESMTP');
-  assert.equal(await client.say('EHLO client.test'), '250-sink.test\n250-PIPELINING\n250-8BITMIME\n250-SMTPUTF8\n250-SIZE 67108864\n250 ENHANCEDSTATUSCODES');
+  assert.equal(
+    await client.say('EHLO client.test'),
+    '250-sink.test\n250-PIPELINING\n250-8BITMIME\n250-SMTPUTF8\n250-SIZE 67108864\n250 ENHANCEDSTATUSCODES',
+  );
   assert.equal(await client.say('MAIL FROM:<a@client.test> BODY=8BITMIME SIZE=10'), '250 2.1.0 Ok');
   assert.equal(await client.say('RCPT TO:<"b c"@Dev.test>'), '250 2.1.5 Ok');
   assert.equal(await client.say('RCPT TO:<d@dev.test>'), '250 2.1.5 Ok');
@@ -92,10 +95,13 @@ test('a pipelined transaction is answered in order, with messages numbered on th
   for (const code of [250, 250, 354]) assert.ok((await client.reply()).startsWith(`${code} `));
   client.write('two\r\n.\r\n');
   assert.match(await client.reply(), /^250 .*1\.2$/);
-  assert.deepEqual(sink.messages.map(({ number, sender, recipients, bytes }) => [number, sender, recipients.join(), bytes.toString()]), [
-    [1, 'a@x.test', 'ok@dev.test', 'one\r\n'],
-    [2, 'b@x.test', 'ok@dev.test', 'two\r\n'],
-  ]);
+  assert.deepEqual(
+    sink.messages.map(({ number, sender, recipients, bytes }) => [number, sender, recipients.join(), bytes.toString()]),
+    [
+      [1, 'a@x.test', 'ok@dev.test', 'one\r\n'],
+      [2, 'b@x.test', 'ok@dev.test', 'two\r\n'],
+    ],
+  );
   assert.deepEqual(sink.violations, []);
 });
 
@@ -142,7 +148,11 @@ test('a fate at DATA or at the dot is that of the whole transaction', async (t) 
     await client.say('MAIL FROM:<a@x.test>');
     await client.say('RCPT TO:<ok@dev.test>');
     assert.match(await client.say(`RCPT TO:<${recipient}@dev.test>`), /^250 /);
-    const answer = (reply: Promise<string>) => reply.then((text) => text.slice(0, 3), (error: Error) => (error.message.includes('OK 250') ? 'garbage' : 'drop'));
+    const answer = (reply: Promise<string>) =>
+      reply.then(
+        (text) => text.slice(0, 3),
+        (error: Error) => (error.message.includes('OK 250') ? 'garbage' : 'drop'),
+      );
     assert.equal(await answer(client.say('DATA')), data, recipient);
     if (dot === 'garbage') client.socket.end('x\r\n.\r\n');
     if (dot !== '') assert.equal(await answer(dot === 'garbage' ? client.reply() : client.say('x\r\n.')), dot, recipient);
@@ -188,7 +198,8 @@ test('a slow recipient is answered when its time has come, and not before', asyn
 test('every fate is found by its name, the longest first, and only with a tag set off', () => {
   for (const { name } of FATES) {
     const written = name.replace('xx', '21');
-    for (const local of [written, `${written}+tag`, `${written}-7`, written.toUpperCase()]) assert.equal(fateOf(`${local}@dev.test`)?.fate.name, name, local);
+    for (const local of [written, `${written}+tag`, `${written}-7`, written.toUpperCase()])
+      assert.equal(fateOf(`${local}@dev.test`)?.fate.name, name, local);
     assert.notEqual(fateOf(`${written}x@dev.test`)?.fate.name, name);
   }
   assert.equal(fateOf('defer-450@dev.test')?.code, 450);
@@ -215,7 +226,10 @@ test('a script answers anything with anything', async (t) => {
   await client.say('DATA');
   client.write('x\r\n.\r\n');
   assert.equal(await client.closed(), '250 2.0');
-  assert.deepEqual(sink.messages.map(({ recipients, helo }) => [recipients, helo]), [[['a@dev.test'], 'me']]);
+  assert.deepEqual(
+    sink.messages.map(({ recipients, helo }) => [recipients, helo]),
+    [[['a@dev.test'], 'me']],
+  );
 });
 
 test('what a script refuses does not happen', async (t) => {
@@ -228,7 +242,9 @@ test('what a script refuses does not happen', async (t) => {
 
 test('a held answer keeps the connection, and a client that leaves meanwhile is noticed', async (t) => {
   let release = (_: undefined) => {};
-  const { sink, client } = await greeted(t, { script: ({ verb }) => (verb === 'NOOP' ? new Promise<undefined>((resolve) => (release = resolve)) : undefined) });
+  const { sink, client } = await greeted(t, {
+    script: ({ verb }) => (verb === 'NOOP' ? new Promise<undefined>((resolve) => (release = resolve)) : undefined),
+  });
   client.write('NOOP\r\nRSET\r\n');
   await new Promise((resolve) => setImmediate(resolve));
   client.end();
@@ -266,7 +282,10 @@ test('limits hold: size announced, size sent, length of a line, number of messag
   };
   assert.match(await send('123456789'), /^552/);
   for (const content of ['1', '22', '12345678']) assert.match(await send(content), /^250/);
-  assert.deepEqual(sink.messages.map(({ bytes }) => bytes.toString()), ['22\r\n', '12345678\r\n']);
+  assert.deepEqual(
+    sink.messages.map(({ bytes }) => bytes.toString()),
+    ['22\r\n', '12345678\r\n'],
+  );
   assert.equal(sink.counts.messages, 3);
   client.write('x'.repeat(5000));
   assert.match(await client.reply(), /^500/);
@@ -286,12 +305,25 @@ test('nodemailer delivers over STARTTLS, over TLS from the start, and with a log
   for (const implicit of [false, true]) {
     const sink = await startSink({ tls: { cert, key, implicit }, users: { joe: 'secret' } });
     t.after(() => sink.close());
-    const base = { host: 'localhost', port: sink.port, secure: implicit, requireTLS: true, tls: { ca }, auth: { user: 'joe', pass: 'secret' } };
+    const base = {
+      host: 'localhost',
+      port: sink.port,
+      secure: implicit,
+      requireTLS: true,
+      tls: { ca },
+      auth: { user: 'joe', pass: 'secret' },
+    };
     for (const method of ['PLAIN', 'LOGIN']) {
       const transport = nodemailer.createTransport({ ...base, authMethod: method });
       await transport.sendMail({ from: 'a@x.test', to: 'ok@dev.test', subject: 'hi', text: 'hello' });
     }
-    assert.deepEqual(sink.messages.map((message) => [message.tls, message.user]), [['TLSv1.3', 'joe'], ['TLSv1.3', 'joe']]);
+    assert.deepEqual(
+      sink.messages.map((message) => [message.tls, message.user]),
+      [
+        ['TLSv1.3', 'joe'],
+        ['TLSv1.3', 'joe'],
+      ],
+    );
     const wrong = nodemailer.createTransport({ ...base, auth: { user: 'joe', pass: 'wrong' } });
     await assert.rejects(wrong.sendMail({ from: 'a@x.test', to: 'ok@dev.test' }), /535/);
     await sink.idle();

@@ -6,17 +6,22 @@ import fc from 'fast-check';
 import { type AskedType, readAnswer } from '../../src/platform/dns-answer.js';
 
 const AA = 1 << 10;
-const respond = (answers: Answer[], authorities: Answer[] = [], flags = AA) => decode(encode({ type: 'response', id: 1, flags, questions: [{ type: 'A', name: 'a.test' }], answers, authorities }));
+const respond = (answers: Answer[], authorities: Answer[] = [], flags = AA) =>
+  decode(encode({ type: 'response', id: 1, flags, questions: [{ type: 'A', name: 'a.test' }], answers, authorities }));
 const a = (name: string, data: string, ttl = 60): Answer => ({ type: 'A', name, ttl, data });
 const soa = (ttl: number, minimum: number): Answer => ({ type: 'SOA', name: 'test', ttl, data: { mname: 'n', rname: 'r', minimum } });
 
 test('records of other names are not believed', () => {
-  assert.deepEqual(readAnswer(respond([a('evil.test', '192.0.2.66'), a('A.test', '192.0.2.1'), a('b.a.test', '192.0.2.67')]), 'a.test', 'A'), { kind: 'found', records: ['192.0.2.1'], ttlMs: 60_000 });
+  assert.deepEqual(
+    readAnswer(respond([a('evil.test', '192.0.2.66'), a('A.test', '192.0.2.1'), a('b.a.test', '192.0.2.67')]), 'a.test', 'A'),
+    { kind: 'found', records: ['192.0.2.1'], ttlMs: 60_000 },
+  );
   assert.equal(readAnswer(respond([a('evil.test', '192.0.2.66')]), 'a.test', 'A').kind, 'noData');
 });
 
 test('the shortest time counts, and one with its highest bit set is none', () => {
-  const ttl = (...ttls: number[]) => (readAnswer(respond(ttls.map((each, i) => a('a.test', `192.0.2.${i}`, each))), 'a.test', 'A') as { ttlMs: number }).ttlMs;
+  const ttl = (...ttls: number[]) =>
+    (readAnswer(respond(ttls.map((each, i) => a('a.test', `192.0.2.${i}`, each))), 'a.test', 'A') as { ttlMs: number }).ttlMs;
   assert.equal(ttl(300, 20, 50), 20_000);
   assert.equal(ttl(300, 0x80000000), 0);
 });
@@ -39,28 +44,37 @@ test('octets that went wrong on the way give no exception, and nothing that is n
     id: 1,
     flags: AA,
     questions: [{ type: 'MX', name: 'a.test' }],
-    answers: [{ type: 'CNAME', name: 'a.test', data: 'b.test' }, a('b.test', '192.0.2.1'), { type: 'MX', name: 'b.test', data: { exchange: 'm.test' } }, { type: 'AAAA', name: 'b.test', data: '::1' }],
+    answers: [
+      { type: 'CNAME', name: 'a.test', data: 'b.test' },
+      a('b.test', '192.0.2.1'),
+      { type: 'MX', name: 'b.test', data: { exchange: 'm.test' } },
+      { type: 'AAAA', name: 'b.test', data: '::1' },
+    ],
     authorities: [soa(1, 1)],
   });
   let read = 0;
   fc.assert(
-    fc.property(fc.array(fc.tuple(fc.integer({ min: 4, max: whole.length - 1 }), fc.nat(255)), { minLength: 1, maxLength: 4 }), fc.constantFrom<AskedType>('A', 'AAAA', 'MX'), (changes, type) => {
-      const bytes = Buffer.from(whole);
-      for (const [at, octet] of changes) bytes[at] = octet;
-      let packet: ReturnType<typeof decode>;
-      try {
-        packet = decode(bytes);
-      } catch {
-        return;
-      }
-      const reading = readAnswer(packet, 'a.test', type);
-      read++;
-      if (reading.kind !== 'found') return;
-      for (const record of reading.records) {
-        if (typeof record === 'string') assert.ok(net.isIP(record));
-        else assert.match(record.exchange, /^[a-z0-9._-]*$/);
-      }
-    }),
+    fc.property(
+      fc.array(fc.tuple(fc.integer({ min: 4, max: whole.length - 1 }), fc.nat(255)), { minLength: 1, maxLength: 4 }),
+      fc.constantFrom<AskedType>('A', 'AAAA', 'MX'),
+      (changes, type) => {
+        const bytes = Buffer.from(whole);
+        for (const [at, octet] of changes) bytes[at] = octet;
+        let packet: ReturnType<typeof decode>;
+        try {
+          packet = decode(bytes);
+        } catch {
+          return;
+        }
+        const reading = readAnswer(packet, 'a.test', type);
+        read++;
+        if (reading.kind !== 'found') return;
+        for (const record of reading.records) {
+          if (typeof record === 'string') assert.ok(net.isIP(record));
+          else assert.match(record.exchange, /^[a-z0-9._-]*$/);
+        }
+      },
+    ),
     { numRuns: 3000 },
   );
   assert.ok(read > 300, `only ${read} could be read`);

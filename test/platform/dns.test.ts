@@ -21,19 +21,36 @@ async function until(done: () => boolean): Promise<void> {
   while (!done()) await settle(1);
 }
 
-const asked = (server: { queries: readonly { name: string; type: string; transport: string }[] }) => server.queries.map(({ name, type, transport }) => `${name} ${type} ${transport}`);
+const asked = (server: { queries: readonly { name: string; type: string; transport: string }[] }) =>
+  server.queries.map(({ name, type, transport }) => `${name} ${type} ${transport}`);
 
 test('MX records are found, hosts in lower case, with the time they are good for', async (t) => {
-  const { resolver } = await setUp(t, { zones: { 'example.test': { mx: [[10, 'MX1.Example.test'], [20, 'mx2.example.test']], ttl: 120 } } });
+  const { resolver } = await setUp(t, {
+    zones: {
+      'example.test': {
+        mx: [
+          [10, 'MX1.Example.test'],
+          [20, 'mx2.example.test'],
+        ],
+        ttl: 120,
+      },
+    },
+  });
   assert.deepEqual(await resolver.mx('Example.TEST'), {
     kind: 'found',
-    records: [{ preference: 10, exchange: 'mx1.example.test' }, { preference: 20, exchange: 'mx2.example.test' }],
+    records: [
+      { preference: 10, exchange: 'mx1.example.test' },
+      { preference: 20, exchange: 'mx2.example.test' },
+    ],
     ttlMs: 120_000,
   });
 });
 
 test('the null MX, no MX and no such name are three different answers', async (t) => {
-  const { resolver } = await setUp(t, { zones: { 'null.test': { mx: [[0, '']] }, 'plain.test': { a: ['192.0.2.1'] }, 'below.empty.test': {} }, negativeTtl: 30 });
+  const { resolver } = await setUp(t, {
+    zones: { 'null.test': { mx: [[0, '']] }, 'plain.test': { a: ['192.0.2.1'] }, 'below.empty.test': {} },
+    negativeTtl: 30,
+  });
   assert.deepEqual(await resolver.mx('null.test'), { kind: 'found', records: [{ preference: 0, exchange: '' }], ttlMs: 300_000 });
   assert.deepEqual(await resolver.mx('plain.test'), { kind: 'noData', ttlMs: 30_000 });
   assert.deepEqual(await resolver.mx('empty.test'), { kind: 'noData', ttlMs: 30_000 });
@@ -49,7 +66,11 @@ test('addresses of both families are found together', async (t) => {
     'bad.test': { a: [], trouble: { AAAA: 'servfail' } as const },
   };
   const { resolver } = await setUp(t, { zones });
-  assert.deepEqual(await resolver.addresses('both.test'), { kind: 'found', records: ['192.0.2.1', '192.0.2.2', '2001:db8::1'], ttlMs: 300_000 });
+  assert.deepEqual(await resolver.addresses('both.test'), {
+    kind: 'found',
+    records: ['192.0.2.1', '192.0.2.2', '2001:db8::1'],
+    ttlMs: 300_000,
+  });
   assert.deepEqual(await resolver.addresses('six.test'), { kind: 'found', records: ['2001:db8::2'], ttlMs: 7_000 });
   assert.deepEqual(await resolver.addresses('none.test'), { kind: 'noData', ttlMs: 60_000 });
   assert.deepEqual(await resolver.addresses('nowhere.test'), { kind: 'noName', ttlMs: 60_000 });
@@ -58,7 +79,14 @@ test('addresses of both families are found together', async (t) => {
 });
 
 test('an answer is kept as long as it is good for, and what is left of that is told', async (t) => {
-  const { server, clock, resolver } = await setUp(t, { zones: { 'a.test': { mx: [[1, 'm.test']], ttl: 100 }, 'zero.test': { mx: [[1, 'm.test']], ttl: 0 }, 'long.test': { mx: [[1, 'm.test']], ttl: 1e6 } }, negativeTtl: 1e6 });
+  const { server, clock, resolver } = await setUp(t, {
+    zones: {
+      'a.test': { mx: [[1, 'm.test']], ttl: 100 },
+      'zero.test': { mx: [[1, 'm.test']], ttl: 0 },
+      'long.test': { mx: [[1, 'm.test']], ttl: 1e6 },
+    },
+    negativeTtl: 1e6,
+  });
   await resolver.mx('a.test');
   await clock.advance(99_000);
   assert.equal(((await resolver.mx('a.test')) as { ttlMs: number }).ttlMs, 1_000);
@@ -87,7 +115,10 @@ test('failures are not kept', async (t) => {
 test('the cache is bounded, and what was used last stays longest', async (t) => {
   const { server, resolver } = await setUp(t, { zones: { '*.test': { mx: [[1, 'm.test']] } } }, { maxEntries: 2 });
   for (const name of ['a', 'b', 'a', 'c', 'a', 'b']) await resolver.mx(`${name}.test`);
-  assert.deepEqual(server.queries.map(({ name }) => name[0]), ['a', 'b', 'c', 'b']);
+  assert.deepEqual(
+    server.queries.map(({ name }) => name[0]),
+    ['a', 'b', 'c', 'b'],
+  );
 });
 
 test('the same question asked by many at once is asked once', async (t) => {
@@ -99,7 +130,11 @@ test('the same question asked by many at once is asked once', async (t) => {
 
 test('a burst of questions goes out little by little, and all are answered', async (t) => {
   let silent = true;
-  const { server, clock, resolver } = await setUp(t, { zones: { '*.test': { mx: [[1, 'm.test']] } }, trouble: () => (silent ? 'drop' : undefined) }, { attempts: 2 });
+  const { server, clock, resolver } = await setUp(
+    t,
+    { zones: { '*.test': { mx: [[1, 'm.test']] } }, trouble: () => (silent ? 'drop' : undefined) },
+    { attempts: 2 },
+  );
   const answers = Array.from({ length: 300 }, (_, i) => resolver.mx(`d${i}.test`));
   await until(() => server.queries.length >= 100);
   await settle(20);
@@ -112,7 +147,10 @@ test('a burst of questions goes out little by little, and all are answered', asy
 
 test('who gives up waiting leaves the others their answer, and the last one ends the question', async (t) => {
   let silent = true;
-  const { server, clock, resolver } = await setUp(t, { zones: { 'a.test': { mx: [[1, 'm.test']] } }, trouble: () => (silent ? 'drop' : undefined) });
+  const { server, clock, resolver } = await setUp(t, {
+    zones: { 'a.test': { mx: [[1, 'm.test']] } },
+    trouble: () => (silent ? 'drop' : undefined),
+  });
   const [one, two] = [new AbortController(), new AbortController()];
   const waits = [resolver.mx('a.test', { signal: one.signal }), resolver.mx('a.test', { signal: two.signal })] as const;
   one.abort(new Error('enough'));
@@ -155,7 +193,10 @@ test('nobody listening is seen at once, and told', async (t) => {
   const { resolver, server } = await setUp(t, { zones: {}, trouble: () => 'refused' });
   const clock = createVirtualClock();
   const lonely = createDnsResolver({ clock, random: systemRandom, servers: [gone.address, server.address] });
-  assert.deepEqual(await lonely.mx('a.test'), { kind: 'failed', text: `DNS, MX of a.test: ECONNREFUSED from ${gone.address}, REFUSED from ${server.address}` });
+  assert.deepEqual(await lonely.mx('a.test'), {
+    kind: 'failed',
+    text: `DNS, MX of a.test: ECONNREFUSED from ${gone.address}, REFUSED from ${server.address}`,
+  });
   assert.equal(server.queries.length, 2, 'two rounds');
   assert.equal((await resolver.mx('a.test')).kind, 'failed');
 });
@@ -172,7 +213,9 @@ test('silence ends after all rounds, with word of it', async (t) => {
 
 test('a truncated answer is fetched over TCP', async (t) => {
   const many = Array.from({ length: 80 }, (_, i) => [i, `mail-exchanger-number-${i}.example.test`] as const);
-  const { server, resolver } = await setUp(t, { zones: { 'big.test': { mx: many }, 'forced.test': { mx: [[1, 'm.test']], truncate: true }, 'edns.test': { mx: many.slice(0, 12) } } });
+  const { server, resolver } = await setUp(t, {
+    zones: { 'big.test': { mx: many }, 'forced.test': { mx: [[1, 'm.test']], truncate: true }, 'edns.test': { mx: many.slice(0, 12) } },
+  });
   const big = await resolver.mx('big.test');
   assert.equal(big.kind === 'found' && big.records.length, 80);
   assert.equal((await resolver.mx('forced.test')).kind, 'found');
@@ -181,7 +224,14 @@ test('a truncated answer is fetched over TCP', async (t) => {
 });
 
 test('trouble over TCP is trouble, too', async (t) => {
-  const { server, clock, resolver } = await setUp(t, { zones: { 'a.test': { mx: [[1, 'm.test']], truncate: true } }, trouble: ({ transport }) => (transport === 'tcp' ? 'drop' : undefined) }, { attempts: 1, timeoutMs: 1_000 });
+  const { server, clock, resolver } = await setUp(
+    t,
+    {
+      zones: { 'a.test': { mx: [[1, 'm.test']], truncate: true } },
+      trouble: ({ transport }) => (transport === 'tcp' ? 'drop' : undefined),
+    },
+    { attempts: 1, timeoutMs: 1_000 },
+  );
   const answer = resolver.mx('a.test');
   await until(() => server.queries.length === 2);
   await clock.advance(1_000);
@@ -189,9 +239,15 @@ test('trouble over TCP is trouble, too', async (t) => {
 });
 
 test('a server that does not know EDNS is asked without', async (t) => {
-  const { server, resolver } = await setUp(t, { zones: { 'a.test': { mx: [[1, 'm.test']] } }, trouble: ({ edns }) => (edns ? 'formerr' : undefined) });
+  const { server, resolver } = await setUp(t, {
+    zones: { 'a.test': { mx: [[1, 'm.test']] } },
+    trouble: ({ edns }) => (edns ? 'formerr' : undefined),
+  });
   assert.equal((await resolver.mx('a.test')).kind, 'found');
-  assert.deepEqual(server.queries.map(({ edns }) => edns), [true, false]);
+  assert.deepEqual(
+    server.queries.map(({ edns }) => edns),
+    [true, false],
+  );
 });
 
 test('CNAMEs are followed, within an answer and by asking on, with the shortest of their times', async (t) => {
@@ -218,16 +274,37 @@ test('CNAMEs are followed, within an answer and by asking on, with the shortest 
 });
 
 test('a chain of eight CNAMEs is followed, a longer one is not', async (t) => {
-  const chain = (length: number, name: string) => Object.fromEntries(Array.from({ length }, (_, i) => [`${name}${i}.test`, { cname: `${name}${i + 1}.test` }]));
+  const chain = (length: number, name: string) =>
+    Object.fromEntries(Array.from({ length }, (_, i) => [`${name}${i}.test`, { cname: `${name}${i + 1}.test` }]));
   for (const chase of [true, false]) {
-    const { resolver } = await setUp(t, { zones: { ...chain(8, 'a'), 'a8.test': { mx: [[1, 'm.test']] }, ...chain(9, 'b'), 'b9.test': { mx: [[1, 'm.test']] } }, chase });
+    const { resolver } = await setUp(t, {
+      zones: { ...chain(8, 'a'), 'a8.test': { mx: [[1, 'm.test']] }, ...chain(9, 'b'), 'b9.test': { mx: [[1, 'm.test']] } },
+      chase,
+    });
     assert.equal((await resolver.mx('a0.test')).kind, 'found', `chase: ${chase}`);
     assert.equal((await resolver.mx('b0.test')).kind, 'failed', `chase: ${chase}`);
   }
 });
 
 test('records that are no names are left out, and if none remains it is a failure, not an absence', async (t) => {
-  const { resolver } = await setUp(t, { zones: { 'some.test': { mx: [[1, '192.0.2.1'], [2, 'a\r\nb.test'], [3, 'good.test'], [4, 'white space.test']] }, 'none.test': { mx: [[1, '192.0.2.1']] }, 'alias.test': { cname: 'a b.test' } } }, { attempts: 1 });
+  const { resolver } = await setUp(
+    t,
+    {
+      zones: {
+        'some.test': {
+          mx: [
+            [1, '192.0.2.1'],
+            [2, 'a\r\nb.test'],
+            [3, 'good.test'],
+            [4, 'white space.test'],
+          ],
+        },
+        'none.test': { mx: [[1, '192.0.2.1']] },
+        'alias.test': { cname: 'a b.test' },
+      },
+    },
+    { attempts: 1 },
+  );
   const some = await resolver.mx('some.test');
   assert.deepEqual(some.kind === 'found' && some.records, [{ preference: 3, exchange: 'good.test' }]);
   assert.match(JSON.stringify(await resolver.mx('none.test')), /no usable MX record/);
@@ -249,7 +326,11 @@ test('a configured host is an address, localhost, in the hosts file, or in the D
   t.after(() => rmSync(folder, { recursive: true }));
   const hostsFile = join(folder, 'hosts');
   writeFileSync(hostsFile, '192.0.2.7 relay Relay.test # not.test\n#192.0.2.8 hidden.test\n2001:db8::7\trelay.test\nnonsense relay.test\n');
-  const { server, resolver } = await setUp(t, { zones: { 'relay.test': { a: ['192.0.2.99'] }, 'other.test': { a: ['192.0.2.5'] } } }, { hostsFile });
+  const { server, resolver } = await setUp(
+    t,
+    { zones: { 'relay.test': { a: ['192.0.2.99'] }, 'other.test': { a: ['192.0.2.5'] } } },
+    { hostsFile },
+  );
   const records = async (host: string) => {
     const answer = await resolver.hostAddresses(host);
     return answer.kind === 'found' ? answer.records : answer.kind;
@@ -276,4 +357,12 @@ test('without configured servers the system says which, and what localhost is', 
   void answer.then(() => (settled = true));
   while (!settled) await clock.advance(500);
   assert.match(JSON.stringify(await answer), /127\.0\.0\.99:53/);
+});
+
+test('without configured servers a host is what the system makes of it', async () => {
+  const resolver = createDnsResolver({ clock: createVirtualClock(), random: systemRandom });
+  // A spelling that only the C library's resolver takes, and takes without asking anybody.
+  const answer = await resolver.hostAddresses('127.1');
+  assert.deepEqual(answer, { kind: 'found', records: ['127.0.0.1'], ttlMs: 30_000 });
+  await assert.rejects(resolver.hostAddresses('127.2', { signal: AbortSignal.abort(new Error('enough')) }), /enough/);
 });

@@ -28,19 +28,35 @@ test('time goes on from line to line, over the second, and back', () => {
     pass(ms);
     log.info('x');
   }
-  assert.deepEqual(lines.map((line) => JSON.parse(line).time.slice(14)), ['21:49.099Z', '21:49.999Z', '21:50.000Z', '22:50.000Z', '20:50.000Z']);
+  assert.deepEqual(
+    lines.map((line) => JSON.parse(line).time.slice(14)),
+    ['21:49.099Z', '21:49.999Z', '21:50.000Z', '22:50.000Z', '20:50.000Z'],
+  );
 });
 
 test('less than the level is not written', () => {
   const { log, lines } = logging({ level: 'warn' });
   for (const level of ['debug', 'info', 'warn', 'error'] as const) log[level](level);
-  assert.deepEqual(lines.map((line) => JSON.parse(line).event), ['warn', 'error']);
+  assert.deepEqual(
+    lines.map((line) => JSON.parse(line).event),
+    ['warn', 'error'],
+  );
 });
 
 test('fields do not overwrite what stands in every line, and numbers that JSON does not know are null', () => {
   const { log, lines } = logging();
   log.info('x', { level: 'fake', time: 1, msg: 'y', n: Number.NaN, i: Number.POSITIVE_INFINITY }, 'z');
-  assert.deepEqual(JSON.parse(lines[0]!), { time: '2026-11-22T10:21:49.007Z', level: 'info', event: 'x', level_: 'fake', time_: 1, msg_: 'y', n: null, i: null, msg: 'z' });
+  assert.deepEqual(JSON.parse(lines[0]!), {
+    time: '2026-11-22T10:21:49.007Z',
+    level: 'info',
+    event: 'x',
+    level_: 'fake',
+    time_: 1,
+    msg_: 'y',
+    n: null,
+    i: null,
+    msg: 'z',
+  });
 });
 
 test('whatever stands in a field, a JSON line is one line of JSON that says it, without a control character', () => {
@@ -80,7 +96,11 @@ test('very long values are cut', () => {
 
 test('a text line says when, how bad, what, and the rest', () => {
   const { log, lines } = logging({ format: 'text' });
-  log.warn('site.trouble', { host: 'mx.test', text: 'a "b" c', empty: '', n: 1, none: undefined, esc: '\x1b[31m', lines: 'a\nb' }, 'it\nfails');
+  log.warn(
+    'site.trouble',
+    { host: 'mx.test', text: 'a "b" c', empty: '', n: 1, none: undefined, esc: '\x1b[31m', lines: 'a\nb' },
+    'it\nfails',
+  );
   log.info('x');
   assert.deepEqual(lines, [
     '2026-11-22T10:21:49.007Z warn  site.trouble         it fails  host=mx.test text="a \\"b\\" c" empty="" n=1 esc="\\x1b[31m" lines="a\\nb"',

@@ -14,7 +14,8 @@ test('servers are addresses, with or without a port', () => {
 });
 
 test('resolv.conf names servers and how to ask them', () => {
-  const text = '# comment\n; comment\nsearch a b\nnameserver 192.0.2.1\n  nameserver\t::1 \nnameserver nonsense\nnameserver 192.0.2.2\nnameserver 192.0.2.3\noptions rotate timeout:2 attempts:9 ndots:1\n';
+  const text =
+    '# comment\n; comment\nsearch a b\nnameserver 192.0.2.1\n  nameserver\t::1 \nnameserver nonsense\nnameserver 192.0.2.2\nnameserver 192.0.2.3\noptions rotate timeout:2 attempts:9 ndots:1\n';
   assert.deepEqual(parseResolvConf(text), {
     servers: ['192.0.2.1', '::1', '192.0.2.2'].map((address) => ({ address, port: 53 })),
     timeoutMs: 2000,

@@ -31,8 +31,14 @@ test('time runs until something has come true, and no further', async () => {
   clock.after(1000, ring);
   await clock.runUntil(() => rings === 3);
   assert.equal(clock.now(), 3000);
-  await assert.rejects(clock.runUntil(() => false, 5000), /not within/);
-  await assert.rejects(createVirtualClock(0).runUntil(() => false), /nothing is left/);
+  await assert.rejects(
+    clock.runUntil(() => false, 5000),
+    /not within/,
+  );
+  await assert.rejects(
+    createVirtualClock(0).runUntil(() => false),
+    /nothing is left/,
+  );
 });
 
 test('setting the wall clock moves no timer', async () => {
