@@ -60,6 +60,8 @@ export interface TransactionResult {
   readonly server: Server;
   /** TLS version and cipher, where the connection had it. */
   readonly tls?: string;
+  /** The server speaks DSN (RFC 3461) and was told NOTIFY and its kin: reports of success are its affair from now on. */
+  readonly dsnPassedOn?: boolean;
   /** One for each recipient of the job, in its order. */
   readonly outcomes: readonly RecipientOutcome[];
 }

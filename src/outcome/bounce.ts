@@ -44,7 +44,7 @@ export function dueReports(message: Message, decision: Decision): readonly DueRe
   for (const { kind, recipient } of decision.fates) {
     if ((kind === 'bounced' || kind === 'expired') && wants(recipient, 'failure')) failed.push(recipient);
     // All that is known of a delivered one is that the next server took it: reports call that relayed (RFC 3464 §2.3.3).
-    else if (kind === 'delivered' && recipient.notify?.includes('success')) relayed.push(recipient);
+    else if (kind === 'delivered' && !decision.dsnPassedOn && recipient.notify?.includes('success')) relayed.push(recipient);
   }
   const delayed = decision.delayNotice
     ? decision.settlement.recipients.filter((recipient) => recipient.state === 'queued' && wants(recipient, 'delay'))

@@ -34,8 +34,10 @@ export interface Decision {
   readonly settlement: Settlement;
   /** One for each recipient that was queued, in order; none where nothing was tried and nothing expired. */
   readonly fates: readonly Fate[];
-  /** The senders should hear now that it takes longer. */
+  /** The sender should hear now that it takes longer. */
   readonly delayNotice: boolean;
+  /** Success is for the next server to report. */
+  readonly dsnPassedOn: boolean;
 }
 
 /** When a server that takes not one recipient in a transaction is asked again. */
@@ -84,7 +86,9 @@ function decideTransaction(delivery: Delivery, result: TransactionResult, policy
     failed: counts.failed,
     ...firstTrouble(outcomes, goesOn, result),
   };
-  return conclude(delivery, { recipients, fates, attempts, attempt, goesOn, retryAfterMs: askedPatience(outcomes, goesOn) }, policy, now);
+  const retryAfterMs = askedPatience(outcomes, goesOn);
+  const dsnPassedOn = result.dsnPassedOn === true;
+  return conclude(delivery, { recipients, fates, attempts, attempt, goesOn, retryAfterMs, dsnPassedOn }, policy, now);
 }
 
 function fateOf(
@@ -134,7 +138,8 @@ function decideLaneTrouble(delivery: Delivery, trouble: Trouble, policy: RetryPo
     failed: permanent ? fates.length : 0,
     trouble: kept(trouble),
   };
-  return conclude(delivery, { recipients, fates, attempts, attempt, goesOn: false, retryAfterMs: trouble.retryAfterMs }, policy, now);
+  const { retryAfterMs } = trouble;
+  return conclude(delivery, { recipients, fates, attempts, attempt, goesOn: false, retryAfterMs, dsnPassedOn: false }, policy, now);
 }
 
 /**
@@ -163,7 +168,7 @@ export function decideWaiting(delivery: Delivery, policy: RetryPolicy, now: numb
     next: expired ? DONE : READY,
     reports: NO_REPORTS,
   };
-  return { settlement, fates, delayNotice: notice };
+  return { settlement, fates, delayNotice: notice, dsnPassedOn: false };
 }
 
 /** Whether `decideWaiting` may have something to say: asked for everything that is ready, from what an index knows. */
@@ -185,6 +190,7 @@ interface Tally {
   readonly attempt: Attempt;
   readonly goesOn: boolean;
   readonly retryAfterMs: number | undefined;
+  readonly dsnPassedOn: boolean;
 }
 
 function conclude(delivery: Delivery, tally: Tally, policy: RetryPolicy, now: number): Decision {
@@ -209,7 +215,7 @@ function conclude(delivery: Delivery, tally: Tally, policy: RetryPolicy, now: nu
     next,
     reports: NO_REPORTS,
   };
-  return { settlement, fates, delayNotice };
+  return { settlement, fates, delayNotice, dsnPassedOn: tally.dsnPassedOn };
 }
 
 /** The life of a message begins when it was to be sent first. */

@@ -5,8 +5,8 @@
  *   leased ──settle──► (report due: the original's header is read) ──► being written ──► told: events, log
  *
  * Promises: what the remote answered to a dot is noted in the journal before `settle` returns, so before that
- * connection's next dot (G3). No call here throws for what a remote or the store did; waiting for a store that failed is the
- * spool's affair. `idle` resolves when everything handed in has ended.
+ * connection's next dot (G3). Nothing here throws or rejects for what a remote or the store did; waiting for a store that
+ * failed is the spool's affair. `idle` resolves when everything handed in has ended.
  * Must not: touch connections, read reply codes, or hold more than the leases it was given.
  */
 import type { DeliveryKey } from '../core/delivery.js';
@@ -83,7 +83,9 @@ export function createSettler(options: SettlerOptions): Settler {
         ended();
       },
       (error: unknown) => {
-        log.error('delivery.unsettled', { delivery: lease.delivery.key, error: messageOf(error) });
+        // Anything else is a broken invariant: not to be passed over.
+        if (!(error instanceof MtaError)) throw error;
+        log.error('delivery.unsettled', { delivery: lease.delivery.key, error: error.message });
         ended();
       },
     );

@@ -78,6 +78,13 @@ test('NOTIFY is honoured recipient by recipient', () => {
   );
 });
 
+test('a server that was told to report success is left to do it', () => {
+  const of = delivery([asked('success')]);
+  const due = (dsnPassedOn: boolean) =>
+    dueReports(of.message, decide(of, transaction([ok], { dsnPassedOn }), DEFAULT_RETRY_POLICY, T0 + HOUR)).map(({ kind }) => kind);
+  assert.deepEqual([due(false), due(true)], [['relayed'], []]);
+});
+
 test('a delay notice goes to who is owed one, and names only those still waiting', () => {
   const rows: [Recipient, RecipientOutcome][] = [
     [queued('a@x.example'), later],
