@@ -5,7 +5,9 @@
  * Must not: touch the process. Streams, environment and signals come in, the exit code goes out.
  */
 import yargs, { type Argv } from 'yargs';
-import type { Cli, Declare, Globals, Run } from './command.js';
+import { nearest } from '../config/nearest.js';
+import { version } from '../version.js';
+import { type Cli, type Declare, type Globals, type Run, STDIN } from './command.js';
 import { configCommands } from './commands/config.js';
 import { devCommand } from './commands/dev.js';
 import { mxCommand } from './commands/mx.js';
@@ -14,19 +16,22 @@ import { sendCommand } from './commands/send.js';
 import { serveCommand } from './commands/serve.js';
 import { statusCommand } from './commands/status.js';
 import { CliError, EXIT, exitCode } from './exit.js';
-import { version } from '../version.js';
 import { visibleLines } from './visible.js';
 
-const COMMANDS: readonly Declare[] = [
-  serveCommand,
-  devCommand,
-  queueCommands,
-  statusCommand,
-  sendCommand,
-  mxCommand,
-  configCommands,
-];
+const COMMANDS: Readonly<Record<string, Declare>> = {
+  serve: serveCommand,
+  dev: devCommand,
+  queue: queueCommands,
+  status: statusCommand,
+  send: sendCommand,
+  mx: mxCommand,
+  config: configCommands,
+};
+/** Commands that have commands. */
+const GROUPS: ReadonlySet<string> = new Set(['queue', 'config', 'spool']);
+const POSITIONALS: ReadonlySet<string> = new Set(['id', 'recipient']);
 
+const WHICH = 'Which command?';
 const EPILOG = `Settings come from flags, then the environment (RIATA_SPOOL_PATH for spool.path), then the file of --config, RIATA_CONFIG,
 ./riata.toml or /etc/riata/riata.toml, then defaults. Exit codes are those of sysexits.`.replace(/\s+/g, ' ');
 
@@ -34,12 +39,13 @@ const EPILOG = `Settings come from flags, then the environment (RIATA_SPOOL_PATH
 export async function runCli(argv: readonly string[], cli: Cli): Promise<number> {
   let code: number = EXIT.ok;
   const run: Run = (load) => async (args) => {
+    nothingForgotten(args as Readonly<Record<string, unknown>>);
     code = await (await load())(args, cli);
   };
   const parser = declare(cli, run);
   try {
     const said = await parse(parser, argv);
-    if (said.fault !== undefined) return usage(cli, said.fault, said.command);
+    if (said.fault !== undefined) return usage(cli, said.fault, said.words);
     if (said.output !== '') cli.screen.print(said.output);
     return code;
   } catch (error) {
@@ -61,46 +67,63 @@ function declare(cli: Cli, run: Run): Argv<Globals> {
     .option('socket', { type: 'string', requiresArg: true, global: true, describe: "The running agent's control socket" })
     .option('json', { type: 'boolean', default: false, global: true, describe: 'JSON lines instead of tables' })
     .option('color', { type: 'boolean', default: true, global: true, describe: 'Colours on a terminal; --no-color, or NO_COLOR set, for none' })
-    .check(givenOnce, true)
     .help()
     .alias('help', 'h')
     .version(version())
     .alias('version', 'V')
     .recommendCommands()
-    .demandCommand(1, 1, 'Which command?', 'Which command?')
+    .demandCommand(1, 1, WHICH, WHICH)
     .epilog(EPILOG);
-  return COMMANDS.reduce((so, command) => command(so, run), base);
+  return Object.values(COMMANDS).reduce((so, command) => command(so, run), base);
 }
 
-/** Only positionals may be given several times: of a filter given twice, one would be forgotten without a word. */
-function givenOnce(args: Readonly<Record<string, unknown>>): true {
+/**
+ * What yargs would pass over without a word: of a filter given twice one is forgotten, and what stands behind `--` is looked
+ * at by nobody. Where mail is removed, neither may happen. (Its own `check` tells, and then runs the command all the same.)
+ */
+function nothingForgotten(args: Readonly<Record<string, unknown>>): void {
   for (const [name, value] of Object.entries(args)) {
     if (Array.isArray(value) && name !== '_' && !POSITIONALS.has(name)) throw new CliError(EXIT.usage, `--${name} was given more than once`);
   }
-  return true;
+  const words = args['_'] as readonly unknown[];
+  const extra = words[GROUPS.has(String(words[0])) ? 2 : 1];
+  if (extra !== undefined) throw new CliError(EXIT.usage, `what is ${JSON.stringify(extra)} for? Nothing is expected there`);
 }
-
-const POSITIONALS: ReadonlySet<string> = new Set(['id', 'recipient']);
 
 interface Said {
   readonly output: string;
   readonly fault?: string;
-  readonly command: string;
+  /** What stood there besides options. */
+  readonly words: readonly string[];
 }
 
 /** yargs tells of help and of wrong usage through its callback; what a command throws comes as a rejection. */
 async function parse(parser: Argv<Globals>, argv: readonly string[]): Promise<Said> {
-  let said: Said = { output: '', command: '' };
-  await parser.parseAsync([...argv], {}, (error: Error | undefined, args: unknown, output: string) => {
-    const command = (args as { _?: unknown[] } | undefined)?._?.join(' ') ?? '';
-    said = { output, command, ...(error ? { fault: error.message } : {}) };
+  let said: Said = { output: '', words: [] };
+  // yargs drops a lone dash that stands for a positional.
+  const words = argv.map((word) => (word === '-' ? STDIN : word));
+  await parser.parseAsync(words, {}, (error: Error | undefined, args: unknown, output: string) => {
+    const found = (args as { readonly _?: readonly unknown[] } | undefined)?._ ?? [];
+    said = { output, words: found.map(String), ...(error ? { fault: error.message } : {}) };
   });
   return said;
 }
 
-function usage(cli: Cli, fault: string, command: string): number {
-  cli.screen.say(`riata: ${visibleLines(fault)}`, `Try "riata ${command === '' ? '' : `${command} `}--help".`);
+function usage(cli: Cli, fault: string, [name, second]: readonly string[]): number {
+  const known = name !== undefined && Object.hasOwn(COMMANDS, name);
+  const group = known && GROUPS.has(name);
+  const what = !known && name !== undefined ? noCommand(name) : group && second === undefined ? WHICH : (PLAIN[fault.split(':', 1)[0]!] ?? fault);
+  const command = !known ? '' : group && second !== undefined ? `${name} ${second} ` : `${name} `;
+  cli.screen.say(`riata: ${visibleLines(what)}`, `Try "riata ${command}--help".`);
   return EXIT.usage;
+}
+
+/** What yargs says, in plain words. */
+const PLAIN: Readonly<Record<string, string>> = { 'Not enough non-option arguments': 'something is missing' };
+
+function noCommand(name: string): string {
+  const meant = nearest(name, Object.keys(COMMANDS));
+  return `there is no command ${JSON.stringify(name)}${meant === undefined ? '' : `: did you mean ${JSON.stringify(meant)}?`}`;
 }
 
 function tell(cli: Cli, error: unknown): void {

@@ -7,6 +7,9 @@ import type { Argv } from 'yargs';
 import type { Clock } from '../platform/clock.js';
 import type { Screen } from './screen.js';
 
+/** What `-` has become when a command sees it, as an id or a file. */
+export const STDIN = '<standard input>';
+
 /** Options that every command has. */
 export interface Globals {
   readonly config?: string | undefined;

@@ -21,7 +21,7 @@ import type { Screen } from './screen.js';
 import { wholeNumber } from './selection.js';
 import { readSubject } from './send-header.js';
 import { pairs } from './table.js';
-import { fit, oneLine } from './visible.js';
+import { oneLine } from './visible.js';
 
 const PORT = 2587;
 const SHUTDOWN_MS = 3_000;
@@ -106,9 +106,10 @@ function welcome(screen: Screen, listening: { readonly host: string; readonly po
   );
 }
 
+/** Lines are not cut: what a server said is what one wants to read here. */
 function happened(event: MailEvent, { screen, clock }: Cli): void {
-  const { paint, columns } = screen;
-  const line = (word: string, text: string, colour = paint.dim) => screen.print(`${time(event.at)} ${colour(word.padEnd(9))} ${fit(oneLine(text), columns - 19)}`);
+  const { paint } = screen;
+  const line = (word: string, text: string, colour = paint.dim) => screen.print(`${time(event.at)} ${colour(word.padEnd(9))} ${oneLine(text)}`);
   switch (event.type) {
     case 'accepted':
       return line('accepted', `${event.id} from ${event.sender || '<>'}, ${size(event.sizeBytes)}`);
@@ -125,10 +126,10 @@ function happened(event: MailEvent, { screen, clock }: Cli): void {
   }
 }
 
-function arrived(message: SinkMessage, { print, paint, columns }: Screen): void {
+function arrived(message: SinkMessage, { print, paint }: Screen): void {
   const subject = readSubject(message.bytes);
   const about = `${message.sender || '<>'} → ${message.recipients.join(', ')}${subject === '' ? '' : ` “${subject}”`}, ${size(message.bytes.length)}`;
-  print(`${time(message.at)} ${paint.bold('arrived'.padEnd(9))} ${fit(oneLine(about), columns - 19)}`);
+  print(`${time(message.at)} ${paint.bold('arrived'.padEnd(9))} ${oneLine(about)}`);
 }
 
 function arrivedJson(message: SinkMessage, screen: Screen): void {

@@ -68,7 +68,7 @@ function envelope({ message }: MessageView, screen: Screen, now: number): string
       ['Accepted', `${moment(message.acceptedAt)}, ${relative(message.acceptedAt, now)}, ${originText(message.origin)}`],
       ...(message.notBefore > message.acceptedAt ? ([['Not before', `${moment(message.notBefore)}, ${relative(message.notBefore, now)}`]] as const) : []),
       ['Expires', `${moment(message.expiresAt)}, ${relative(message.expiresAt, now)}`],
-      ['Size', `${size(message.sizeBytes)} (${count(message.sizeBytes, 'octet')})`],
+      ['Size', message.sizeBytes < 1024 ? count(message.sizeBytes, 'octet') : `${size(message.sizeBytes)} (${count(message.sizeBytes, 'octet')})`],
       ['Priority', message.priority],
       ['Message-ID', message.messageId],
       ...(special.length > 0 ? ([['Needs', special.join(', ')]] as const) : []),
@@ -123,7 +123,9 @@ function attemptLines(attempt: Attempt, screen: Screen, now: number): string[] {
   ].filter((word) => word !== '');
   const { trouble } = attempt;
   const head = `${moment(attempt.at)} (${relative(attempt.at, now)}), ${duration(attempt.durationMs)}: ${results.join(', ') || 'nothing'}`;
-  const server = attempt.server === undefined ? [] : [`${attempt.server}${attempt.tls === undefined ? ', in the clear' : `, ${attempt.tls}`}`];
+  const reached = attempt.stage !== 'resolve' && attempt.stage !== 'connect';
+  const security = attempt.tls ?? (reached ? 'in the clear' : '');
+  const server = attempt.server === undefined ? [] : [security === '' ? attempt.server : `${attempt.server}, ${security}`];
   const why = trouble === undefined ? [] : [`${trouble.stage}: ${withStatus(withCode(trouble))}`];
   return [fit(`    ${head}`, screen.columns), ...[...server, ...why].map((text) => `      ${screen.paint.dim(fit(oneLine(text), screen.columns - 6))}`)];
 }

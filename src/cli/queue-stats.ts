@@ -17,54 +17,64 @@ export const queueStats: Command<Globals & { readonly lanes: string }> = async (
   });
 };
 
-function lines(report: StatsReport, { screen, clock }: Cli): string[] {
-  const { counts, lanes, connections, sites } = report;
-  const { paint, columns } = screen;
-  const out = pairs(
+function lines(report: StatsReport, cli: Cli): string[] {
+  return [depth, counters, lanes, connections, sites]
+    .map((part) => part(report, cli))
+    .filter((part) => part.length > 0)
+    .flatMap((part, i) => (i === 0 ? part : ['', ...part]));
+}
+
+function depth({ counts, uptimeMs, metrics }: StatsReport, { screen }: Cli): string[] {
+  const reasons = Object.entries(metrics).filter(([name]) => name.includes('.'));
+  return pairs(
     [
       ['Messages', number(counts.messages)],
       ['Deliveries', `${number(counts.ready)} ready, ${number(counts.sending)} being sent, ${number(counts.waiting)} waiting, ${number(counts.held)} held`],
       ['Lanes', number(counts.lanes)],
       ...(counts.freeBytes === undefined ? [] : ([['Room', `${size(counts.freeBytes)} until intake closes`]] as const)),
-      ['Agent', report.uptimeMs > 0 ? `up ${duration(report.uptimeMs)}` : 'none runs: the spool was read'],
-      ...Object.entries(report.metrics).map(([name, value]) => [words(name), rate(value, report.uptimeMs)] as const),
+      ['Agent', uptimeMs > 0 ? `up ${duration(uptimeMs)}` : 'none runs: the spool was read'],
+      ...(reasons.length > 0 ? ([['Trouble', reasons.map(([name, value]) => `${name.replace('.', ' ')}: ${number(value)}`).join(', ')]] as const) : []),
     ],
-    columns,
+    screen.columns,
   );
-  if (lanes.length > 0) {
-    const cells = lanes.map((lane) => ({ cells: [lane.lane, number(lane.ready), number(lane.waiting), number(lane.held)] }));
-    const heads = [
-      { title: 'LANE', shrink: 20 },
-      { title: 'READY', align: 'right' },
-      { title: 'WAITING', align: 'right' },
-      { title: 'HELD', align: 'right' },
-    ] as const;
-    out.push('', ...table(heads, cells, columns, paint.bold));
-    if (counts.lanes > lanes.length) out.push(paint.dim(`and ${count(counts.lanes - lanes.length, 'more lane')}: --lanes ${counts.lanes}`));
-  }
-  if (connections.length > 0) {
-    const cells = connections.map(({ server, open, busy }) => ({ cells: [server, number(open), number(busy)] }));
-    const heads = [{ title: 'SERVER', shrink: 20 }, { title: 'OPEN', align: 'right' }, { title: 'BUSY', align: 'right' }] as const;
-    out.push('', ...table(heads, cells, columns, paint.bold));
-  }
-  if (sites.length > 0) {
-    const now = clock.now();
-    const cells = sites.map(({ site, backingOffUntil, trouble }) => ({
-      cells: [site, until(backingOffUntil, now)],
-      below: [{ text: trouble, indent: 4, paint: paint.dim }],
-    }));
-    out.push('', ...table([{ title: 'SITE IN TROUBLE', shrink: 20 }, { title: 'NEXT', align: 'right' }], cells, columns, paint.bold));
-  }
-  return out;
 }
 
-/** `deliveredBytes` becomes `Delivered bytes`. */
-function words(name: string): string {
-  const spaced = name.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase();
-  return spaced.charAt(0).toUpperCase() + spaced.slice(1);
+/** Counters since the start, with their rates where they have any (`delivered`, `deliveredPerMinute`, `deliveredPerMinuteOverHour`). */
+function counters({ metrics }: StatsReport, { screen }: Cli): string[] {
+  const names = Object.keys(metrics).filter((name) => !name.includes('.') && !/PerMinute(OverHour)?$/.test(name));
+  if (names.length === 0) return [];
+  const rate = (value: number | undefined) => (value === undefined ? '' : value < 10 ? String(Math.round(value * 10) / 10) : number(Math.round(value)));
+  const heads = [{ title: 'SINCE THE START' }, { title: 'IN ALL', align: 'right' }, { title: 'LAST MINUTE', align: 'right' }, { title: 'A MINUTE, LAST HOUR', align: 'right' }] as const;
+  const rows = names.map((name) => ({
+    cells: [name.charAt(0).toUpperCase() + name.slice(1), number(metrics[name]!), rate(metrics[`${name}PerMinute`]), rate(metrics[`${name}PerMinuteOverHour`])],
+  }));
+  return table(heads, rows, screen.columns, screen.paint.bold);
 }
 
-function rate(value: number, uptimeMs: number): string {
-  const perSecond = uptimeMs > 0 ? value / (uptimeMs / 1000) : 0;
-  return value > 0 && perSecond >= 0.05 ? `${number(value)} (${perSecond.toFixed(1)}/s)` : number(value);
+function lanes({ lanes: shown, counts }: StatsReport, { screen }: Cli): string[] {
+  if (shown.length === 0) return [];
+  const heads = [{ title: 'LANE', shrink: 20 }, { title: 'READY', align: 'right' }, { title: 'WAITING', align: 'right' }, { title: 'HELD', align: 'right' }] as const;
+  const rows = shown.map((lane) => ({ cells: [lane.lane, number(lane.ready), number(lane.waiting), number(lane.held)] }));
+  const more = counts.lanes - shown.length;
+  return [
+    ...table(heads, rows, screen.columns, screen.paint.bold),
+    ...(more > 0 ? [screen.paint.dim(`and ${count(more, 'more lane')}: --lanes ${counts.lanes} shows all`)] : []),
+  ];
+}
+
+function connections({ connections: open }: StatsReport, { screen }: Cli): string[] {
+  if (open.length === 0) return [];
+  const heads = [{ title: 'SERVER', shrink: 20 }, { title: 'CONNECTIONS', align: 'right' }, { title: 'BUSY', align: 'right' }] as const;
+  const rows = open.map((server) => ({ cells: [server.server, number(server.open), number(server.busy)] }));
+  return table(heads, rows, screen.columns, screen.paint.bold);
+}
+
+function sites({ sites: resting }: StatsReport, { screen, clock }: Cli): string[] {
+  if (resting.length === 0) return [];
+  const now = clock.now();
+  const rows = resting.map(({ site, backingOffUntil, trouble }) => ({
+    cells: [site, until(backingOffUntil, now)],
+    below: [{ text: trouble, indent: 4, paint: screen.paint.dim }],
+  }));
+  return table([{ title: 'SITE IN TROUBLE', shrink: 20 }, { title: 'NEXT', align: 'right' }], rows, screen.columns, screen.paint.bold);
 }

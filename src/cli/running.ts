@@ -35,6 +35,7 @@ export async function startAgent(config: Config, options: StartOptions & { reado
       pid: process.pid,
       maxMessageSize: config.spool.maxMessageSize,
       maxRecipients: config.submission.maxRecipients,
+      log: options.log,
     });
     const control = await startControlServer({ verbs, path: socket, log: options.log });
     const close = async () => {

@@ -5,7 +5,7 @@ import { readId } from '../control/reading.js';
 import { readDomain } from '../control/routes.js';
 import type { MessageId } from '../core/message.js';
 import type { Query } from '../spool/spool.js';
-import type { Cli } from './command.js';
+import { type Cli, STDIN } from './command.js';
 import type { FilterArgs } from './commands/queue.js';
 import { CliError, EXIT } from './exit.js';
 
@@ -51,7 +51,7 @@ export function wholeNumber(option: string, text: string, most = 1_000_000_000):
 async function readIds(given: readonly string[], stdin: Readable): Promise<readonly MessageId[]> {
   const ids = new Set<MessageId>();
   for (const text of given) {
-    if (text === '-') for (const line of (await readAll(stdin)).split('\n')) addLine(ids, line.trim());
+    if (text === STDIN) for (const line of (await readAll(stdin)).split('\n')) addLine(ids, line.trim());
     else ids.add(readId(text));
   }
   // `-` with nothing behind it: an empty list, which selects nothing rather than everything.

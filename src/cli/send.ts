@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 import type { ControlVerbs, StatusReport, SubmitReport, SubmitRequest } from '../control/types.js';
 import type { Priority } from '../core/message.js';
 import type { Clock } from '../platform/clock.js';
-import type { Cli, Command, Globals } from './command.js';
+import { type Cli, type Command, type Globals, STDIN } from './command.js';
 import { CliError, EXIT } from './exit.js';
 import { withAgent } from './reach.js';
 import { readAddresses, splitHeader } from './send-header.js';
@@ -47,7 +47,7 @@ export const send: Command<SendArgs> = async (args, cli) => {
 };
 
 function source(file: string | undefined, cli: Cli): Readable {
-  if (file !== undefined && file !== '-') return createReadStream(path.resolve(cli.cwd, file));
+  if (file !== undefined && file !== STDIN) return createReadStream(path.resolve(cli.cwd, file));
   if (cli.stdin.isTTY) cli.screen.say('Type the message: headers, an empty line, text. Control-D ends it.');
   return cli.stdin;
 }

@@ -9,6 +9,7 @@ import { parsePath } from '../core/address.js';
 import { type Issue, MtaError } from '../core/errors.js';
 import type { Message, MessageId, Origin, Priority } from '../core/message.js';
 import type { Clock } from '../platform/clock.js';
+import type { Log } from '../platform/log.js';
 import type { Change, ChangeResult, Query, Spool } from '../spool/spool.js';
 import { deepestLanes, LANES_SHOWN, readingVerbs } from './reading.js';
 import type { Action, ChangeReport, ChangeRequest, ControlVerbs, MxReport, Selector, SiteReport, StatsReport, SubmitRequest } from './types.js';
@@ -57,6 +58,8 @@ export interface VerbOptions {
   /** Octets of content taken over the socket; intake's own limit. */
   readonly maxMessageSize: number;
   readonly maxRecipients: number;
+  /** Told of every change an operator makes. */
+  readonly log: Log;
 }
 
 /** Deliveries changed at once: enough to share a commit, few enough to hold in memory. */
@@ -66,7 +69,7 @@ export function controlVerbs(agent: ControlledAgent, options: VerbOptions): Cont
   return {
     ...readingVerbs(agent.spool),
     stats: async (asked) => stats(agent, options, asked?.lanes ?? LANES_SHOWN),
-    change: (request, signal) => change(agent, request, signal),
+    change: (request, signal) => change(agent, options.log, request, signal),
     submit: (request, content) => submit(agent, options, request, content),
     mx: (domain, asked) => agent.mxLookup(domain, asked),
     flush: async () => agent.flush(),
@@ -113,7 +116,7 @@ export function selected(selector: Selector): Query {
   return query;
 }
 
-async function change(agent: ControlledAgent, request: ChangeRequest, signal?: AbortSignal): Promise<ChangeReport> {
+async function change(agent: ControlledAgent, log: Log, request: ChangeRequest, signal?: AbortSignal): Promise<ChangeReport> {
   const query = selected(request.selector);
   const found = new Set<MessageId>();
   const tally: Record<ChangeResult, number> = { done: 0, inFlight: 0, gone: 0 };
@@ -137,6 +140,7 @@ async function change(agent: ControlledAgent, request: ChangeRequest, signal?: A
     after = page.next;
     if (signal?.aborted) throw new MtaError('ABORTED', `given up after ${tally.done} deliveries`, { cause: signal.reason });
   } while (after !== undefined);
+  if (!request.dryRun) log.info('control.change', { action: request.action, selector: JSON.stringify(request.selector).slice(0, 500), matched, changed: tally.done });
   // Now means now, also where the site's next probe is still some minutes off.
   if (request.action === 'retry' && tally.done > 0) agent.flush();
   return {

@@ -116,7 +116,7 @@ export class FakeAgent implements ControlledAgent {
 
   connections = () => new Map([['mx.example.net[192.0.2.1]:25', { open: 2, busy: 1 }]]);
   listening = () => [{ host: '127.0.0.1', port: 2587 }];
-  metrics = () => ({ accepted: 7, delivered: 5, name: 'not a number' });
+  metrics = () => ({ accepted: 7, acceptedPerMinute: 3, acceptedPerMinuteOverHour: 0.05, delivered: 5, 'deferred.4.7': 2, name: 'not a number' });
   sites = () => this.siteReports;
   flush = () => void this.flushes++;
 

@@ -28,7 +28,7 @@ export interface Served {
 export async function serveControl(t: TestContext, log: Log = silentLog): Promise<Served> {
   const socketPath = path.join(await temporaryFolder(t), 'control.sock');
   const agent = new FakeAgent();
-  const verbs = controlVerbs(agent, { clock: { now: () => NOW }, version: '1.2.3', pid: 4321, maxMessageSize: LIMIT, maxRecipients: 1000 });
+  const verbs = controlVerbs(agent, { clock: { now: () => NOW }, version: '1.2.3', pid: 4321, maxMessageSize: LIMIT, maxRecipients: 1000, log });
   const server = await startControlServer({ verbs, path: socketPath, log });
   t.after(() => server.close(0));
   return { agent, verbs, server, socketPath };

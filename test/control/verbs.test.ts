@@ -199,7 +199,7 @@ test('stats name the deepest lanes first, and no more than asked for', async (t)
   const report = await client.stats({ lanes: 2 });
   assert.deepEqual(report.lanes.map((lane) => lane.lane), ['mx:deep.test', 'mx:middle.test']);
   assert.deepEqual(report.connections, [{ server: 'mx.example.net[192.0.2.1]:25', open: 2, busy: 1 }]);
-  assert.deepEqual(report.metrics, { accepted: 7, delivered: 5 });
+  assert.deepEqual(report.metrics, { accepted: 7, acceptedPerMinute: 3, acceptedPerMinuteOverHour: 0.05, delivered: 5, 'deferred.4.7': 2 });
   assert.equal(report.uptimeMs, 60_000);
   assert.equal((await client.stats()).lanes.length, 3);
 });
