@@ -66,7 +66,12 @@ function declare(cli: Cli, run: Run): Argv<Globals> {
     .option('spool', { type: 'string', requiresArg: true, global: true, describe: 'Folder of the spool' })
     .option('socket', { type: 'string', requiresArg: true, global: true, describe: "The running agent's control socket" })
     .option('json', { type: 'boolean', default: false, global: true, describe: 'JSON lines instead of tables' })
-    .option('color', { type: 'boolean', default: true, global: true, describe: 'Colours on a terminal; --no-color, or NO_COLOR set, for none' })
+    .option('color', {
+      type: 'boolean',
+      default: true,
+      global: true,
+      describe: 'Colours on a terminal; --no-color, or NO_COLOR set, for none',
+    })
     .help()
     .alias('help', 'h')
     .version(version())
@@ -83,7 +88,8 @@ function declare(cli: Cli, run: Run): Argv<Globals> {
  */
 function nothingForgotten(args: Readonly<Record<string, unknown>>): void {
   for (const [name, value] of Object.entries(args)) {
-    if (Array.isArray(value) && name !== '_' && !POSITIONALS.has(name)) throw new CliError(EXIT.usage, `--${name} was given more than once`);
+    if (Array.isArray(value) && name !== '_' && !POSITIONALS.has(name))
+      throw new CliError(EXIT.usage, `--${name} was given more than once`);
   }
   const words = args['_'] as readonly unknown[];
   const extra = words[GROUPS.has(String(words[0])) ? 2 : 1];
@@ -112,7 +118,8 @@ async function parse(parser: Argv<Globals>, argv: readonly string[]): Promise<Sa
 function usage(cli: Cli, fault: string, [name, second]: readonly string[]): number {
   const known = name !== undefined && Object.hasOwn(COMMANDS, name);
   const group = known && GROUPS.has(name);
-  const what = !known && name !== undefined ? noCommand(name) : group && second === undefined ? WHICH : (PLAIN[fault.split(':', 1)[0]!] ?? fault);
+  const what =
+    !known && name !== undefined ? noCommand(name) : group && second === undefined ? WHICH : (PLAIN[fault.split(':', 1)[0]!] ?? fault);
   const command = !known ? '' : group && second !== undefined ? `${name} ${second} ` : `${name} `;
   cli.screen.say(`riata: ${visibleLines(what)}`, `Try "riata ${command}--help".`);
   return EXIT.usage;

@@ -11,10 +11,10 @@ import type { MailEvent } from '../core/event.js';
 import { startDnsServer } from '../dev/dns-server.js';
 import { FATES } from '../dev/fates.js';
 import { type SinkMessage, startSink } from '../dev/sink.js';
+import { whyRefused } from '../platform/port.js';
 import type { Cli, Command, Globals } from './command.js';
 import { DEV_DOMAINS, DEV_ZONES } from './dev-domains.js';
 import { relative, size } from './format.js';
-import { whyRefused } from './listen.js';
 import { createLog } from './log.js';
 import { startAgent, untilSignal } from './running.js';
 import type { Screen } from './screen.js';
@@ -43,7 +43,14 @@ export const dev: Command<DevArgs> = async (args, cli) => {
     const dns = await startDnsServer({ zones: DEV_ZONES });
     undo.push(() => dns.close());
     const { config } = configFromOptions(settingsOf(spool, port, dns.address), { machineName: 'riata.dev.test' });
-    const log = createLog({ level: 'warn', format: args.json ? 'json' : 'text', clock: cli.clock, write: (line) => cli.screen.say(line), hostname: 'riata.dev.test', pid: process.pid });
+    const log = createLog({
+      level: 'warn',
+      format: args.json ? 'json' : 'text',
+      clock: cli.clock,
+      write: (line) => cli.screen.say(line),
+      hostname: 'riata.dev.test',
+      pid: process.pid,
+    });
     const onEvent = (event: MailEvent) => (args.json ? cli.screen.json(event) : happened(event, cli));
     const { mta, socket, close } = await startAgent(config, { log, mxPort: sink.port, onEvent }, cli);
     const listening = mta.listening()[0]!;
@@ -109,7 +116,8 @@ function welcome(screen: Screen, listening: { readonly host: string; readonly po
 /** Lines are not cut: what a server said is what one wants to read here. */
 function happened(event: MailEvent, { screen, clock }: Cli): void {
   const { paint } = screen;
-  const line = (word: string, text: string, colour = paint.dim) => screen.print(`${time(event.at)} ${colour(word.padEnd(9))} ${oneLine(text)}`);
+  const line = (word: string, text: string, colour = paint.dim) =>
+    screen.print(`${time(event.at)} ${colour(word.padEnd(9))} ${oneLine(text)}`);
   switch (event.type) {
     case 'accepted':
       return line('accepted', `${event.id} from ${event.sender || '<>'}, ${size(event.sizeBytes)}`);

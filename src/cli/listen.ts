@@ -2,8 +2,8 @@
  * The one rule about ports: where nothing was said about `submission.listen` and 587 is refused, 2587 is taken and
  * that is told plainly. A port that somebody asked for is never exchanged for another.
  */
-import net from 'node:net';
 import type { Config, LoadedConfig } from '../config/config.js';
+import { whyRefused } from '../platform/port.js';
 
 const STANDARD = 587;
 const FALLBACK = 2587;
@@ -14,7 +14,7 @@ export interface Listening {
   readonly moved?: string;
 }
 
-/** `refused`: the system's code for why it does not let us listen there, if it does not. */
+/** `refused` stands in for the system under test. */
 export async function chooseListen(
   { config, sources }: LoadedConfig,
   refused: (host: string, port: number) => Promise<string | undefined> = whyRefused,
@@ -28,13 +28,4 @@ export async function chooseListen(
     config: { ...config, submission: { ...config.submission, listen: [{ host: only.host, port: FALLBACK }] } },
     moved: `port ${STANDARD} ${because}, so it is ${FALLBACK}; submission.listen says which one you want`,
   };
-}
-
-/** The system's code (`EACCES`, `EADDRINUSE`) for why nobody can listen there; undefined where one can. */
-export function whyRefused(host: string, port: number): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const probe = net.createServer();
-    probe.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'unknown'));
-    probe.listen({ host, port }, () => probe.close(() => resolve(undefined)));
-  });
 }

@@ -59,7 +59,11 @@ interface Entry {
 export function createLog(options: LogOptions): Log {
   const least = LOG_LEVELS.indexOf(options.level);
   const format: (entry: Entry) => string | undefined =
-    options.format === 'json' ? jsonEntry : options.format === 'text' ? textEntry : (entry) => postfixEntry(entry, options.hostname, options.pid);
+    options.format === 'json'
+      ? jsonEntry
+      : options.format === 'text'
+        ? textEntry
+        : (entry) => postfixEntry(entry, options.hostname, options.pid);
   const write =
     (level: LogLevel) =>
     (event: string, fields: LogFields = {}, message?: string): void => {
@@ -106,7 +110,8 @@ function postfixEntry({ at, level, event, fields, message }: Entry, hostname: st
     const outcome = `delay=${Number(delay)}, dsn=${of('status')}, status=${status} (${of('text')})`;
     return `${stamp('smtp')} ${of('id')}: to=<${of('recipient')}>, relay=${of('server') || 'none'}, ${outcome}`;
   }
-  if (event === 'mail.accepted') return `${stamp('qmgr')} ${of('id')}: from=<${of('sender')}>, size=${of('sizeBytes')}, nrcpt=${of('recipients')} (queue active)`;
+  if (event === 'mail.accepted')
+    return `${stamp('qmgr')} ${of('id')}: from=<${of('sender')}>, size=${of('sizeBytes')}, nrcpt=${of('recipients')} (queue active)`;
   if (event === 'mail.removed') return `${stamp('postsuper')} ${of('id')}: removed`;
   const words = level === 'warn' ? 'warning: ' : level === 'error' ? 'error: ' : '';
   const pairs = Object.entries(fields).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${oneLine(String(value))}`]));

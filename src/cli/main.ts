@@ -2,9 +2,9 @@
 /** The command `riata`: hands the process to the command line, and ends it with the code that comes back. */
 import os from 'node:os';
 import { systemClock } from '../platform/clock.js';
+import { version } from '../version.js';
 import type { Cli } from './command.js';
 import { createScreen } from './screen.js';
-import { version } from '../version.js';
 
 const argv = process.argv.slice(2);
 

@@ -29,7 +29,12 @@ function lines(report: MxReport, { screen }: Cli): string[] {
   const login = report.username === undefined ? '' : `, as ${report.username}`;
   const out = wrap(oneLine(`${report.domain}: ${VIA[report.via]}, TLS ${report.tls}${login}, good for ${duration(report.ttlMs)}`), columns);
   if (report.servers.length > 0) {
-    const heads = [{ title: 'PREF', align: 'right' }, { title: 'HOST', shrink: 20 }, { title: 'PORT', align: 'right' }, { title: 'ADDRESSES', shrink: 15 }] as const;
+    const heads = [
+      { title: 'PREF', align: 'right' },
+      { title: 'HOST', shrink: 20 },
+      { title: 'PORT', align: 'right' },
+      { title: 'ADDRESSES', shrink: 15 },
+    ] as const;
     const rows = report.servers.map((server) => {
       const [first = server.passedBy === undefined ? '' : '(not used)', ...others] = server.addresses;
       const under = [
@@ -41,6 +46,7 @@ function lines(report: MxReport, { screen }: Cli): string[] {
     });
     out.push(...table(heads, rows, columns, paint.bold));
   }
-  if (report.trouble !== undefined) out.push(...wrap(oneLine(`No mail can go there: ${withStatus(report.trouble)}`), columns).map(paint.bad));
+  if (report.trouble !== undefined)
+    out.push(...wrap(oneLine(`No mail can go there: ${withStatus(report.trouble)}`), columns).map(paint.bad));
   return out;
 }

@@ -39,7 +39,8 @@ async function agreed(verbs: ControlVerbs, selector: Selector, cli: Cli): Promis
   const { messages, matched } = await verbs.change({ action: 'remove', selector, dryRun: true });
   const what = `${count(matched, 'delivery', 'deliveries')} of ${count(messages, 'message')}`;
   if (matched === 0) return true;
-  if (!cli.screen.terminal || cli.stdin.isTTY !== true) throw new CliError(EXIT.usage, `this removes ${what} for good: say --yes to do it, or --dry-run to look`);
+  if (!cli.screen.terminal || cli.stdin.isTTY !== true)
+    throw new CliError(EXIT.usage, `this removes ${what} for good: say --yes to do it, or --dry-run to look`);
   const question = createInterface({ input: cli.stdin, output: process.stderr });
   try {
     const answer = await question.question(`Remove ${what} for good, without a bounce? [y/N] `);
@@ -50,14 +51,23 @@ async function agreed(verbs: ControlVerbs, selector: Selector, cli: Cli): Promis
 }
 
 const DONE: Readonly<Record<Action, string>> = { remove: 'Removed', retry: 'Will try now:', hold: 'Held', release: 'Released' };
-const WOULD: Readonly<Record<Action, string>> = { remove: 'Would remove', retry: 'Would try now:', hold: 'Would hold', release: 'Would release' };
+const WOULD: Readonly<Record<Action, string>> = {
+  remove: 'Would remove',
+  retry: 'Would try now:',
+  hold: 'Would hold',
+  release: 'Would release',
+};
 
 function tell(report: ChangeReport, dryRun: boolean, { screen }: Cli): void {
   const { action, messages, matched, changed, inFlight, gone, unknown } = report;
   if (matched === 0 && unknown.length === 0) screen.print('Nothing in the queue matches.');
   else if (dryRun) screen.print(`${WOULD[action]} ${count(matched, 'delivery', 'deliveries')} of ${count(messages, 'message')}.`);
-  else if (matched > 0) screen.print(`${DONE[action]} ${count(changed, 'delivery', 'deliveries')}${changed === matched ? ` of ${count(messages, 'message')}` : ''}.`);
-  if (inFlight > 0) screen.say(`${count(inFlight, 'delivery', 'deliveries')} being sent at this moment: left alone. Try again in a moment.`);
+  else if (matched > 0)
+    screen.print(
+      `${DONE[action]} ${count(changed, 'delivery', 'deliveries')}${changed === matched ? ` of ${count(messages, 'message')}` : ''}.`,
+    );
+  if (inFlight > 0)
+    screen.say(`${count(inFlight, 'delivery', 'deliveries')} being sent at this moment: left alone. Try again in a moment.`);
   if (gone > 0) screen.say(`${count(gone, 'delivery', 'deliveries')} ended meanwhile.`);
   for (const id of unknown) screen.say(`${id}: not in the queue`);
 }

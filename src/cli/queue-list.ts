@@ -41,7 +41,11 @@ async function list(verbs: ReadingVerbs, query: Query, limit: number, json: bool
   return EXIT.ok;
 }
 
-function total(tally: { readonly deliveries: number; readonly messages: number; readonly octets: number }, more: boolean, limit: number): string {
+function total(
+  tally: { readonly deliveries: number; readonly messages: number; readonly octets: number },
+  more: boolean,
+  limit: number,
+): string {
   const sum = `${count(tally.deliveries, 'delivery', 'deliveries')} of ${count(tally.messages, 'message')}, ${size(tally.octets)}`;
   return more ? `The first ${sum}; there are more than ${limit}: --limit 0 shows all.` : `${sum}.`;
 }
@@ -107,7 +111,10 @@ export function postqueueLine({ message, delivery }: QueueEntry): object {
     sender: message.sender,
     recipients: delivery.recipients
       .filter((recipient) => recipient.state === 'queued')
-      .map(({ address, last }) => ({ address, ...(last === undefined ? {} : { delay_reason: withStatus(last), status: last.status, server: last.server }) })),
+      .map(({ address, last }) => ({
+        address,
+        ...(last === undefined ? {} : { delay_reason: withStatus(last), status: last.status, server: last.server }),
+      })),
     delivery: delivery.key,
     lane: delivery.lane,
     state: delivery.state,

@@ -66,9 +66,14 @@ function envelope({ message }: MessageView, screen: Screen, now: number): string
     [
       ['From', message.sender === '' ? '<> (nobody: a report)' : message.sender],
       ['Accepted', `${moment(message.acceptedAt)}, ${relative(message.acceptedAt, now)}, ${originText(message.origin)}`],
-      ...(message.notBefore > message.acceptedAt ? ([['Not before', `${moment(message.notBefore)}, ${relative(message.notBefore, now)}`]] as const) : []),
+      ...(message.notBefore > message.acceptedAt
+        ? ([['Not before', `${moment(message.notBefore)}, ${relative(message.notBefore, now)}`]] as const)
+        : []),
       ['Expires', `${moment(message.expiresAt)}, ${relative(message.expiresAt, now)}`],
-      ['Size', message.sizeBytes < 1024 ? count(message.sizeBytes, 'octet') : `${size(message.sizeBytes)} (${count(message.sizeBytes, 'octet')})`],
+      [
+        'Size',
+        message.sizeBytes < 1024 ? count(message.sizeBytes, 'octet') : `${size(message.sizeBytes)} (${count(message.sizeBytes, 'octet')})`,
+      ],
       ['Priority', message.priority],
       ['Message-ID', message.messageId],
       ...(special.length > 0 ? ([['Needs', special.join(', ')]] as const) : []),
@@ -127,16 +132,34 @@ function attemptLines(attempt: Attempt, screen: Screen, now: number): string[] {
   const security = attempt.tls ?? (reached ? 'in the clear' : '');
   const server = attempt.server === undefined ? [] : [security === '' ? attempt.server : `${attempt.server}, ${security}`];
   const why = trouble === undefined ? [] : [`${trouble.stage}: ${withStatus(withCode(trouble))}`];
-  return [fit(`    ${head}`, screen.columns), ...[...server, ...why].map((text) => `      ${screen.paint.dim(fit(oneLine(text), screen.columns - 6))}`)];
+  return [
+    fit(`    ${head}`, screen.columns),
+    ...[...server, ...why].map((text) => `      ${screen.paint.dim(fit(oneLine(text), screen.columns - 6))}`),
+  ];
 }
 
-function withCode({ code, status, text }: { readonly code?: number; readonly status: string; readonly text: string }): { status: string; text: string } {
-  return { status, text: code === undefined || text.startsWith(String(code)) ? text : `${code} ${text.includes(status) ? text : `${status} ${text}`}` };
+function withCode({ code, status, text }: { readonly code?: number; readonly status: string; readonly text: string }): {
+  status: string;
+  text: string;
+} {
+  return {
+    status,
+    text: code === undefined || text.startsWith(String(code)) ? text : `${code} ${text.includes(status) ? text : `${status} ${text}`}`,
+  };
 }
 
 function contentLines({ headers, structure, incomplete }: ContentView, screen: Screen): string[] {
   return [
-    ...(headers.length > 0 ? [screen.paint.bold('Headers'), ...pairs(headers.map(({ name, value }) => [`${name}:`, value] as const), screen.columns, 2)] : []),
+    ...(headers.length > 0
+      ? [
+          screen.paint.bold('Headers'),
+          ...pairs(
+            headers.map(({ name, value }) => [`${name}:`, value] as const),
+            screen.columns,
+            2,
+          ),
+        ]
+      : []),
     ...(structure === undefined ? [] : ['', screen.paint.bold('Structure'), ...partLines(structure, screen.columns)]),
     ...(incomplete === undefined ? [] : ['', screen.paint.warn(fit(oneLine(`Incomplete: ${incomplete}`), screen.columns))]),
   ];

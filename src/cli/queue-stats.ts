@@ -29,11 +29,16 @@ function depth({ counts, uptimeMs, metrics }: StatsReport, { screen }: Cli): str
   return pairs(
     [
       ['Messages', number(counts.messages)],
-      ['Deliveries', `${number(counts.ready)} ready, ${number(counts.sending)} being sent, ${number(counts.waiting)} waiting, ${number(counts.held)} held`],
+      [
+        'Deliveries',
+        `${number(counts.ready)} ready, ${number(counts.sending)} being sent, ${number(counts.waiting)} waiting, ${number(counts.held)} held`,
+      ],
       ['Lanes', number(counts.lanes)],
       ...(counts.freeBytes === undefined ? [] : ([['Room', `${size(counts.freeBytes)} until intake closes`]] as const)),
       ['Agent', uptimeMs > 0 ? `up ${duration(uptimeMs)}` : 'none runs: the spool was read'],
-      ...(reasons.length > 0 ? ([['Trouble', reasons.map(([name, value]) => `${name.replace('.', ' ')}: ${number(value)}`).join(', ')]] as const) : []),
+      ...(reasons.length > 0
+        ? ([['Trouble', reasons.map(([name, value]) => `${name.replace('.', ' ')}: ${number(value)}`).join(', ')]] as const)
+        : []),
     ],
     screen.columns,
   );
@@ -43,17 +48,33 @@ function depth({ counts, uptimeMs, metrics }: StatsReport, { screen }: Cli): str
 function counters({ metrics }: StatsReport, { screen }: Cli): string[] {
   const names = Object.keys(metrics).filter((name) => !name.includes('.') && !/PerMinute(OverHour)?$/.test(name));
   if (names.length === 0) return [];
-  const rate = (value: number | undefined) => (value === undefined ? '' : value < 10 ? String(Math.round(value * 10) / 10) : number(Math.round(value)));
-  const heads = [{ title: 'SINCE THE START' }, { title: 'IN ALL', align: 'right' }, { title: 'LAST MINUTE', align: 'right' }, { title: 'A MINUTE, LAST HOUR', align: 'right' }] as const;
+  const rate = (value: number | undefined) =>
+    value === undefined ? '' : value < 10 ? String(Math.round(value * 10) / 10) : number(Math.round(value));
+  const heads = [
+    { title: 'SINCE THE START' },
+    { title: 'IN ALL', align: 'right' },
+    { title: 'LAST MINUTE', align: 'right' },
+    { title: 'A MINUTE, LAST HOUR', align: 'right' },
+  ] as const;
   const rows = names.map((name) => ({
-    cells: [name.charAt(0).toUpperCase() + name.slice(1), number(metrics[name]!), rate(metrics[`${name}PerMinute`]), rate(metrics[`${name}PerMinuteOverHour`])],
+    cells: [
+      name.charAt(0).toUpperCase() + name.slice(1),
+      number(metrics[name]!),
+      rate(metrics[`${name}PerMinute`]),
+      rate(metrics[`${name}PerMinuteOverHour`]),
+    ],
   }));
   return table(heads, rows, screen.columns, screen.paint.bold);
 }
 
 function lanes({ lanes: shown, counts }: StatsReport, { screen }: Cli): string[] {
   if (shown.length === 0) return [];
-  const heads = [{ title: 'LANE', shrink: 20 }, { title: 'READY', align: 'right' }, { title: 'WAITING', align: 'right' }, { title: 'HELD', align: 'right' }] as const;
+  const heads = [
+    { title: 'LANE', shrink: 20 },
+    { title: 'READY', align: 'right' },
+    { title: 'WAITING', align: 'right' },
+    { title: 'HELD', align: 'right' },
+  ] as const;
   const rows = shown.map((lane) => ({ cells: [lane.lane, number(lane.ready), number(lane.waiting), number(lane.held)] }));
   const more = counts.lanes - shown.length;
   return [
@@ -64,7 +85,11 @@ function lanes({ lanes: shown, counts }: StatsReport, { screen }: Cli): string[]
 
 function connections({ connections: open }: StatsReport, { screen }: Cli): string[] {
   if (open.length === 0) return [];
-  const heads = [{ title: 'SERVER', shrink: 20 }, { title: 'CONNECTIONS', align: 'right' }, { title: 'BUSY', align: 'right' }] as const;
+  const heads = [
+    { title: 'SERVER', shrink: 20 },
+    { title: 'CONNECTIONS', align: 'right' },
+    { title: 'BUSY', align: 'right' },
+  ] as const;
   const rows = open.map((server) => ({ cells: [server.server, number(server.open), number(server.busy)] }));
   return table(heads, rows, screen.columns, screen.paint.bold);
 }
@@ -76,5 +101,13 @@ function sites({ sites: resting }: StatsReport, { screen, clock }: Cli): string[
     cells: [site, until(backingOffUntil, now)],
     below: [{ text: trouble, indent: 4, paint: screen.paint.dim }],
   }));
-  return table([{ title: 'SITE IN TROUBLE', shrink: 20 }, { title: 'NEXT', align: 'right' }], rows, screen.columns, screen.paint.bold);
+  return table(
+    [
+      { title: 'SITE IN TROUBLE', shrink: 20 },
+      { title: 'NEXT', align: 'right' },
+    ],
+    rows,
+    screen.columns,
+    screen.paint.bold,
+  );
 }

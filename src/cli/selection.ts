@@ -38,7 +38,8 @@ export function isBroad(query: Query): boolean {
 
 export function span(option: string, text: string): number {
   const ms = parseDuration(text);
-  if (ms === undefined) throw new CliError(EXIT.usage, `${option}: ${JSON.stringify(text)} is not a duration such as "30s", "5m", "2h" or "3d"`);
+  if (ms === undefined)
+    throw new CliError(EXIT.usage, `${option}: ${JSON.stringify(text)} is not a duration such as "30s", "5m", "2h" or "3d"`);
   return ms;
 }
 

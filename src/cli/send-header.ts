@@ -56,7 +56,11 @@ export interface HeaderAddresses {
 
 export async function readAddresses(header: Buffer): Promise<HeaderAddresses> {
   if (header.length > MAX_HEADER) throw new CliError(EXIT.data, 'the header does not end: is this a message?');
-  const parsed = await simpleParser(Buffer.concat([header, Buffer.from('\r\n\r\n')]), { skipHtmlToText: true, skipTextToHtml: true, skipImageLinks: true });
+  const parsed = await simpleParser(Buffer.concat([header, Buffer.from('\r\n\r\n')]), {
+    skipHtmlToText: true,
+    skipTextToHtml: true,
+    skipImageLinks: true,
+  });
   const sender = parsed.headers.get('sender');
   const authors = addresses(parsed.from);
   const named = authors.length > 1 && isAddresses(sender) ? addresses(sender) : authors;

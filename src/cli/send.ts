@@ -2,14 +2,13 @@
 import { createReadStream } from 'node:fs';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
-import type { ControlVerbs, StatusReport, SubmitReport, SubmitRequest } from '../control/types.js';
+import type { ControlVerbs, SubmitReport, SubmitRequest } from '../control/types.js';
 import type { Priority } from '../core/message.js';
-import type { Clock } from '../platform/clock.js';
 import { type Cli, type Command, type Globals, STDIN } from './command.js';
 import { CliError, EXIT } from './exit.js';
 import { withAgent } from './reach.js';
-import { readAddresses, splitHeader } from './send-header.js';
 import { span } from './selection.js';
+import { readAddresses, splitHeader } from './send-header.js';
 import { statusLines } from './status.js';
 
 interface SendArgs extends Globals {
@@ -58,20 +57,11 @@ function accepted(report: SubmitReport, json: boolean, { screen }: Cli): number 
   return EXIT.ok;
 }
 
-const LOOK_FIRST_MS = 20;
-const LOOK_LAST_MS = 1_000;
-
-/** Looks again, less and less often, until every recipient has its end or was deferred, or the time is up. */
 async function told(verbs: ControlVerbs, { id }: SubmitReport, timeoutMs: number, json: boolean, cli: Cli): Promise<number> {
-  const start = cli.clock.monotonic();
-  let status = await verbs.status(id);
-  for (let pause = LOOK_FIRST_MS; undecided(status) && cli.clock.monotonic() - start < timeoutMs; pause = Math.min(pause * 1.5, LOOK_LAST_MS)) {
-    await sleep(cli.clock, pause);
-    status = await verbs.status(id);
-  }
-  if (json) cli.screen.json(status);
-  else cli.screen.print(...statusLines(status, cli));
-  switch (status.status) {
+  const report = await verbs.news(id, timeoutMs);
+  if (json) cli.screen.json(report);
+  else cli.screen.print(...statusLines(report, cli));
+  switch (report.status) {
     case 'sent':
       return EXIT.ok;
     case 'queued':
@@ -82,26 +72,13 @@ async function told(verbs: ControlVerbs, { id }: SubmitReport, timeoutMs: number
   }
 }
 
-/** Some recipient is open and nothing has been heard of it. */
-function undecided({ recipients }: StatusReport): boolean {
-  return recipients.some((recipient) => recipient.state === 'queued' && recipient.last === undefined && !recipient.held);
-}
-
-function sleep(clock: Clock, ms: number): Promise<void> {
-  // The clock's own timers let the process end; this one is what the process waits for.
-  return new Promise((resolve) => {
-    const alive = setInterval(() => {}, ms);
-    clock.after(ms, () => {
-      clearInterval(alive);
-      resolve();
-    });
-  });
-}
-
 /** `+2h`, or a date and time with its offset. Throws 64 for anything else: a time without a zone means another moment everywhere. */
 function sendDate(text: string, now: number): number {
   if (text.startsWith('+')) return now + span('--date', text.slice(1));
-  const at = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/i.test(text) ? Date.parse(text.replace(' ', 'T')) : Number.NaN;
-  if (Number.isNaN(at)) throw new CliError(EXIT.usage, `--date: ${JSON.stringify(text)} is neither like 2026-12-01T09:00+01:00 (with its offset) nor like +2h`);
+  const at = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/i.test(text)
+    ? Date.parse(text.replace(' ', 'T'))
+    : Number.NaN;
+  if (Number.isNaN(at))
+    throw new CliError(EXIT.usage, `--date: ${JSON.stringify(text)} is neither like 2026-12-01T09:00+01:00 (with its offset) nor like +2h`);
   return at;
 }

@@ -4,7 +4,7 @@ import type { LoadedConfig } from '../config/config.js';
 import { version } from '../version.js';
 import type { Cli, Command, Globals } from './command.js';
 import { chooseListen } from './listen.js';
-import { createLog, gathered, logMail, type LogFormat } from './log.js';
+import { createLog, gathered, type LogFormat, logMail } from './log.js';
 import { startAgent, untilSignal } from './running.js';
 import { settings } from './settings.js';
 
@@ -12,7 +12,14 @@ export const serve: Command<Globals> = async (args, cli) => {
   const loaded = settings(args, cli);
   const { config, moved } = await chooseListen(loaded);
   const lines = gathered((text) => void cli.screen.write(text));
-  const log = createLog({ ...config.log, format: logFormat(loaded, cli), clock: cli.clock, write: lines.write, hostname: config.hostname, pid: process.pid });
+  const log = createLog({
+    ...config.log,
+    format: logFormat(loaded, cli),
+    clock: cli.clock,
+    write: lines.write,
+    hostname: config.hostname,
+    pid: process.pid,
+  });
   try {
     for (const { path, code, message } of loaded.warnings) log.warn('config.warning', { path, code }, message);
     const { mta, socket, close } = await startAgent(config, { log, onEvent: logMail(log) }, cli);

@@ -20,7 +20,10 @@ export function configFile(args: Pick<Globals, 'config'>, cli: Pick<Cli, 'env' |
 /** `flags` by the names of the table of options (`spool-path`). Ends with 78 and every wrong setting named. */
 export function settings(args: Globals, cli: Pick<Cli, 'env' | 'cwd'>): LoadedConfig {
   const file = configFile(args, cli);
-  const flags: Record<string, unknown> = { ...args, ...(args.spool === undefined ? {} : { 'spool-path': path.resolve(cli.cwd, args.spool) }) };
+  const flags: Record<string, unknown> = {
+    ...args,
+    ...(args.spool === undefined ? {} : { 'spool-path': path.resolve(cli.cwd, args.spool) }),
+  };
   try {
     return loadConfig({ flags, env: cli.env, ...(file === undefined ? {} : { file }) });
   } catch (error) {

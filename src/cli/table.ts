@@ -47,7 +47,9 @@ function shrink(widths: number[], columns: readonly Column[], room: number): voi
 /** The table's lines, without line ends. `room` is the width of the screen in columns. */
 export function table(columns: readonly Column[], rows: readonly Row[], room: number, head: Paint = (text) => text): string[] {
   const texts = rows.map((row) => columns.map((_, i) => oneLine(textOf(row.cells[i]))));
-  const widths = columns.map((column, i) => texts.reduce((most, cells) => Math.max(most, width(cells[i]!)), Math.max(width(column.title), column.least ?? 0)));
+  const widths = columns.map((column, i) =>
+    texts.reduce((most, cells) => Math.max(most, width(cells[i]!)), Math.max(width(column.title), column.least ?? 0)),
+  );
   shrink(widths, columns, room);
   const line = (cells: readonly string[], paints: (i: number) => Paint | undefined) => {
     const last = columns.length - 1;
@@ -60,7 +62,14 @@ export function table(columns: readonly Column[], rows: readonly Row[], room: nu
     });
     return parts.join(GAP).trimEnd();
   };
-  const out = [head(line(columns.map((column) => column.title), () => undefined))];
+  const out = [
+    head(
+      line(
+        columns.map((column) => column.title),
+        () => undefined,
+      ),
+    ),
+  ];
   rows.forEach((row, r) => {
     out.push(line(texts[r]!, (i) => paintOf(row.cells[i])));
     for (const { text, indent, paint } of row.below ?? []) {

@@ -49,7 +49,13 @@ interface ParsedNode {
 }
 
 export async function readContent(raw: RawMessage): Promise<ContentView> {
-  const parser = new MailParser({ keepDeliveryStatus: true, skipHtmlToText: true, skipTextToHtml: true, skipTextLinks: true, skipImageLinks: true });
+  const parser = new MailParser({
+    keepDeliveryStatus: true,
+    skipHtmlToText: true,
+    skipTextToHtml: true,
+    skipTextLinks: true,
+    skipImageLinks: true,
+  });
   let headers: readonly HeaderField[] = [];
   const sizes: AttachmentStream[] = [];
   parser.on('headerLines', (lines) => {
@@ -110,7 +116,13 @@ function field(line: string): HeaderField {
   // mailparser gives the octets of a line as Latin-1.
   const text = Buffer.from(line, 'latin1').toString();
   const colon = text.indexOf(':');
-  return { name: text.slice(0, Math.max(colon, 0)).trim(), value: text.slice(colon + 1).replace(/\r?\n[ \t]*/g, ' ').trim() };
+  return {
+    name: text.slice(0, Math.max(colon, 0)).trim(),
+    value: text
+      .slice(colon + 1)
+      .replace(/\r?\n[ \t]*/g, ' ')
+      .trim(),
+  };
 }
 
 function partView(part: ParsedNode, path: string, attached: Iterator<AttachmentStream>): PartView {

@@ -2,7 +2,7 @@
  * Errors on the control socket: `application/problem+json` (RFC 9457) with our own code and issues as
  * extension members, made on one side and turned back into the same `MtaError` on the other.
  */
-import { ERROR_CODES, MtaError, type ErrorCode, type Issue } from '../core/errors.js';
+import { ERROR_CODES, type ErrorCode, type Issue, MtaError } from '../core/errors.js';
 
 export const PROBLEM_TYPE = 'application/problem+json';
 

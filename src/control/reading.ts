@@ -2,8 +2,9 @@
  * The verbs that only read, over any spool: an agent's own, or one at rest that was opened to look at it.
  * What they answer is plain data; nothing here changes anything.
  */
-import { isMessageId } from '../core/id.js';
+
 import { MtaError } from '../core/errors.js';
+import { isMessageId } from '../core/id.js';
 import type { MessageId } from '../core/message.js';
 import type { LaneCounts, MessageView, Spool } from '../spool/spool.js';
 import type { ReadingVerbs, RecipientStatus, StatusReport, StatusWord } from './types.js';
@@ -36,7 +37,8 @@ export function readingVerbs(spool: ReadableSpool): Omit<ReadingVerbs, 'stats' |
 
     async raw(id) {
       const body = await spool.readBody(id);
-      if (body === undefined) throw new MtaError('NOT_FOUND', `no message ${id} is in the queue; content goes when the last delivery is done`);
+      if (body === undefined)
+        throw new MtaError('NOT_FOUND', `no message ${id} is in the queue; content goes when the last delivery is done`);
       if (body.kind === 'stream') return { sizeBytes: body.sizeBytes, chunks: body.open() };
       return { sizeBytes: body.bytes.length, chunks: slices(body.bytes) };
     },

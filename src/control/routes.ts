@@ -42,7 +42,11 @@ export interface ControlRoute {
 }
 
 /** Binds the parameters' types to the call. */
-function route<const F extends Fields>(about: Omit<ControlRoute, 'query' | 'call'>, query: F, call: (call: Call, given: Values<F>) => Promise<Answer>): ControlRoute {
+function route<const F extends Fields>(
+  about: Omit<ControlRoute, 'query' | 'call'>,
+  query: F,
+  call: (call: Call, given: Values<F>) => Promise<Answer>,
+): ControlRoute {
   return { ...about, query, call: (each) => call(each, readFields(query, each.query)) };
 }
 
@@ -112,14 +116,28 @@ const submission = {
 } as const satisfies Record<string, Field<unknown>>;
 
 export const CONTROL_ROUTES: readonly ControlRoute[] = [
-  route({ method: 'GET', path: '/v1/agent', verb: 'agent', doc: 'Who answers here: name, version, process, what it listens on.' }, {}, async ({ verbs }) => json(await verbs.agent())),
   route(
-    { method: 'GET', path: '/v1/stats', verb: 'stats', doc: 'Depth of the queue, the deepest lanes, connections, sites in trouble, counters.' },
+    { method: 'GET', path: '/v1/agent', verb: 'agent', doc: 'Who answers here: name, version, process, what it listens on.' },
+    {},
+    async ({ verbs }) => json(await verbs.agent()),
+  ),
+  route(
+    {
+      method: 'GET',
+      path: '/v1/stats',
+      verb: 'stats',
+      doc: 'Depth of the queue, the deepest lanes, connections, sites in trouble, counters.',
+    },
     { lanes: integer('so many of the deepest lanes', 0, 10_000) },
     async ({ verbs }, { lanes }) => json(await verbs.stats(lanes === undefined ? {} : { lanes })),
   ),
   route(
-    { method: 'GET', path: '/v1/queue', verb: 'list', doc: 'Deliveries in the queue, oldest message first. A page may be empty and still have a next one.' },
+    {
+      method: 'GET',
+      path: '/v1/queue',
+      verb: 'list',
+      doc: 'Deliveries in the queue, oldest message first. A page may be empty and still have a next one.',
+    },
     listing,
     async ({ verbs }, { limit, after, ...given }) => json(await verbs.list(filterQuery(given), page(limit, after))),
   ),
@@ -132,7 +150,12 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
     },
   ),
   route(
-    { method: 'POST', path: '/v1/queue/:action', verb: 'change', doc: 'Remove, retry, hold or release the deliveries selected. Nothing selected is an error; `all` must be said.' },
+    {
+      method: 'POST',
+      path: '/v1/queue/:action',
+      verb: 'change',
+      doc: 'Remove, retry, hold or release the deliveries selected. Nothing selected is an error; `all` must be said.',
+    },
     changing,
     async ({ verbs, params, signal }, { all, dryRun, ...rest }) => {
       const action = readAction(params['action']!);
@@ -141,25 +164,52 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
     },
   ),
   route(
-    { method: 'POST', path: '/v1/messages', verb: 'submit', takes: 'message/rfc822', doc: 'Takes in a message; the answer comes when it is safe on disk.' },
+    {
+      method: 'POST',
+      path: '/v1/messages',
+      verb: 'submit',
+      takes: 'message/rfc822',
+      doc: 'Takes in a message; the answer comes when it is safe on disk.',
+    },
     submission,
     async ({ verbs, content }, given) => {
       const report = await verbs.submit({ ...given, from: given.from!, to: given.to! }, content);
       return { kind: 'json', status: 201, value: report, location: `/v1/messages/${report.id}` };
     },
   ),
-  route({ method: 'GET', path: '/v1/messages/:id', verb: 'show', doc: 'Everything about a message: envelope, deliveries, attempts.' }, {}, async ({ verbs, params }) =>
-    json(await verbs.show(readId(params['id']!))),
+  route(
+    { method: 'GET', path: '/v1/messages/:id', verb: 'show', doc: 'Everything about a message: envelope, deliveries, attempts.' },
+    {},
+    async ({ verbs, params }) => json(await verbs.show(readId(params['id']!))),
   ),
   route(
-    { method: 'GET', path: '/v1/messages/:id/status', verb: 'status', doc: 'What became of a message in one word, and of each recipient. `unknown` for an id never seen.' },
+    {
+      method: 'GET',
+      path: '/v1/messages/:id/status',
+      verb: 'status',
+      doc: 'What became of a message in one word, and of each recipient. `unknown` for an id never seen.',
+    },
     {},
     async ({ verbs, params }) => json(await verbs.status(readId(params['id']!))),
   ),
-  route({ method: 'GET', path: '/v1/messages/:id/content', verb: 'raw', doc: 'The content of a queued message, octet for octet.' }, {}, async ({ verbs, params }) => ({
-    kind: 'content',
-    content: await verbs.raw(readId(params['id']!)),
-  })),
+  route(
+    {
+      method: 'GET',
+      path: '/v1/messages/:id/news',
+      verb: 'news',
+      doc: 'The status, as soon as something is known of every recipient or the time is up.',
+    },
+    { wait: required(integer('wait at most so many milliseconds', 0, 3_600_000)) },
+    async ({ verbs, params, signal }, { wait }) => json(await verbs.news(readId(params['id']!), wait!, signal)),
+  ),
+  route(
+    { method: 'GET', path: '/v1/messages/:id/content', verb: 'raw', doc: 'The content of a queued message, octet for octet.' },
+    {},
+    async ({ verbs, params }) => ({
+      kind: 'content',
+      content: await verbs.raw(readId(params['id']!)),
+    }),
+  ),
   route(
     { method: 'GET', path: '/v1/history', verb: 'history', doc: 'Deliveries that have ended, in the order in which they did.' },
     { since: moment('ended at or after this'), ...paging },

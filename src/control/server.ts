@@ -90,7 +90,8 @@ function answerOf(verbs: ControlVerbs, request: http.IncomingMessage, signal: Ab
   const { route, params } = match;
   if (route.takes !== undefined) {
     const type = (request.headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase();
-    if (type !== route.takes) throw new HttpError(415, 'Wrong type of content', `${path} takes ${route.takes}, not ${JSON.stringify(type.slice(0, 100))}`);
+    if (type !== route.takes)
+      throw new HttpError(415, 'Wrong type of content', `${path} takes ${route.takes}, not ${JSON.stringify(type.slice(0, 100))}`);
   }
   const call: Call = { verbs, params, query: new URLSearchParams(query), content: request, signal };
   return route.call(call);
@@ -114,7 +115,11 @@ async function write(response: http.ServerResponse, answer: Answer): Promise<voi
       response.writeHead(204).end();
       break;
     case 'content':
-      response.writeHead(200, { 'content-type': 'message/rfc822', 'content-length': answer.content.sizeBytes, 'cache-control': 'no-store' });
+      response.writeHead(200, {
+        'content-type': 'message/rfc822',
+        'content-length': answer.content.sizeBytes,
+        'cache-control': 'no-store',
+      });
       // The length is told first, and goes out at once: a reader knows when the content ended early.
       response.flushHeaders();
       await pipeline(answer.content.chunks, response);
@@ -130,7 +135,8 @@ function fail(log: Log, request: http.IncomingMessage, response: http.ServerResp
     log.debug('control.gone', fields);
     return;
   }
-  if (problem.status === 500) log.error('control.failed', { ...fields, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  if (problem.status === 500)
+    log.error('control.failed', { ...fields, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
   if (response.headersSent) {
     // Too late for words: the missing octets say it.
     response.destroy();

@@ -66,7 +66,8 @@ export async function bindSocket(server: net.Server, socketPath: string): Promis
   const unfinished = socketPath + UNFINISHED;
   await unlink(unfinished).catch(() => {});
   await new Promise<void>((resolve, reject) => {
-    const failed = (cause: Error) => reject(new MtaError('ADDRESS_IN_USE', `the control socket ${socketPath} cannot be made: ${cause.message}`, { cause }));
+    const failed = (cause: Error) =>
+      reject(new MtaError('ADDRESS_IN_USE', `the control socket ${socketPath} cannot be made: ${cause.message}`, { cause }));
     server.once('error', failed);
     server.listen(unfinished, () => {
       server.removeListener('error', failed);
@@ -94,7 +95,10 @@ async function ownFolder(folder: string): Promise<void> {
   // Sticky folders (as /tmp) let everybody make files, but nobody take away another's.
   const open = (there.mode & 0o022) !== 0 && (there.mode & 0o1000) === 0;
   if (foreign || open) {
-    throw new MtaError('ADDRESS_IN_USE', `the folder of the control socket, ${folder}, ${foreign ? 'belongs to another user' : 'can be written to by others'}`);
+    throw new MtaError(
+      'ADDRESS_IN_USE',
+      `the folder of the control socket, ${folder}, ${foreign ? 'belongs to another user' : 'can be written to by others'}`,
+    );
   }
 }
 

@@ -66,7 +66,7 @@ export interface StatusReport {
   readonly recipients: readonly RecipientStatus[];
 }
 
-export type { MessageView, DeliveryView, LaneCounts, SpoolCounts };
+export type { DeliveryView, LaneCounts, MessageView, SpoolCounts };
 
 export interface SiteReport {
   readonly site: string;
@@ -180,6 +180,8 @@ export interface ControlVerbs extends ReadingVerbs {
   change(request: ChangeRequest, signal?: AbortSignal): Promise<ChangeReport>;
   /** Resolves when durable. Rejects with what intake has against it; nothing is stored then. */
   submit(request: SubmitRequest, content: AsyncIterable<Buffer>): Promise<SubmitReport>;
+  /** The status as soon as something is known of every recipient, or after `waitMs` what there is. */
+  news(id: MessageId, waitMs: number, signal?: AbortSignal): Promise<StatusReport>;
   mx(domain: string, options?: { readonly refresh?: boolean }): Promise<MxReport>;
   /** What waits because a site is in trouble may be tried now. */
   flush(): Promise<void>;

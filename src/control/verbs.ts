@@ -12,7 +12,19 @@ import type { Clock } from '../platform/clock.js';
 import type { Log } from '../platform/log.js';
 import type { Change, ChangeResult, Query, Spool } from '../spool/spool.js';
 import { deepestLanes, LANES_SHOWN, readingVerbs } from './reading.js';
-import type { Action, ChangeReport, ChangeRequest, ControlVerbs, MxReport, Selector, SiteReport, StatsReport, SubmitRequest } from './types.js';
+import type {
+  Action,
+  ChangeReport,
+  ChangeRequest,
+  ControlVerbs,
+  MxReport,
+  RecipientStatus,
+  Selector,
+  SiteReport,
+  StatsReport,
+  StatusReport,
+  SubmitRequest,
+} from './types.js';
 
 /** A message on its way into the agent; as `Submission` of intake. */
 export interface ControlledSubmission {
@@ -52,7 +64,7 @@ export interface ControlledAgent {
 }
 
 export interface VerbOptions {
-  readonly clock: Pick<Clock, 'now'>;
+  readonly clock: Clock;
   readonly version: string;
   readonly pid: number;
   /** Octets of content taken over the socket; intake's own limit. */
@@ -66,8 +78,10 @@ export interface VerbOptions {
 const CHANGES_AT_ONCE = 256;
 
 export function controlVerbs(agent: ControlledAgent, options: VerbOptions): ControlVerbs {
+  const reading = readingVerbs(agent.spool);
   return {
-    ...readingVerbs(agent.spool),
+    ...reading,
+    news: (id, waitMs, signal) => news(reading.status, options.clock, id, waitMs, signal),
     stats: async (asked) => stats(agent, options, asked?.lanes ?? LANES_SHOWN),
     change: (request, signal) => change(agent, options.log, request, signal),
     submit: (request, content) => submit(agent, options, request, content),
@@ -140,7 +154,13 @@ async function change(agent: ControlledAgent, log: Log, request: ChangeRequest, 
     after = page.next;
     if (signal?.aborted) throw new MtaError('ABORTED', `given up after ${tally.done} deliveries`, { cause: signal.reason });
   } while (after !== undefined);
-  if (!request.dryRun) log.info('control.change', { action: request.action, selector: JSON.stringify(request.selector).slice(0, 500), matched, changed: tally.done });
+  if (!request.dryRun)
+    log.info('control.change', {
+      action: request.action,
+      selector: JSON.stringify(request.selector).slice(0, 500),
+      matched,
+      changed: tally.done,
+    });
   // Now means now, also where the site's next probe is still some minutes off.
   if (request.action === 'retry' && tally.done > 0) agent.flush();
   return {
@@ -152,6 +172,31 @@ async function change(agent: ControlledAgent, log: Log, request: ChangeRequest, 
     gone: tally.gone,
     unknown: (query.ids ?? []).filter((id) => !found.has(id)),
   };
+}
+
+const LOOK_FIRST_MS = 5;
+const LOOK_LAST_MS = 1_000;
+
+/** Looks again, less and less often: an attempt takes milliseconds, or long. */
+async function news(
+  status: ControlVerbs['status'],
+  clock: Clock,
+  id: MessageId,
+  waitMs: number,
+  signal?: AbortSignal,
+): Promise<StatusReport> {
+  const until = clock.monotonic() + waitMs;
+  let report = await status(id);
+  for (let pause = LOOK_FIRST_MS; report.recipients.some(isOpen) && clock.monotonic() < until && !signal?.aborted; pause *= 1.5) {
+    await new Promise<void>((resolve) => clock.after(Math.min(pause, LOOK_LAST_MS), resolve));
+    report = await status(id);
+  }
+  return report;
+}
+
+/** Queued, and nothing has been heard of it yet; what is held will not be. */
+function isOpen({ state, last, held }: RecipientStatus): boolean {
+  return state === 'queued' && last === undefined && !held;
 }
 
 async function submit(agent: ControlledAgent, options: VerbOptions, request: SubmitRequest, content: AsyncIterable<Buffer>) {
@@ -180,7 +225,11 @@ export function tooLarge(limit: number): MtaError {
 }
 
 /** All that is wrong with an envelope at once. */
-function readEnvelope(hostname: string, options: VerbOptions, request: SubmitRequest): { envelope: ControlledEnvelope; recipients: number } {
+function readEnvelope(
+  hostname: string,
+  options: VerbOptions,
+  request: SubmitRequest,
+): { envelope: ControlledEnvelope; recipients: number } {
   const issues: Issue[] = [];
   const fault = (path: string, message: string) => void issues.push({ path, code: 'INVALID_ADDRESS', message });
   let utf8 = false;
@@ -191,7 +240,10 @@ function readEnvelope(hostname: string, options: VerbOptions, request: SubmitReq
       return parsed.address;
     }
     if (parsed.kind === 'postmaster') return `${parsed.localPart}@${hostname}`;
-    fault(path, parsed.kind === 'fault' ? `${JSON.stringify(text)}: ${parsed.text}` : `${JSON.stringify(text)}: the null sender receives no mail`);
+    fault(
+      path,
+      parsed.kind === 'fault' ? `${JSON.stringify(text)}: ${parsed.text}` : `${JSON.stringify(text)}: the null sender receives no mail`,
+    );
     return '';
   };
   const sender = request.from === '' || request.from === '<>' ? '' : read('from', request.from);

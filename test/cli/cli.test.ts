@@ -42,7 +42,22 @@ test('wrong usage ends with 64 and says what to do, on standard error only', asy
 });
 
 test('every command explains itself with an example or two', async () => {
-  const commands = ['serve', 'dev', 'queue list', 'queue show', 'queue remove', 'queue retry', 'queue hold', 'queue release', 'queue stats', 'status', 'send', 'mx', 'config check', 'config show'];
+  const commands = [
+    'serve',
+    'dev',
+    'queue list',
+    'queue show',
+    'queue remove',
+    'queue retry',
+    'queue hold',
+    'queue release',
+    'queue stats',
+    'status',
+    'send',
+    'mx',
+    'config check',
+    'config show',
+  ];
   for (const command of commands) {
     const { code, out, err } = await run([...command.split(' '), '--help']);
     assert.deepEqual([code, err], [0, ''], command);
@@ -55,7 +70,8 @@ test('every command explains itself with an example or two', async () => {
 
 test('serve takes every option of the table as a flag', async () => {
   const { out } = await run(['serve', '--help']);
-  for (const flag of ['--submission-listen', '--retry-first-delay', '--delivery-timeouts-final-dot', '--log-level']) assert.ok(out.includes(flag), flag);
+  for (const flag of ['--submission-listen', '--retry-first-delay', '--delivery-timeouts-final-dot', '--log-level'])
+    assert.ok(out.includes(flag), flag);
 });
 
 test('the version is that of the package', async () => {
@@ -65,7 +81,11 @@ test('the version is that of the package', async () => {
 
 test('where no agent runs, commands that need one end with 69 and say how to start it', async (t) => {
   const cwd = await folder(t);
-  for (const argv of [['queue', 'retry', '--all'], ['mx', 'example.net'], ['send', 'a@x.test']]) {
+  for (const argv of [
+    ['queue', 'retry', '--all'],
+    ['mx', 'example.net'],
+    ['send', 'a@x.test'],
+  ]) {
     const { code, err } = await run(argv, { cwd });
     assert.equal(code, 69, argv.join(' '));
     assert.match(err, /no agent runs on the spool .*riata serve/, argv.join(' '));
@@ -79,7 +99,8 @@ test('the agent is found by the spool that flag, environment or file name, in th
   const spool = path.dirname(socketPath);
   const message = fakeMessage();
   agent.add(message, [fakeDelivery(message, 0, ['a@x.test'])]);
-  const found = async (argv: string[], env: NodeJS.ProcessEnv = {}) => (await run(['queue', 'list', ...argv], { cwd, env })).out.includes(message.id);
+  const found = async (argv: string[], env: NodeJS.ProcessEnv = {}) =>
+    (await run(['queue', 'list', ...argv], { cwd, env })).out.includes(message.id);
   assert.ok(await found(['--spool', spool]));
   assert.ok(await found([], { RIATA_SPOOL_PATH: spool }));
   await writeFile(path.join(cwd, 'other.toml'), `spool = { path = ${JSON.stringify(spool)} }\n`);
@@ -96,7 +117,8 @@ test('config check names everything that is wrong, with 78; all is well with 0',
   await writeFile(path.join(cwd, 'riata.toml'), '[spool]\nmaxMessageSize = "lots"\npaht = "x"\n[delivery]\nmaxConnections = 0\n');
   const bad = await run(['config', 'check'], { cwd });
   assert.deepEqual([bad.code, bad.out], [78, '']);
-  for (const part of ['maxMessageSize', 'paht', 'maxConnections', 'riata.toml:2']) assert.ok(bad.err.includes(part), `${part} in ${bad.err}`);
+  for (const part of ['maxMessageSize', 'paht', 'maxConnections', 'riata.toml:2'])
+    assert.ok(bad.err.includes(part), `${part} in ${bad.err}`);
   await writeFile(path.join(cwd, 'riata.toml'), '[submission]\ntrustedNetworks = ["0.0.0.0/0"]\n');
   const good = await run(['config', 'check'], { cwd });
   assert.equal(good.code, 0);
@@ -107,7 +129,10 @@ test('config check names everything that is wrong, with 78; all is well with 0',
 
 test('config show tells where each setting comes from, and no secret', async (t) => {
   const cwd = await folder(t);
-  await writeFile(path.join(cwd, 'riata.toml'), 'hostname = "mail.example.com"\n[[route]]\nhost = "smtp.example.net"\nusername = "u"\npassword = "hunter2"\n');
+  await writeFile(
+    path.join(cwd, 'riata.toml'),
+    'hostname = "mail.example.com"\n[[route]]\nhost = "smtp.example.net"\nusername = "u"\npassword = "hunter2"\n',
+  );
   const { code, out } = await run(['config', 'show'], { cwd, env: { RIATA_RETRY_EXPIRY: '2d' } });
   assert.equal(code, 0);
   assert.match(out, /hostname +"mail\.example\.com" +.*riata\.toml:1/);
@@ -116,7 +141,12 @@ test('config show tells where each setting comes from, and no secret', async (t)
   assert.ok(!out.includes('hunter2'));
   assert.ok(!out.includes('retry.factor'));
   assert.match((await run(['config', 'show', '--defaults'], { cwd })).out, /retry\.factor +2 +default/);
-  assert.equal((await run(['config', 'show', '--json'], { cwd })).out.split('\n').map((line) => line && (JSON.parse(line) as { path: string }).path)[0], 'hostname');
+  assert.equal(
+    (await run(['config', 'show', '--json'], { cwd })).out
+      .split('\n')
+      .map((line) => line && (JSON.parse(line) as { path: string }).path)[0],
+    'hostname',
+  );
 });
 
 test('mx is a table of servers in the order of trying, with what is passed by and why', async (t) => {
@@ -131,7 +161,13 @@ test('mx is a table of servers in the order of trying, with what is passed by an
     heloName: 'h',
     ttlMs: 300_000,
     servers: [
-      { host: 'mx1.example.net', port: 25, preference: 10, addresses: ['192.0.2.1', '2001:db8::1'], refused: [{ address: '127.0.0.1', why: 'loopback' }] },
+      {
+        host: 'mx1.example.net',
+        port: 25,
+        preference: 10,
+        addresses: ['192.0.2.1', '2001:db8::1'],
+        refused: [{ address: '127.0.0.1', why: 'loopback' }],
+      },
       { host: 'mx2.example.net', port: 25, preference: 20, addresses: [], refused: [], passedBy: 'it has no address' },
     ],
   };
@@ -163,7 +199,8 @@ test('a fault of our own ends with 70 and says where', async (t) => {
   assert.match(err, /its log says more/);
 });
 
-const LETTER = 'From: Alice <alice@example.com>\nTo: bob@example.net, "Carol, the" <carol@example.net>\nCc: team: dave@example.net, erin@example.net;\nBcc: secret@example.org\nSubject: x\n\nhello\n';
+const LETTER =
+  'From: Alice <alice@example.com>\nTo: bob@example.net, "Carol, the" <carol@example.net>\nCc: team: dave@example.net, erin@example.net;\nBcc: secret@example.org\nSubject: x\n\nhello\n';
 
 test('send hands in standard input octet for octet and prints the id', async (t) => {
   const { agent, socketPath } = await serveControl(t);
@@ -175,7 +212,11 @@ test('send hands in standard input octet for octet and prints the id', async (t)
   assert.equal(kept.envelope.sender, 'alice@example.com');
   assert.deepEqual(kept.envelope.recipients, [{ address: 'bob@example.net' }]);
   assert.deepEqual([kept.envelope.priority, kept.envelope.notBefore], ['low', NOW + 7_200_000]);
-  assert.equal((JSON.parse((await run(['send', '--socket', socketPath, 'b@x.test', '--json'], { stdin: LETTER })).out) as { recipients: number }).recipients, 1);
+  assert.equal(
+    (JSON.parse((await run(['send', '--socket', socketPath, 'b@x.test', '--json'], { stdin: LETTER })).out) as { recipients: number })
+      .recipients,
+    1,
+  );
 });
 
 test('send -t takes the recipients of To, Cc and Bcc, groups and quoted names included', async (t) => {
@@ -189,7 +230,12 @@ test('send -t takes the recipients of To, Cc and Bcc, groups and quoted names in
 
 test('a name in a header is never taken for an address', async (t) => {
   const { agent, socketPath } = await serveControl(t);
-  const forged = ['To: "evil@evil.test" <good@example.net>', 'To: "evil@evil.test x"@example.net', 'To: =?utf-8?q?evil=40evil.test?= <good@example.net>', 'To: good@example.net (evil@evil.test)'];
+  const forged = [
+    'To: "evil@evil.test" <good@example.net>',
+    'To: "evil@evil.test x"@example.net',
+    'To: =?utf-8?q?evil=40evil.test?= <good@example.net>',
+    'To: good@example.net (evil@evil.test)',
+  ];
   for (const header of forged) await run(['send', '-t', '--socket', socketPath, '-f', 'a@x.test'], { stdin: `${header}\n\nx\n` });
   const reached = agent.submissions.flatMap((each) => each.envelope.recipients.map(({ address }) => address));
   assert.ok(reached.length >= 3);
@@ -200,7 +246,10 @@ test('send takes a file, the null sender, and date with an offset', async (t) =>
   const cwd = await folder(t);
   const { agent, socketPath } = await serveControl(t);
   await writeFile(path.join(cwd, 'letter.eml'), LETTER);
-  const sent = await run(['send', '--socket', socketPath, '--file', 'letter.eml', '-f', '<>', 'bob@example.net', '--date', '2026-12-01T09:00+01:00'], { cwd });
+  const sent = await run(
+    ['send', '--socket', socketPath, '--file', 'letter.eml', '-f', '<>', 'bob@example.net', '--date', '2026-12-01T09:00+01:00'],
+    { cwd },
+  );
   assert.equal(sent.code, 0);
   assert.equal(agent.submissions[0]?.envelope.sender, '');
   assert.equal(agent.submissions[0]?.envelope.notBefore, Date.UTC(2026, 11, 1, 8));
@@ -231,12 +280,15 @@ test('send --wait tells what became of it: 0 sent, 69 failed, 75 waiting', async
       const message = fakeMessage({ id });
       const open = looks++ < 2;
       const last = { at: NOW, status: '4.2.0', text: 'the answer' };
-      return { message, deliveries: [fakeDelivery(message, 0, [open ? 'b@x.test' : { address: 'b@x.test', state, last }], { due: NOW + 60_000 })] };
+      return {
+        message,
+        deliveries: [fakeDelivery(message, 0, [open ? 'b@x.test' : { address: 'b@x.test', state, last }], { due: NOW + 60_000 })],
+      };
     };
     const { code, out } = await run(['send', '--socket', socketPath, 'b@x.test', '--wait'], { stdin: LETTER });
     assert.equal(code, { delivered: 0, bounced: 69, queued: 75 }[state], state);
     assert.match(out, /the answer/);
-    assert.ok(looks >= 3, 'it looked until there was an answer');
+    assert.equal(looks, 3, 'it looked until there was an answer');
   }
   looks = -1_000_000;
   const { code } = await run(['send', '--socket', socketPath, 'b@x.test', '--wait', '--timeout', '50ms'], { stdin: LETTER });

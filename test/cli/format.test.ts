@@ -8,12 +8,33 @@ const H = 60 * M;
 const D = 24 * H;
 
 test('ages take four columns at most, and change unit where it says more', () => {
-  const ages: [number, string][] = [[-5, '0s'], [0, '0s'], [999, '0s'], [59 * S, '59s'], [M, '1m'], [H - 1, '59m'], [H, '1h'], [2 * D - 1, '47h'], [2 * D, '2d'], [999 * D, '999d']];
+  const ages: [number, string][] = [
+    [-5, '0s'],
+    [0, '0s'],
+    [999, '0s'],
+    [59 * S, '59s'],
+    [M, '1m'],
+    [H - 1, '59m'],
+    [H, '1h'],
+    [2 * D - 1, '47h'],
+    [2 * D, '2d'],
+    [999 * D, '999d'],
+  ];
   for (const [ms, text] of ages) assert.equal(age(ms), text, `${ms}`);
 });
 
 test('durations are told in two units', () => {
-  const all: [number, string][] = [[0.4, '0 ms'], [350, '350 ms'], [1234, '1.2 s'], [12_345, '12 s'], [M, '1 min'], [125 * S, '2 min 5 s'], [H, '1 h'], [3 * H + 20 * M, '3 h 20 min'], [4 * D + H, '4 d 1 h']];
+  const all: [number, string][] = [
+    [0.4, '0 ms'],
+    [350, '350 ms'],
+    [1234, '1.2 s'],
+    [12_345, '12 s'],
+    [M, '1 min'],
+    [125 * S, '2 min 5 s'],
+    [H, '1 h'],
+    [3 * H + 20 * M, '3 h 20 min'],
+    [4 * D + H, '4 d 1 h'],
+  ];
   for (const [ms, text] of all) assert.equal(duration(ms), text, `${ms}`);
 });
 
@@ -26,7 +47,18 @@ test('moments are seen from now', () => {
 });
 
 test('sizes take five columns at most, and never say 1024 of a unit', () => {
-  const sizes: [number, string][] = [[0, '0'], [1023, '1023'], [1024, '1.0K'], [10_137, '9.9K'], [10_200, '10K'], [1_048_000, '1023K'], [1_048_200, '1.0M'], [2 ** 20, '1.0M'], [1.5 * 2 ** 30, '1.5G'], [2 ** 40 * 300, '300T']];
+  const sizes: [number, string][] = [
+    [0, '0'],
+    [1023, '1023'],
+    [1024, '1.0K'],
+    [10_137, '9.9K'],
+    [10_200, '10K'],
+    [1_048_000, '1023K'],
+    [1_048_200, '1.0M'],
+    [2 ** 20, '1.0M'],
+    [1.5 * 2 ** 30, '1.5G'],
+    [2 ** 40 * 300, '300T'],
+  ];
   for (const [bytes, text] of sizes) assert.equal(size(bytes), text, `${bytes}`);
 });
 

@@ -7,16 +7,41 @@ const AT = Date.UTC(2026, 10, 2, 9, 8, 7, 65);
 
 function lines(format: LogFormat, level: LogLevel = 'info') {
   const out: string[] = [];
-  const log = createLog({ format, level, clock: { now: () => AT }, write: (line) => void out.push(line), hostname: 'mail.example', pid: 42 });
+  const log = createLog({
+    format,
+    level,
+    clock: { now: () => AT },
+    write: (line) => void out.push(line),
+    hostname: 'mail.example',
+    pid: 42,
+  });
   return { log, out };
 }
 
-const about = { at: AT, id: 'ID', delivery: 'ID.0', lane: 'mx:x.test', sender: 'a@y.test', recipient: 'b@x.test', server: 'mx.x.test[192.0.2.1]:25', delayMs: 1250, status: '2.0.0', text: '250 2.0.0 Ok' };
+const about = {
+  at: AT,
+  id: 'ID',
+  delivery: 'ID.0',
+  lane: 'mx:x.test',
+  sender: 'a@y.test',
+  recipient: 'b@x.test',
+  server: 'mx.x.test[192.0.2.1]:25',
+  delayMs: 1250,
+  status: '2.0.0',
+  text: '250 2.0.0 Ok',
+};
 
 test('JSON lines have time, level, event, fields and message', () => {
   const { log, out } = lines('json');
   log.info('smtp.accepted', { id: 'X', size: 3, user: undefined }, 'words');
-  assert.deepEqual(JSON.parse(out[0]!), { time: '2026-11-02T09:08:07.065Z', level: 'info', event: 'smtp.accepted', id: 'X', size: 3, message: 'words' });
+  assert.deepEqual(JSON.parse(out[0]!), {
+    time: '2026-11-02T09:08:07.065Z',
+    level: 'info',
+    event: 'smtp.accepted',
+    id: 'X',
+    size: 3,
+    message: 'words',
+  });
 });
 
 test('what is below the level is not written', () => {
@@ -25,7 +50,10 @@ test('what is below the level is not written', () => {
   log.info('b');
   log.warn('c');
   log.error('d');
-  assert.deepEqual(out.map((line) => (JSON.parse(line) as { event: string }).event), ['c', 'd']);
+  assert.deepEqual(
+    out.map((line) => (JSON.parse(line) as { event: string }).event),
+    ['c', 'd'],
+  );
 });
 
 test('an event is one line, whatever its fields hold', () => {

@@ -19,7 +19,12 @@ type Agent = Awaited<ReturnType<typeof served>>['agent'];
 const late: Recipient = {
   address: 'carol@slow.test',
   state: 'queued',
-  last: { at: NOW - 60_000, status: '4.2.0', text: `450 4.2.0 Greylisted, ${'come back later '.repeat(10)}`, server: 'mx.slow.test[192.0.2.9]:25' },
+  last: {
+    at: NOW - 60_000,
+    status: '4.2.0',
+    text: `450 4.2.0 Greylisted, ${'come back later '.repeat(10)}`,
+    server: 'mx.slow.test[192.0.2.9]:25',
+  },
 };
 
 function fill(agent: Agent) {
@@ -33,7 +38,18 @@ function fill(agent: Agent) {
         state: 'waiting',
         due: NOW + 240_000,
         attempts: 2,
-        log: [{ at: NOW - 60_000, durationMs: 1234, server: 'mx.slow.test[192.0.2.9]:25', stage: 'rcpt', delivered: 0, deferred: 1, failed: 0, trouble: { lasting: 'temporary', stage: 'rcpt', status: '4.2.0', text: 'Greylisted', code: 450 } }],
+        log: [
+          {
+            at: NOW - 60_000,
+            durationMs: 1234,
+            server: 'mx.slow.test[192.0.2.9]:25',
+            stage: 'rcpt',
+            delivered: 0,
+            deferred: 1,
+            failed: 0,
+            trouble: { lasting: 'temporary', stage: 'rcpt', status: '4.2.0', text: 'Greylisted', code: 450 },
+          },
+        ],
       }),
     ],
     Buffer.from('Subject: Hello\r\nContent-Type: text/plain\r\n\r\nhi\r\n'),
@@ -74,7 +90,10 @@ test('list as JSON has the shape of postqueue -j, with the recipients that are s
   const { agent, riata } = await served(t);
   const { first } = fill(agent);
   const { out } = await riata('queue list --json');
-  const [ready, waiting, held] = out.trimEnd().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>);
+  const [ready, waiting, held] = out
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
   assert.deepEqual([ready!['queue_name'], waiting!['queue_name'], held!['queue_name']], ['active', 'deferred', 'hold']);
   assert.equal(waiting!['queue_id'], first.id);
   assert.equal(waiting!['arrival_time'], (NOW - 2 * 3_600_000) / 1000);
@@ -110,7 +129,10 @@ test('filters of the command line choose what is listed', async (t) => {
 test('a list cut short says that there is more', async (t) => {
   const { agent, riata } = await served(t);
   fill(agent);
-  assert.match((await riata('queue list --limit 2')).out, /The first 2 deliveries of 1 message, 12K; there are more than 2: --limit 0 shows all\.\n$/);
+  assert.match(
+    (await riata('queue list --limit 2')).out,
+    /The first 2 deliveries of 1 message, 12K; there are more than 2: --limit 0 shows all\.\n$/,
+  );
 });
 
 test('several pages print one head, and stand under each other', async (t) => {
@@ -126,16 +148,34 @@ test('several pages print one head, and stand under each other', async (t) => {
 
 test('nothing that stands in mail or in a reply reaches the terminal as a command', async (t) => {
   const { agent, riata } = await served(t);
-  const message = fakeMessage({ sender: `${EVIL}@x.test`, messageId: `<${EVIL}>`, origin: { kind: 'smtp', client: '192.0.2.1', helo: EVIL } });
+  const message = fakeMessage({
+    sender: `${EVIL}@x.test`,
+    messageId: `<${EVIL}>`,
+    origin: { kind: 'smtp', client: '192.0.2.1', helo: EVIL },
+  });
   const recipient: Recipient = { address: `${EVIL}@y.test`, state: 'queued', last: { at: NOW, status: '4.0.0', text: EVIL, server: EVIL } };
   const trouble = { lasting: 'temporary', stage: 'rcpt', status: '4.0.0', text: EVIL } as const;
   agent.add(
     message,
-    [fakeDelivery(message, 0, [recipient], { lane: `mx:${EVIL}`, log: [{ at: NOW, durationMs: 1, server: EVIL, tls: EVIL, stage: 'rcpt', delivered: 0, deferred: 1, failed: 0, trouble }] })],
+    [
+      fakeDelivery(message, 0, [recipient], {
+        lane: `mx:${EVIL}`,
+        log: [{ at: NOW, durationMs: 1, server: EVIL, tls: EVIL, stage: 'rcpt', delivered: 0, deferred: 1, failed: 0, trouble }],
+      }),
+    ],
     Buffer.from(`Subject: ${EVIL}\r\n${EVIL}: x\r\nContent-Type: text/${EVIL}; name="${EVIL}"\r\n\r\n${EVIL}\r\n`, 'latin1'),
   );
   agent.siteReports = [{ site: EVIL, backingOffUntil: NOW + 1000, trouble: EVIL }];
-  for (const line of ['queue list', 'queue list --json', `queue show ${message.id}`, `queue show ${message.id} --json`, `queue show ${message.id} --raw`, `status ${message.id}`, `status ${message.id} --json`, 'queue stats']) {
+  for (const line of [
+    'queue list',
+    'queue list --json',
+    `queue show ${message.id}`,
+    `queue show ${message.id} --json`,
+    `queue show ${message.id} --raw`,
+    `status ${message.id}`,
+    `status ${message.id} --json`,
+    'queue stats',
+  ]) {
     const { out, err, code } = await riata(line, { terminal: true, colour: false });
     assert.equal(code, 0, line);
     assert.ok(out.length > 10, line);
@@ -153,7 +193,12 @@ test('colours only on a terminal, and not where NO_COLOR is set', async (t) => {
   const { agent, riata } = await served(t);
   fill(agent);
   assert.match((await riata('queue list', { terminal: true })).out, /\x1b\[1mID/);
-  for (const around of [{}, { terminal: true, env: { NO_COLOR: '1' } }, { terminal: true, colour: false }, { terminal: true, env: { TERM: 'dumb' } }]) {
+  for (const around of [
+    {},
+    { terminal: true, env: { NO_COLOR: '1' } },
+    { terminal: true, colour: false },
+    { terminal: true, env: { TERM: 'dumb' } },
+  ]) {
     assert.doesNotMatch((await riata('queue list', around)).out, /\x1b/);
   }
 });
@@ -185,7 +230,12 @@ test('show prints envelope, recipients, attempts, headers and structure', async 
 test('show of a message whose content is gone tells what is known', async (t) => {
   const { agent, riata } = await served(t);
   const message = fakeMessage();
-  agent.add(message, [fakeDelivery(message, 0, [{ address: 'a@x.test', state: 'delivered', last: { at: NOW - 5000, status: '2.0.0', text: 'Ok' } }], { state: 'done', settledAt: NOW - 5000 })]);
+  agent.add(message, [
+    fakeDelivery(message, 0, [{ address: 'a@x.test', state: 'delivered', last: { at: NOW - 5000, status: '2.0.0', text: 'Ok' } }], {
+      state: 'done',
+      settledAt: NOW - 5000,
+    }),
+  ]);
   const { code, out } = await riata(`queue show ${message.id}`);
   assert.equal(code, 0);
   assert.match(out, /sent/);
@@ -211,7 +261,11 @@ test('status is one word and a line for each recipient, and ends with what becam
   assert.match(queued.out, /carol@slow\.test +queued, next attempt in 4m\n +450 4\.2\.0 Greylisted/);
   assert.match(queued.out, /done@fast\.test +delivered/);
   const failed = fakeMessage();
-  agent.add(failed, [fakeDelivery(failed, 0, [{ address: 'a@x.test', state: 'bounced', last: { at: NOW, status: '5.1.1', text: '550 5.1.1 no' } }], { state: 'done' })]);
+  agent.add(failed, [
+    fakeDelivery(failed, 0, [{ address: 'a@x.test', state: 'bounced', last: { at: NOW, status: '5.1.1', text: '550 5.1.1 no' } }], {
+      state: 'done',
+    }),
+  ]);
   assert.equal((await riata(`status ${failed.id}`)).code, 69);
   const unknown = await riata(`status ${fakeMessage().id}`);
   assert.equal(unknown.code, 66);
@@ -240,14 +294,28 @@ test('remove, hold, release and retry tell what they did', async (t) => {
   assert.deepEqual(await riata('queue release --domain fast.test'), { code: 0, out: 'Released 1 delivery of 1 message.\n', err: '' });
   assert.deepEqual(await riata('queue retry --all'), { code: 0, out: 'Will try now: 3 deliveries of 2 messages.\n', err: '' });
   assert.deepEqual(await riata(`queue remove ${second.id}`), { code: 0, out: 'Removed 1 delivery of 1 message.\n', err: '' });
-  assert.deepEqual(agent.entries.flatMap((entry) => entry.deliveries.map((each) => each.state)), ['ready', 'ready', 'done']);
-  assert.deepEqual(JSON.parse((await riata(`queue hold ${first.id} --json`)).out), { action: 'hold', messages: 1, matched: 2, changed: 2, inFlight: 0, gone: 0, unknown: [] });
+  assert.deepEqual(
+    agent.entries.flatMap((entry) => entry.deliveries.map((each) => each.state)),
+    ['ready', 'ready', 'done'],
+  );
+  assert.deepEqual(JSON.parse((await riata(`queue hold ${first.id} --json`)).out), {
+    action: 'hold',
+    messages: 1,
+    matched: 2,
+    changed: 2,
+    inFlight: 0,
+    gone: 0,
+    unknown: [],
+  });
 });
 
 test('ids come from standard input too, plain or as JSON lines of list', async (t) => {
   const { agent, riata } = await served(t);
   const { first, second } = fill(agent);
-  assert.equal((await riata('queue hold -', { stdin: `${first.id}  something behind it\n\n${second.id}\n` })).out, 'Held 3 deliveries of 2 messages.\n');
+  assert.equal(
+    (await riata('queue hold -', { stdin: `${first.id}  something behind it\n\n${second.id}\n` })).out,
+    'Held 3 deliveries of 2 messages.\n',
+  );
   const listed = (await riata('queue list --json --domain held.test')).out;
   assert.equal((await riata('queue release -', { stdin: listed })).out, 'Released 1 delivery of 1 message.\n');
   assert.equal((await riata('queue remove -', { stdin: '' })).code, 66, 'an empty list selects nothing, never all');

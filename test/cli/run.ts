@@ -1,8 +1,8 @@
 /** Runs the command line inside the test, with streams that are read back. */
 import { PassThrough, Readable, Writable } from 'node:stream';
+import { runCli } from '../../src/cli/cli.js';
 import type { Cli } from '../../src/cli/command.js';
 import { createScreen } from '../../src/cli/screen.js';
-import { runCli } from '../../src/cli/cli.js';
 import type { Clock } from '../../src/platform/clock.js';
 import { systemClock } from '../../src/platform/clock.js';
 import { NOW } from '../control/fake-agent.js';

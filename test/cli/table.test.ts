@@ -3,10 +3,18 @@ import { test } from 'node:test';
 import { pairs, table, wrap } from '../../src/cli/table.js';
 import { width } from '../../src/cli/visible.js';
 
-const COLUMNS = [{ title: 'NAME', shrink: 6 }, { title: 'N', align: 'right' }, { title: 'NOTE', shrink: 4 }] as const;
+const COLUMNS = [
+  { title: 'NAME', shrink: 6 },
+  { title: 'N', align: 'right' },
+  { title: 'NOTE', shrink: 4 },
+] as const;
 
 test('columns line up, numbers to the right, nothing trails', () => {
-  assert.deepEqual(table(COLUMNS, [{ cells: ['a', '1', 'first'] }, { cells: ['longer', '200', ''] }], 80), ['NAME      N  NOTE', 'a         1  first', 'longer  200']);
+  assert.deepEqual(table(COLUMNS, [{ cells: ['a', '1', 'first'] }, { cells: ['longer', '200', ''] }], 80), [
+    'NAME      N  NOTE',
+    'a         1  first',
+    'longer  200',
+  ]);
 });
 
 test('wide characters take the columns they take', () => {
@@ -27,7 +35,10 @@ test('a table too wide takes from the widest columns that may give, down to thei
 
 test('colour does not count as width, and goes around the text only', () => {
   const red = (text: string) => `<${text}>`;
-  assert.deepEqual(table([{ title: 'A' }, { title: 'B' }], [{ cells: [{ text: 'x', paint: red }, 'y'] }, { cells: ['long', 'z'] }], 80).slice(1), ['<x>     y', 'long  z']);
+  assert.deepEqual(
+    table([{ title: 'A' }, { title: 'B' }], [{ cells: [{ text: 'x', paint: red }, 'y'] }, { cells: ['long', 'z'] }], 80).slice(1),
+    ['<x>     y', 'long  z'],
+  );
 });
 
 test('lines below a row are cut at the edge of the screen', () => {
@@ -42,7 +53,14 @@ test('cells from outside cannot steer the terminal or break the line', () => {
 });
 
 test('pairs align their values, and long ones go on under themselves', () => {
-  const lines = pairs([['From', 'a@x.test'], ['Message-ID', 'one two three four five six']], 32, 2);
+  const lines = pairs(
+    [
+      ['From', 'a@x.test'],
+      ['Message-ID', 'one two three four five six'],
+    ],
+    32,
+    2,
+  );
   assert.deepEqual(lines, ['  From        a@x.test', '  Message-ID  one two three four', '              five six']);
 });
 

@@ -43,7 +43,19 @@ test('a whole text keeps its lines, with CRLF as one line end', () => {
 });
 
 test('width counts columns: two for wide characters and emoji, none for what combines', () => {
-  const widths: [string, number][] = [['abc', 3], ['grüße', 5], ['日本', 4], ['ｱ', 1], ['Ａ', 2], ['e\u0301', 1], ['👩‍👩‍👧', 2], ['🇩🇪', 2], ['❤️', 2], ['한글', 4], ['a\u200bb', 2]];
+  const widths: [string, number][] = [
+    ['abc', 3],
+    ['grüße', 5],
+    ['日本', 4],
+    ['ｱ', 1],
+    ['Ａ', 2],
+    ['e\u0301', 1],
+    ['👩‍👩‍👧', 2],
+    ['🇩🇪', 2],
+    ['❤️', 2],
+    ['한글', 4],
+    ['a\u200bb', 2],
+  ];
   for (const [text, columns] of widths) assert.equal(width(text), columns, text);
 });
 
@@ -54,5 +66,7 @@ test('what does not fit is cut at a whole character and says so', () => {
   assert.equal(fit('日本語', 4), '日…');
   assert.equal(fit('👩‍👩‍👧👩‍👩‍👧', 3), '👩‍👩‍👧…');
   assert.equal(fit('abc', 0), '');
-  fc.assert(fc.property(fc.string({ unit: 'grapheme' }), fc.integer({ min: 1, max: 30 }), (text, columns) => width(fit(text, columns)) <= columns));
+  fc.assert(
+    fc.property(fc.string({ unit: 'grapheme' }), fc.integer({ min: 1, max: 30 }), (text, columns) => width(fit(text, columns)) <= columns),
+  );
 });

@@ -1,12 +1,12 @@
 /** An agent of plain objects for the control verbs: a queue in an array, submissions in another. */
-import type { ControlledAgent, ControlledEnvelope } from '../../src/control/verbs.js';
+
 import type { MxReport, SiteReport } from '../../src/control/types.js';
+import type { ControlledAgent, ControlledEnvelope } from '../../src/control/verbs.js';
 import { domainOf } from '../../src/core/address.js';
 import type { Recipient } from '../../src/core/delivery.js';
 import { MtaError } from '../../src/core/errors.js';
 import { createIdSource } from '../../src/core/id.js';
-import type { Message } from '../../src/core/message.js';
-import type { Body } from '../../src/core/message.js';
+import type { Body, Message } from '../../src/core/message.js';
 import { systemRandom } from '../../src/platform/random.js';
 import type { Change, ChangeResult, DeliveryView, Query, Spool } from '../../src/spool/spool.js';
 
@@ -41,7 +41,12 @@ export function fakeMessage(more: Partial<Message> = {}): Message {
   };
 }
 
-export function fakeDelivery(message: Message, n: number, recipients: readonly (string | Recipient)[], more: Partial<DeliveryView> = {}): FakeDelivery {
+export function fakeDelivery(
+  message: Message,
+  n: number,
+  recipients: readonly (string | Recipient)[],
+  more: Partial<DeliveryView> = {},
+): FakeDelivery {
   const list = recipients.map((each): Recipient => (typeof each === 'string' ? { address: each, state: 'queued' } : each));
   return {
     key: `${message.id}.${n}`,
@@ -116,7 +121,14 @@ export class FakeAgent implements ControlledAgent {
 
   connections = () => new Map([['mx.example.net[192.0.2.1]:25', { open: 2, busy: 1 }]]);
   listening = () => [{ host: '127.0.0.1', port: 2587 }];
-  metrics = () => ({ accepted: 7, acceptedPerMinute: 3, acceptedPerMinuteOverHour: 0.05, delivered: 5, 'deferred.4.7': 2, name: 'not a number' });
+  metrics = () => ({
+    accepted: 7,
+    acceptedPerMinute: 3,
+    acceptedPerMinuteOverHour: 0.05,
+    delivered: 5,
+    'deferred.4.7': 2,
+    name: 'not a number',
+  });
   sites = () => this.siteReports;
   flush = () => void this.flushes++;
 
@@ -144,7 +156,9 @@ export class FakeAgent implements ControlledAgent {
   }
 
   #list(query: Query, limit: number, from: number) {
-    const live = this.entries.flatMap(({ message, deliveries }) => deliveries.filter((each) => each.state !== 'done').map((delivery) => ({ message, delivery })));
+    const live = this.entries.flatMap(({ message, deliveries }) =>
+      deliveries.filter((each) => each.state !== 'done').map((delivery) => ({ message, delivery })),
+    );
     const matching = live.filter(({ message, delivery }) => matches(query, message, delivery));
     // The cursor counts deliveries of the whole queue, so that removing some on the way skips none.
     const all = this.entries.flatMap(({ message, deliveries }) => deliveries.map((delivery) => ({ message, delivery })));

@@ -7,6 +7,7 @@ import { connectControl } from '../../src/control/client.js';
 import { type ControlServer, startControlServer } from '../../src/control/server.js';
 import type { ControlVerbs } from '../../src/control/types.js';
 import { controlVerbs } from '../../src/control/verbs.js';
+import { systemClock } from '../../src/platform/clock.js';
 import { type Log, silentLog } from '../../src/platform/log.js';
 import { FakeAgent, NOW } from './fake-agent.js';
 
@@ -28,7 +29,14 @@ export interface Served {
 export async function serveControl(t: TestContext, log: Log = silentLog): Promise<Served> {
   const socketPath = path.join(await temporaryFolder(t), 'control.sock');
   const agent = new FakeAgent();
-  const verbs = controlVerbs(agent, { clock: { now: () => NOW }, version: '1.2.3', pid: 4321, maxMessageSize: LIMIT, maxRecipients: 1000, log });
+  const verbs = controlVerbs(agent, {
+    clock: { ...systemClock, now: () => NOW },
+    version: '1.2.3',
+    pid: 4321,
+    maxMessageSize: LIMIT,
+    maxRecipients: 1000,
+    log,
+  });
   const server = await startControlServer({ verbs, path: socketPath, log });
   t.after(() => server.close(0));
   return { agent, verbs, server, socketPath };

@@ -125,10 +125,13 @@ test('everything wrong with the parameters is told at once', async (t) => {
   const { status, body } = await ask(socketPath, 'GET', '/v1/queue?limit=0&state=lost&colour=red&sender=a&sender=b&acceptedBefore=-1');
   assert.equal(status, 400);
   const { issues } = JSON.parse(body) as { issues: { path: string; code: string }[] };
-  assert.deepEqual(
-    issues.map(({ path: at, code }) => `${at} ${code}`).sort(),
-    ['acceptedBefore OUT_OF_RANGE', 'colour UNKNOWN_FIELD', 'limit OUT_OF_RANGE', 'sender OUT_OF_RANGE', 'state OUT_OF_RANGE'],
-  );
+  assert.deepEqual(issues.map(({ path: at, code }) => `${at} ${code}`).sort(), [
+    'acceptedBefore OUT_OF_RANGE',
+    'colour UNKNOWN_FIELD',
+    'limit OUT_OF_RANGE',
+    'sender OUT_OF_RANGE',
+    'state OUT_OF_RANGE',
+  ]);
   const missing = await ask(socketPath, 'POST', '/v1/messages', { 'content-type': 'message/rfc822' }, 'x');
   assert.deepEqual(
     (JSON.parse(missing.body) as { issues: { path: string; code: string }[] }).issues.map(({ path: at, code }) => `${at} ${code}`),

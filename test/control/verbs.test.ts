@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { MtaError, type ErrorCode } from '../../src/core/errors.js';
-import type { Recipient } from '../../src/core/delivery.js';
 import type { SubmitRequest } from '../../src/control/types.js';
+import type { Recipient } from '../../src/core/delivery.js';
+import { type ErrorCode, MtaError } from '../../src/core/errors.js';
 import { fakeDelivery, fakeMessage, NOW } from './fake-agent.js';
 import { collect, from, LIMIT, serveAndConnect } from './served.js';
 
@@ -15,8 +15,16 @@ function three(agent: Awaited<ReturnType<typeof serveAndConnect>>['agent']) {
   const first = fakeMessage({ sender: 'one@example.com' });
   const second = fakeMessage({ sender: 'two@example.com', acceptedAt: NOW - 60_000 });
   const third = fakeMessage({ sender: '' });
-  const late: Recipient = { address: 'c@slow.test', state: 'queued', last: { at: NOW - 5, status: '4.2.0', text: '450 Greylisted', server: 'mx.slow.test[192.0.2.9]:25' } };
-  agent.add(first, [fakeDelivery(first, 0, ['a@fast.test']), fakeDelivery(first, 1, [late], { state: 'waiting', due: NOW + 300_000, attempts: 1 })], CONTENT);
+  const late: Recipient = {
+    address: 'c@slow.test',
+    state: 'queued',
+    last: { at: NOW - 5, status: '4.2.0', text: '450 Greylisted', server: 'mx.slow.test[192.0.2.9]:25' },
+  };
+  agent.add(
+    first,
+    [fakeDelivery(first, 0, ['a@fast.test']), fakeDelivery(first, 1, [late], { state: 'waiting', due: NOW + 300_000, attempts: 1 })],
+    CONTENT,
+  );
   agent.add(second, [fakeDelivery(second, 0, ['b@fast.test'], { state: 'held' })], CONTENT);
   agent.add(third, [fakeDelivery(third, 0, ['d@slow.test'])], CONTENT);
   return { first, second, third };
@@ -35,7 +43,10 @@ test('the list is the spool’s own, page by page, until there is no next', asyn
     pages++;
   } while (after !== undefined);
   assert.equal(pages, 2);
-  assert.deepEqual(keys, agent.entries.flatMap((entry) => entry.deliveries.map((each) => each.key)));
+  assert.deepEqual(
+    keys,
+    agent.entries.flatMap((entry) => entry.deliveries.map((each) => each.key)),
+  );
   const [item] = (await client.list({}, { limit: 1 })).items;
   assert.deepEqual(item, JSON.parse(JSON.stringify({ message: agent.entries[0]!.message, delivery: agent.entries[0]!.deliveries[0] })));
 });
@@ -43,7 +54,8 @@ test('the list is the spool’s own, page by page, until there is no next', asyn
 test('every filter reaches the spool, in the spelling in which the spool compares', async (t) => {
   const { agent, client } = await serveAndConnect(t);
   const { first, second, third } = three(agent);
-  const ids = async (query: Parameters<typeof client.list>[0]) => (await client.list(query, { limit: 100 })).items.map(({ delivery }) => delivery.key);
+  const ids = async (query: Parameters<typeof client.list>[0]) =>
+    (await client.list(query, { limit: 100 })).items.map(({ delivery }) => delivery.key);
   assert.deepEqual(await ids({ ids: [second.id, third.id] }), [`${second.id}.0`, `${third.id}.0`]);
   assert.deepEqual(await ids({ lane: 'mx:slow.test' }), [`${first.id}.1`, `${third.id}.0`]);
   assert.deepEqual(await ids({ state: 'held' }), [`${second.id}.0`]);
@@ -62,7 +74,10 @@ test('show gives everything about a message, and NOT_FOUND for one that never wa
   const { first } = three(agent);
   const view = await client.show(first.id);
   assert.equal(view.message.sender, 'one@example.com');
-  assert.deepEqual(view.deliveries.map((each) => each.state), ['ready', 'waiting']);
+  assert.deepEqual(
+    view.deliveries.map((each) => each.state),
+    ['ready', 'waiting'],
+  );
   await assert.rejects(client.show(fakeMessage().id), mta('NOT_FOUND'));
   await assert.rejects(client.show('../../etc/passwd'), mta('INVALID_OPTIONS'));
 });
@@ -114,19 +129,35 @@ test('content that proves damaged on the way ends as an error, never as a shorte
 
 test('status is queued while any recipient is open, then sent only if all were delivered', async (t) => {
   const { agent, client } = await serveAndConnect(t);
-  const done = (address: string, state: Recipient['state']): Recipient => ({ address, state, last: { at: NOW, status: '2.0.0', text: 'ok' } });
+  const done = (address: string, state: Recipient['state']): Recipient => ({
+    address,
+    state,
+    last: { at: NOW, status: '2.0.0', text: 'ok' },
+  });
   const make = (...states: Recipient['state'][]) => {
     const message = fakeMessage();
-    agent.add(message, states.map((state, n) => fakeDelivery(message, n, [done(`r${n}@x.test`, state)], { state: state === 'queued' ? 'waiting' : 'done', due: NOW + 1000 })));
+    agent.add(
+      message,
+      states.map((state, n) =>
+        fakeDelivery(message, n, [done(`r${n}@x.test`, state)], { state: state === 'queued' ? 'waiting' : 'done', due: NOW + 1000 }),
+      ),
+    );
     return message.id;
   };
   assert.equal((await client.status(make('delivered', 'queued', 'bounced'))).status, 'queued');
   assert.equal((await client.status(make('delivered', 'delivered'))).status, 'sent');
-  for (const state of ['bounced', 'expired', 'removed'] as const) assert.equal((await client.status(make('delivered', state))).status, 'error');
+  for (const state of ['bounced', 'expired', 'removed'] as const)
+    assert.equal((await client.status(make('delivered', state))).status, 'error');
   const unknown = fakeMessage().id;
   assert.deepEqual(await client.status(unknown), { id: unknown, status: 'unknown', acceptedAt: 0, recipients: [] });
   const report = await client.status(make('delivered', 'queued'));
-  assert.deepEqual(report.recipients.map(({ address, due }) => [address, due]), [['r0@x.test', 0], ['r1@x.test', NOW + 1000]]);
+  assert.deepEqual(
+    report.recipients.map(({ address, due }) => [address, due]),
+    [
+      ['r0@x.test', 0],
+      ['r1@x.test', NOW + 1000],
+    ],
+  );
 });
 
 test('remove, hold, release and retry change exactly what was selected', async (t) => {
@@ -183,7 +214,10 @@ test('more ids than fit into one request are sent in several, and those not in t
   }
   const report = await client.change({ action: 'hold', selector: { ids } });
   assert.equal(report.changed, 750);
-  assert.deepEqual(report.unknown, ids.filter((_, i) => i % 2 === 1));
+  assert.deepEqual(
+    report.unknown,
+    ids.filter((_, i) => i % 2 === 1),
+  );
 });
 
 test('what is being sent is left alone and counted', async (t) => {
@@ -197,7 +231,10 @@ test('what is being sent is left alone and counted', async (t) => {
 test('stats name the deepest lanes first, and no more than asked for', async (t) => {
   const { client } = await serveAndConnect(t);
   const report = await client.stats({ lanes: 2 });
-  assert.deepEqual(report.lanes.map((lane) => lane.lane), ['mx:deep.test', 'mx:middle.test']);
+  assert.deepEqual(
+    report.lanes.map((lane) => lane.lane),
+    ['mx:deep.test', 'mx:middle.test'],
+  );
   assert.deepEqual(report.connections, [{ server: 'mx.example.net[192.0.2.1]:25', open: 2, busy: 1 }]);
   assert.deepEqual(report.metrics, { accepted: 7, acceptedPerMinute: 3, acceptedPerMinuteOverHour: 0.05, delivered: 5, 'deferred.4.7': 2 });
   assert.equal(report.uptimeMs, 60_000);
@@ -207,16 +244,35 @@ test('stats name the deepest lanes first, and no more than asked for', async (t)
 test('history gives what has ended since a moment', async (t) => {
   const { agent, client } = await serveAndConnect(t);
   const message = fakeMessage();
-  agent.add(message, [fakeDelivery(message, 0, ['a@x.test'], { state: 'done', settledAt: 1000 }), fakeDelivery(message, 1, ['b@x.test'], { state: 'done', settledAt: 2000 })]);
-  assert.deepEqual((await client.history({ since: 1500, limit: 10 })).items.map(({ delivery }) => delivery.key), [`${message.id}.1`]);
+  agent.add(message, [
+    fakeDelivery(message, 0, ['a@x.test'], { state: 'done', settledAt: 1000 }),
+    fakeDelivery(message, 1, ['b@x.test'], { state: 'done', settledAt: 2000 }),
+  ]);
+  assert.deepEqual(
+    (await client.history({ since: 1500, limit: 10 })).items.map(({ delivery }) => delivery.key),
+    [`${message.id}.1`],
+  );
 });
 
 test('mx asks for the domain in A-labels, and for a fresh answer only where told', async (t) => {
   const { agent, client } = await serveAndConnect(t);
-  agent.mx = { domain: '', lane: 'mx:x', description: 'the MX of x', via: 'mx', tls: 'opportunistic', hasPassword: false, heloName: 'h', servers: [], ttlMs: 1000 };
+  agent.mx = {
+    domain: '',
+    lane: 'mx:x',
+    description: 'the MX of x',
+    via: 'mx',
+    tls: 'opportunistic',
+    hasPassword: false,
+    heloName: 'h',
+    servers: [],
+    ttlMs: 1000,
+  };
   assert.equal((await client.mx('BÜCHER.example')).domain, 'xn--bcher-kva.example');
   await client.mx('example.net', { refresh: true });
-  assert.deepEqual(agent.lookups.map(({ refresh }) => refresh ?? false), [false, true]);
+  assert.deepEqual(
+    agent.lookups.map(({ refresh }) => refresh ?? false),
+    [false, true],
+  );
   await assert.rejects(client.mx('no domain'), mta('INVALID_OPTIONS'));
 });
 
@@ -277,10 +333,16 @@ test('all that is wrong with an envelope is told at once, and nothing is begun',
   const given = client.submit({ from: 'nobody', to: ['a@b..c', 'ok@x.test', '<>', 'c@d>\r\nRCPT TO:<e@f.test'] }, from(CONTENT));
   await assert.rejects(given, (error) => {
     assert.ok(error instanceof MtaError && error.code === 'INVALID_ADDRESS');
-    assert.deepEqual(error.issues.map((issue) => issue.path), ['from', 'to[0]', 'to[2]', 'to[3]']);
+    assert.deepEqual(
+      error.issues.map((issue) => issue.path),
+      ['from', 'to[0]', 'to[2]', 'to[3]'],
+    );
     return true;
   });
-  await assert.rejects(client.submit({ ...request, to: Array.from({ length: 1001 }, (_, i) => `r${i}@x.test`) }, from(CONTENT)), mta('INVALID_OPTIONS'));
+  await assert.rejects(
+    client.submit({ ...request, to: Array.from({ length: 1001 }, (_, i) => `r${i}@x.test`) }, from(CONTENT)),
+    mta('INVALID_OPTIONS'),
+  );
   await assert.rejects(client.submit({ ...request, expiresAt: NOW - 1 }, from(CONTENT)), mta('INVALID_OPTIONS'));
   assert.equal(agent.submissions.length, 0);
 });

@@ -7,7 +7,8 @@ export const configCommands: Declare = (yargs, run) =>
       .command(
         'check',
         'Say everything that is wrong with the configuration',
-        (command) => command.example('$0 config check --config riata.toml', 'before a restart').epilog('Ends with 0 when nothing is wrong, else 78.'),
+        (command) =>
+          command.example('$0 config check --config riata.toml', 'before a restart').epilog('Ends with 0 when nothing is wrong, else 78.'),
         run(async () => (await import('../config-commands.js')).configCheck),
       )
       .command(

@@ -16,7 +16,11 @@ export interface FilterArgs {
 /** Which deliveries; the same for looking and for changing. */
 function filters<A>(yargs: Argv<A>) {
   return yargs
-    .option('state', { choices: ['ready', 'waiting', 'held', 'sending'] as const, requiresArg: true, describe: 'What the delivery does now' })
+    .option('state', {
+      choices: ['ready', 'waiting', 'held', 'sending'] as const,
+      requiresArg: true,
+      describe: 'What the delivery does now',
+    })
     .option('domain', { type: 'string', requiresArg: true, describe: "Recipient's domain" })
     .option('sender', { type: 'string', requiresArg: true, describe: 'Envelope sender; "<>" for reports' })
     .option('recipient', { type: 'string', requiresArg: true, describe: "Recipient's address" })
@@ -26,7 +30,11 @@ function filters<A>(yargs: Argv<A>) {
 }
 
 const WORDS: Readonly<Record<Action, { readonly does: string; readonly example: string; readonly about: string }>> = {
-  remove: { does: 'Take deliveries out of the queue for good', example: '--sender old@example.com --older 2d --dry-run', about: 'what one sender left for two days: count first' },
+  remove: {
+    does: 'Take deliveries out of the queue for good',
+    example: '--sender old@example.com --older 2d --dry-run',
+    about: 'what one sender left for two days: count first',
+  },
   retry: { does: 'Try deliveries now, whatever they wait for', example: '--domain example.net', about: 'their server is back' },
   hold: { does: 'Keep deliveries from being sent until released', example: '--domain example.net', about: 'keep mail to a domain back' },
   release: { does: 'Let held deliveries go', example: '--all', about: 'everything that is held' },

@@ -9,7 +9,12 @@ export const sendCommand: Declare = (yargs, run) =>
     (command) =>
       command
         .positional('recipient', { type: 'string', array: true, describe: 'Addresses it goes to' })
-        .option('from', { alias: 'f', type: 'string', requiresArg: true, describe: 'Envelope sender; "<>" for none. Default: the From header' })
+        .option('from', {
+          alias: 'f',
+          type: 'string',
+          requiresArg: true,
+          describe: 'Envelope sender; "<>" for none. Default: the From header',
+        })
         .option('file', { type: 'string', requiresArg: true, describe: 'Read the message from this file' })
         .option('headers', { alias: 't', type: 'boolean', describe: 'Recipients are those of the To, Cc and Bcc headers' })
         .option('priority', { choices: PRIORITIES, requiresArg: true, describe: 'Order in the queue; medium unless told' })
@@ -19,6 +24,8 @@ export const sendCommand: Declare = (yargs, run) =>
         .example('$0 send -t < message.eml', 'recipients from the headers')
         .example("printf 'Subject: Hi\\n\\nHello.\\n' | $0 send --from me@example.com you@example.net", 'a first mail')
         .example('$0 send --file news.eml --date +2h --priority low list@example.net', 'later, and not in a hurry')
-        .epilog('Prints the id when the message is safe on disk. With --wait it ends with 0 when all were delivered, 69 when one failed, 75 while one waits.'),
+        .epilog(
+          'Prints the id when the message is safe on disk. With --wait it ends with 0 when all were delivered, 69 when one failed, 75 while one waits.',
+        ),
     run(async () => (await import('../send.js')).send),
   );

@@ -12,12 +12,21 @@ export const serveCommand: Declare = (yargs, run) =>
     'serve',
     'Run the agent',
     (command) => {
-      const flags = CHAPTERS.flatMap(({ path, entries }) => entries.map((entry) => ({ ...entry, group: path === '' ? 'General:' : `${path}:` })));
+      const flags = CHAPTERS.flatMap(({ path, entries }) =>
+        entries.map((entry) => ({ ...entry, group: path === '' ? 'General:' : `${path}:` })),
+      );
       return flags
         .reduce(
           (so, { flag, option, group }) =>
             // `spool-path` is the --spool that every command has.
-            flag === undefined ? so : so.option(flag, { type: 'string', requiresArg: true, group, describe: `${first(option.doc)} [${option.kind.show(option.default)}]` }),
+            flag === undefined
+              ? so
+              : so.option(flag, {
+                  type: 'string',
+                  requiresArg: true,
+                  group,
+                  describe: `${first(option.doc)} [${option.kind.show(option.default)}]`,
+                }),
           command,
         )
         .example('$0 serve', 'with ./riata.toml, or without any file')
