@@ -78,6 +78,8 @@ export interface Scheduler extends WorkSource {
 const TICK_MS = 1_000;
 /** The safety net, in ticks: how often everything that has work is looked at again, and raised by its age. */
 const SWEEP_TICKS = 10;
+/** In ticks: a connection that was asked for and has neither come nor failed by then never will. All timeouts of an opening are shorter. */
+const LOST_TICKS = 3_600;
 /** In ticks: how often what merely waits is searched for what has expired. */
 const OVERDUE_TICKS = 300;
 /** Names looked up at the same time. */
@@ -100,6 +102,8 @@ interface SiteState extends Turn {
   readonly rest: Rest;
   /** Connections asked for that have not come for work yet. */
   asked: number;
+  /** When the last was asked for, in ticks. */
+  askedTick: number;
   /** Every server has all its connections: nothing to ask for before one ends or runs dry. */
   full: boolean;
   /** No longer registered: a lane that still points here must ask anew. */
@@ -272,7 +276,7 @@ class SpoolScheduler implements Scheduler {
   #siteOf(route: Route): SiteState {
     let site = this.#sites.get(route.site);
     if (site === undefined) {
-      site = { key: route.site, route, lanes: new Rings(), rest: new Rest(), asked: 0, full: false, forgotten: false, level: undefined, place: 0 };
+      site = { key: route.site, route, lanes: new Rings(), rest: new Rest(), asked: 0, askedTick: 0, full: false, forgotten: false, level: undefined, place: 0 };
       this.#sites.set(route.site, site);
     } else if (site.route === route) return site;
     else this.#leaveChannels(site);
@@ -303,6 +307,7 @@ class SpoolScheduler implements Scheduler {
       if (served === 'full') site.full = true;
       if (served !== 'served') return;
       site.asked++;
+      site.askedTick = this.#ticks;
     }
   }
 
@@ -519,7 +524,7 @@ class SpoolScheduler implements Scheduler {
     for (const lane of this.#options.spool.lanes()) this.#ready(lane);
     for (const site of this.#sites.values()) {
       if (site.lanes.size === 0 && site.asked === 0 && site.rest.failures === 0) this.#forgetSite(site);
-      site.asked = 0;
+      if (site.asked > 0 && this.#ticks - site.askedTick > LOST_TICKS) site.asked = 0;
       site.full = false;
     }
     this.#look();
