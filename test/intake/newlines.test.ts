@@ -26,7 +26,8 @@ test('every CR, LF and CRLF becomes one CRLF, whatever the chunks', () => {
     const expected = reference(text);
     assert.equal(normalise([text]), expected, JSON.stringify(text));
     assert.equal(normalise([...text]), expected, JSON.stringify(text));
-    for (let cut = 1; cut < text.length; cut++) assert.equal(normalise([text.slice(0, cut), text.slice(cut)]), expected, JSON.stringify(text));
+    for (let cut = 1; cut < text.length; cut++)
+      assert.equal(normalise([text.slice(0, cut), text.slice(cut)]), expected, JSON.stringify(text));
   }
 });
 

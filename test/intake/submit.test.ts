@@ -97,7 +97,11 @@ test('Bcc and Resent-Bcc are taken out in every form, with all their lines', asy
       ['Date: x\r\nFrom: a\r\n', 'Message-ID: <1@x>\r\nTo: b\r\n c\r\n'],
       [HEADER, ''],
     ]) {
-      assert.equal((await stored(`${before}${form}${after}\r\nBcc: body\r\n`)).text, `${before}${after}\r\nBcc: body\r\n`, JSON.stringify(form));
+      assert.equal(
+        (await stored(`${before}${form}${after}\r\nBcc: body\r\n`)).text,
+        `${before}${after}\r\nBcc: body\r\n`,
+        JSON.stringify(form),
+      );
     }
   }
 });
@@ -126,7 +130,10 @@ test('a line that is no field ends the header, behind a blank line that was neve
 });
 
 test('the first line of a mailbox file does not make the header a body', async () => {
-  assert.equal((await stored(`From a@example.org Sun Nov 22 2026\r\n${HEADER}\r\n`)).text, `X-Mailbox-Line: From a@example.org Sun Nov 22 2026\r\n${HEADER}\r\n`);
+  assert.equal(
+    (await stored(`From a@example.org Sun Nov 22 2026\r\n${HEADER}\r\n`)).text,
+    `X-Mailbox-Line: From a@example.org Sun Nov 22 2026\r\n${HEADER}\r\n`,
+  );
   assert.equal((await stored(`>From x\r\n${HEADER}\r\n`)).text, `X-Mailbox-Line: >From x\r\n${HEADER}\r\n`);
   assert.equal((await stored(`${HEADER}From x y\r\n`)).text, `${HEADER}\r\nFrom x y\r\n`);
 });
@@ -233,7 +240,7 @@ test('a small message reaches the spool in one piece, in memory of its own', asy
   const { intake, spool } = openIntake();
   const chunk = Buffer.from(`${HEADER}\r\n${'x'.repeat(1000)}\r\n`);
   const submission = intake.begin({ ...ENVELOPE, received: 'Received: x\r\n' });
-  submission.write(chunk);
+  assert.equal(submission.write(chunk), true);
   await submission.finish();
   assert.deepEqual(spool.writes, [chunk.length + 13]);
   chunk.fill(0);
@@ -347,7 +354,9 @@ test('recipients are grouped into lanes in their order, and each mailbox is kept
 
 test('what the caller says of a recipient stays with it', async () => {
   const { deliveries } = await stored(`${HEADER}\r\n`, { recipients: [{ address: 'a@one.test', notify: ['never'], orcpt: 'rfc822;a' }] });
-  assert.deepEqual(deliveries, [{ lane: 'mx:one.test', recipients: [{ address: 'a@one.test', notify: ['never'], orcpt: 'rfc822;a', state: 'queued' }] }]);
+  assert.deepEqual(deliveries, [
+    { lane: 'mx:one.test', recipients: [{ address: 'a@one.test', notify: ['never'], orcpt: 'rfc822;a', state: 'queued' }] },
+  ]);
 });
 
 test('a message expires five days after it was accepted, or after it may first be sent', async () => {
@@ -361,16 +370,37 @@ test('a message expires five days after it was accepted, or after it may first b
 test('the envelope is in the message', async () => {
   const dsn = { ret: 'hdrs', envid: 'e' } as const;
   const origin = { kind: 'api', user: 'u' } as const;
-  const { message } = await stored(`${HEADER}\r\n`, { priority: 'high', requireTls: true, notBefore: 7, bounces: 'none', smtpUtf8: true, dsn, origin });
+  const { message } = await stored(`${HEADER}\r\n`, {
+    priority: 'high',
+    requireTls: true,
+    notBefore: 7,
+    bounces: 'none',
+    smtpUtf8: true,
+    dsn,
+    origin,
+  });
   const { priority, requireTls, notBefore, bounces, smtpUtf8, sender, acceptedAt } = message;
   assert.deepEqual(
     { priority, requireTls, notBefore, bounces, smtpUtf8, sender, acceptedAt, dsn: message.dsn, origin: message.origin },
-    { priority: 'high', requireTls: true, notBefore: 7, bounces: 'none', smtpUtf8: true, sender: 'a@example.org', acceptedAt: EPOCH, dsn, origin },
+    {
+      priority: 'high',
+      requireTls: true,
+      notBefore: 7,
+      bounces: 'none',
+      smtpUtf8: true,
+      sender: 'a@example.org',
+      acceptedAt: EPOCH,
+      dsn,
+      origin,
+    },
   );
 });
 
 test('an address that only SMTPUTF8 can carry says so', async () => {
-  assert.equal((await stored(`${HEADER}\r\n`, { recipients: [{ address: 'x@one.test' }, { address: '\u00e4@one.test' }] })).message.smtpUtf8, true);
+  assert.equal(
+    (await stored(`${HEADER}\r\n`, { recipients: [{ address: 'x@one.test' }, { address: '\u00e4@one.test' }] })).message.smtpUtf8,
+    true,
+  );
   assert.equal((await stored(`${HEADER}\r\n`, {})).message.smtpUtf8, false);
 });
 

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { TestContext } from 'node:test';
 import { domainOf } from '../../src/core/address.js';
 import { MtaError } from '../../src/core/errors.js';
 import type { MailEvent } from '../../src/core/event.js';
@@ -130,8 +131,8 @@ export async function write(submission: Submission, content: string | Buffer, si
 
 export type Opened = Awaited<ReturnType<typeof openListener>>;
 
-/** A listener on a free port of loopback. The caller closes it. */
-export async function openListener(more: Partial<SmtpListenerOptions> = {}, intakeMore: Partial<IntakeOptions> = {}) {
+/** A listener on a free port of loopback, closed when the test ends. */
+export async function openListener(t: TestContext, more: Partial<SmtpListenerOptions> = {}, intakeMore: Partial<IntakeOptions> = {}) {
   const opened = openIntake(intakeMore);
   const listener = await startSmtpListener({
     intake: opened.intake,
@@ -147,6 +148,7 @@ export async function openListener(more: Partial<SmtpListenerOptions> = {}, inta
     idleTimeoutMs: 60_000,
     ...more,
   });
+  t.after(() => listener.close(AbortSignal.abort()));
   return { ...opened, listener, port: listener.addresses[0]!.port };
 }
 

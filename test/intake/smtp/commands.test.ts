@@ -7,7 +7,8 @@ const limits = { maxMessageSizeBytes: 1000 };
 const utf8 = (text: string) => Buffer.from(text).toString('latin1');
 const mail = (line: string) => parseMail(utf8(line), limits);
 const rcpt = (line: string, smtpUtf8 = false) => parseRcpt(utf8(line), { smtpUtf8, postmasterDomain: 'mx.test' });
-const status = (result: ReturnType<typeof mail> | ReturnType<typeof rcpt>) => (result.kind === 'refused' ? result.reply.slice(0, 9) : result.kind);
+const status = (result: ReturnType<typeof mail> | ReturnType<typeof rcpt>) =>
+  result.kind === 'refused' ? result.reply.slice(0, 9) : result.kind;
 
 test('MAIL gives the sender, its domain in lower case', () => {
   const plain = { kind: 'mail', sizeBytes: 0, smtpUtf8: false };
@@ -20,7 +21,12 @@ test('MAIL gives the sender, its domain in lower case', () => {
 });
 
 test('parameters of MAIL are read in any order and case', () => {
-  assert.deepEqual(mail('MAIL FROM:<a@b.test> SIZE=1000 BODY=8BITMIME'), { kind: 'mail', sender: 'a@b.test', sizeBytes: 1000, smtpUtf8: false });
+  assert.deepEqual(mail('MAIL FROM:<a@b.test> SIZE=1000 BODY=8BITMIME'), {
+    kind: 'mail',
+    sender: 'a@b.test',
+    sizeBytes: 1000,
+    smtpUtf8: false,
+  });
   assert.deepEqual(mail('MAIL FROM:<> smtputf8  body=7bit size=0 '), { kind: 'mail', sender: '', sizeBytes: 0, smtpUtf8: true });
 });
 
@@ -51,7 +57,18 @@ test('wrong parameters are refused with what is wrong', () => {
 });
 
 test('addresses that are none are refused', () => {
-  for (const path of ['a@b.test', '<a@b.test', '<a>', '<a@>', '<@b.test>', '<a b@c.test>', '<a@b.test>x', '<a@b.test><c@d.test>', '< a@b.test>', '<a@b..test>']) {
+  for (const path of [
+    'a@b.test',
+    '<a@b.test',
+    '<a>',
+    '<a@>',
+    '<@b.test>',
+    '<a b@c.test>',
+    '<a@b.test>x',
+    '<a@b.test><c@d.test>',
+    '< a@b.test>',
+    '<a@b..test>',
+  ]) {
     assert.match(status(mail(`MAIL FROM:${path}`)), /^501 5\.(1\.7|5\.4)$/, path);
     assert.match(status(rcpt(`RCPT TO:${path}`)), /^501 5\.(1\.3|5\.4)$/, path);
   }
@@ -82,14 +99,34 @@ test('an address that is not ASCII needs SMTPUTF8, and its domain becomes A-labe
   assert.equal(status(mail('MAIL FROM:<jürgen@b.test>')), '553 5.6.7');
   assert.equal(status(mail('MAIL FROM:<a@bücher.test>')), '553 5.6.7');
   assert.equal(status(rcpt('RCPT TO:<a@bücher.test>')), '553 5.6.7');
-  assert.deepEqual(mail('MAIL FROM:<jürgen@bücher.test> SMTPUTF8'), { kind: 'mail', sender: 'jürgen@xn--bcher-kva.test', sizeBytes: 0, smtpUtf8: true });
+  assert.deepEqual(mail('MAIL FROM:<jürgen@bücher.test> SMTPUTF8'), {
+    kind: 'mail',
+    sender: 'jürgen@xn--bcher-kva.test',
+    sizeBytes: 0,
+    smtpUtf8: true,
+  });
   assert.deepEqual(rcpt('RCPT TO:<a@bücher.test>', true), { kind: 'rcpt', recipient: 'a@xn--bcher-kva.test' });
   assert.equal(status(parseMail('MAIL FROM:<\xfc@b.test> SMTPUTF8', limits)), '501 5.5.4');
 });
 
 test('no line makes them throw, and no reply repeats it', () => {
   const piece = fc.oneof(
-    fc.constantFrom('MAIL FROM:<', 'RCPT TO:<', 'a@b.test', '>', ' SIZE=5', ' SMTPUTF8', ' BODY=8BITMIME', '@', '"', '\\', '[', ']', '[IPv6:', ','),
+    fc.constantFrom(
+      'MAIL FROM:<',
+      'RCPT TO:<',
+      'a@b.test',
+      '>',
+      ' SIZE=5',
+      ' SMTPUTF8',
+      ' BODY=8BITMIME',
+      '@',
+      '"',
+      '\\',
+      '[',
+      ']',
+      '[IPv6:',
+      ',',
+    ),
     fc.string({ maxLength: 8 }),
     fc.string({ unit: 'binary', maxLength: 8 }),
   );
