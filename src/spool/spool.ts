@@ -181,7 +181,10 @@ export interface Spool {
   pull(lane: LaneKey): Lease | undefined;
   /** Untried: goes back to the front of its priority. Writes nothing. */
   giveBack(lease: Lease): void;
-  /** Moves what is due into its lanes. Resolves with the next due time, or undefined when nothing waits. Cheap when nothing is due. */
+  /**
+   * Moves what is due into its lanes. Resolves with the next due time (or one before it, of something since changed), or undefined
+   * when nothing waits. Cheap when nothing is due.
+   */
   promote(): Promise<number | undefined>;
 
   // — delivery —

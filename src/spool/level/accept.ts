@@ -84,7 +84,7 @@ export function putDelivery(batch: Batch, entry: Entry, record: DeliveryRecord):
 export function admit(ledger: Ledger, entries: readonly Entry[], hot: HotBody | undefined): void {
   for (const entry of entries) {
     if (entry.byTimer) ledger.timerAdded(entry.delivery.due);
-    else ledger.offer(entry, hot);
+    else if (!entry.delivery.held) ledger.offer(entry, hot);
   }
 }
 

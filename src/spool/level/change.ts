@@ -4,19 +4,18 @@
  *
  * What the delivery is, is decided when the batch is built: then nothing else is under way, and the store tells the truth.
  */
-import { type DeliveryKey, type Recipient, splitDeliveryKey } from '../../core/delivery.js';
+import { type DeliveryKey, splitDeliveryKey } from '../../core/delivery.js';
 import { MtaError } from '../../core/errors.js';
 import type { Message } from '../../core/message.js';
 import type { Change, ChangeResult } from '../spool.js';
+import { changedVersion } from '../versions.js';
 import { admit, RECORD_WEIGHT } from './accept.js';
 import type { Batch, Operation } from './batch.js';
 import { type DeliveryRecord, type MessageRecord, unsealJson } from './codec.js';
 import { deliveryOf, Entry, MOVED } from './entry.js';
 import { messageKey, ordinal, timerKey } from './keys.js';
 import type { Ledger } from './ledger.js';
-import { buildEnd, buildNext, type NextVersion, unindex } from './settle.js';
-
-const REMOVED = { status: '5.7.0', text: 'removed by the operator' } as const;
+import { buildEnd, buildNext, unindex } from './settle.js';
 
 export class ChangeOperation implements Operation {
   readonly weight = RECORD_WEIGHT;
@@ -40,16 +39,16 @@ export class ChangeOperation implements Operation {
 
   build(batch: Batch): void {
     const ledger = this.#ledger;
-    const known = ledger.live.get(this.#key);
-    if (known !== undefined && known.state !== 'window') {
-      this.#result = 'inFlight';
-      return;
-    }
     const { id, n } = splitDeliveryKey(this.#key);
     const about = ordinal(id, n);
-    // Two changes of one delivery do not share a batch: the second one could not see the first.
+    // Two changes of one delivery do not share a batch: the second one could not see what the first one made of it.
     if (!batch.claim(about)) {
       this.#result = 'again';
+      return;
+    }
+    const known = ledger.live.get(this.#key);
+    if ((known !== undefined && known.state !== 'window') || n >= (ledger.indexing.get(id) ?? Number.POSITIVE_INFINITY)) {
+      this.#result = 'inFlight';
       return;
     }
     const found = known ?? readEntry(ledger, batch, this.#key, about);
@@ -58,7 +57,7 @@ export class ChangeOperation implements Operation {
       return;
     }
     this.#result = 'done';
-    const to = nextVersion(found, this.#change, batch.now);
+    const to = changedVersion(found.delivery, stateOf(found), this.#change, batch.now);
     if (to === undefined) return;
     this.#entry = found;
     if (known !== undefined) {
@@ -134,26 +133,7 @@ export function indexKeyOf(record: DeliveryRecord, about: string, readyPrefix: s
   return record.x === 't' && batch.current(timer) !== undefined ? timer : MOVED;
 }
 
-/** What the change makes of it; undefined: it is so already. */
-function nextVersion(entry: Entry, change: Change, now: number): NextVersion | undefined {
-  const { delivery } = entry;
-  const same = { recipients: delivery.recipients, attempts: delivery.attempts, log: delivery.log, delayNoticed: delivery.delayNoticed };
-  const waits = entry.indexKey !== '' && entry.state !== 'window' && entry.byTimer;
-  switch (change.kind) {
-    case 'remove':
-      return { ...same, recipients: delivery.recipients.map((one) => removed(one, now)), next: { kind: 'done' } };
-    case 'hold':
-      return delivery.held ? undefined : { ...same, next: { kind: 'hold', due: delivery.due } };
-    case 'release':
-      if (!delivery.held) return undefined;
-      return { ...same, next: delivery.due > now ? { kind: 'retry', due: delivery.due } : { kind: 'ready' } };
-    case 'retryNow':
-      return delivery.held || waits ? { ...same, next: { kind: 'ready' } } : undefined;
-    case 'reschedule':
-      return { ...same, next: delivery.held ? { kind: 'hold', due: change.due } : { kind: 'retry', due: change.due } };
-  }
-}
-
-function removed(recipient: Recipient, at: number): Recipient {
-  return recipient.state === 'queued' ? { ...recipient, state: 'removed', last: { at, ...REMOVED } } : recipient;
+function stateOf(entry: Entry): 'ready' | 'waiting' | 'held' {
+  if (entry.delivery.held) return 'held';
+  return entry.byTimer && !entry.promoted ? 'waiting' : 'ready';
 }

@@ -9,17 +9,13 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { DeliveryKey } from '../../core/delivery.js';
 import type { RecipientOutcome } from '../../core/outcome.js';
+import { type Noted, type NotedOutcome, notedOutcome } from '../versions.js';
 import { crcOf } from './codec.js';
 
-/** One recipient's outcome, in short: status, text and server of a delivery, or 0 for anything else. */
-export type NotedOutcome = readonly [status: string, text: string, server: string] | 0;
-
-export interface Note {
+export interface Note extends Noted {
   readonly key: DeliveryKey;
   /** Version of the delivery that was tried. */
   readonly version: number;
-  readonly at: number;
-  readonly outcomes: readonly NotedOutcome[];
 }
 
 const FILES = ['journal-0', 'journal-1'] as const;
@@ -46,7 +42,7 @@ export class Journal {
 
   /** Remembers it for the next `flush`. What it returns counts it as open: lower that when it is settled. */
   note(key: DeliveryKey, version: number, at: number, outcomes: readonly RecipientOutcome[]): JournalFile {
-    const text = `${key} ${version} ${at} ${JSON.stringify(outcomes.map(short))}`;
+    const text = `${key} ${version} ${at} ${JSON.stringify(outcomes.map(notedOutcome))}`;
     this.#lines += `${crcOf(text).toString(36).padStart(CRC_DIGITS, '0')}${text}\n`;
     this.#current.open++;
     return this.#current;
@@ -85,12 +81,6 @@ export class Journal {
     if (this.clear) for (const file of this.#files) fs.ftruncateSync(file.fd, 0);
     for (const file of this.#files) fs.closeSync(file.fd);
   }
-}
-
-function short(outcome: RecipientOutcome): NotedOutcome {
-  if (outcome.kind !== 'delivered') return 0;
-  const { status, text, server } = outcome;
-  return [status, text, `${server.host}[${server.address}]:${server.port}`];
 }
 
 /** Opens both files, emptied: call it when what they said is settled. */

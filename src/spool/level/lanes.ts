@@ -2,8 +2,8 @@
  * Lanes in memory: counters for all that have anything stored, windows for those with something ready. Which delivery
  * of a lane comes first is decided here (G4).
  *
- * Promises: bounded by `windowSize` per lane and `windowTotal` over all, but every lane may have a few (`LANE_FLOOR`), so that
- * full lanes cannot starve the others. No I/O.
+ * Promises: bounded by `windowSize` per lane and priority and `windowTotal` over all, but every lane may have a few
+ * (`LANE_FLOOR`), so that full lanes cannot starve the others. No I/O.
  */
 import type { LaneKey } from '../../core/lane.js';
 import type { LaneCounts } from '../spool.js';
@@ -112,16 +112,24 @@ export class LaneTable {
     return this.#lanes.values();
   }
 
-  /** How many more of a lane may come into memory. */
-  room(lane: Lane): number {
-    const mine = this.#limits.windowSize - lane.size;
-    const all = this.#limits.windowTotal - this.total;
-    return Math.max(Math.min(mine, all), LANE_FLOOR - lane.size, 0);
+  /** How many more of a lane and priority may come into memory. What is less urgent does not stand in the way. */
+  room(lane: Lane, priority: number): number {
+    let mine = 0;
+    if (lane.windows) for (let p = 0; p <= priority; p++) mine += lane.windows[p]!.size;
+    return Math.max(Math.min(this.#limits.windowSize - mine, this.#limits.windowTotal - this.total), LANE_FLOOR - mine, 0);
   }
 
-  /** It is time to read on: less than a quarter of the window is left. */
+  /** It is time to read on: of some priority less than a quarter of the window is left, and there is more on disk. */
   runsLow(lane: Lane): boolean {
-    return lane.size * 4 < this.#limits.windowSize && lane.overflow && this.room(lane) > 0;
+    const { windows } = lane;
+    if (windows === undefined) return false;
+    let mine = 0;
+    for (let priority = 0; priority < 3; priority++) {
+      const window = windows[priority]!;
+      mine += window.size;
+      if (window.overflow && mine * 4 < this.#limits.windowSize && this.room(lane, priority) > 0) return true;
+    }
+    return false;
   }
 
   /** A committed entry of the ready index, fresh from its batch: into the window if it may, else it stays on disk. */
@@ -129,7 +137,7 @@ export class LaneTable {
     const { lane } = entry;
     const window = lane.window(entry.priority);
     this.#active.add(lane);
-    if (window.overflow || this.room(lane) === 0) {
+    if (window.overflow || this.room(lane, entry.priority) === 0) {
       window.spill(entry.sequence);
       return false;
     }
@@ -185,8 +193,11 @@ export class LaneTable {
     this.#active.add(entry.lane);
   }
 
-  /** The entry that comes first, by level, then by sequence. `promoteAfter` of waiting raises by one level. */
-  first(lane: Lane, now: number): { entry: Entry; level: number } | undefined {
+  /**
+   * The entry that comes first, by level, then by sequence. `promoteAfter` of waiting raises by one level. `unread`: more urgent ones
+   * may be on disk, and must be read first.
+   */
+  first(lane: Lane, now: number): { entry: Entry; level: number; unread: boolean } | undefined {
     const windows = lane.windows;
     if (windows === undefined) return undefined;
     let best: Entry | undefined;
@@ -200,7 +211,10 @@ export class LaneTable {
         bestLevel = level;
       }
     }
-    return best && { entry: best, level: bestLevel };
+    if (best === undefined) return undefined;
+    let unread = false;
+    for (let priority = 0; priority < bestLevel; priority++) if (windows[priority]!.overflow && windows[priority]!.size === 0) unread = true;
+    return { entry: best, level: bestLevel, unread };
   }
 
   #level(entry: Entry, now: number): number {

@@ -8,6 +8,7 @@
  */
 import type { DeliveryKey } from '../../core/delivery.js';
 import type { LaneKey } from '../../core/lane.js';
+import type { MessageId } from '../../core/message.js';
 import type { Clock } from '../../platform/clock.js';
 import type { Log } from '../../platform/log.js';
 import type { Lease, SpoolEvents } from '../spool.js';
@@ -49,6 +50,8 @@ export class Ledger {
   rubbish: string[] = [];
   /** Deliveries changed while somebody reads. */
   readonly touched = new Set<DeliveryKey>();
+  /** Messages whose deliveries are being put into their indexes: from this number on they are not (`large.ts`). */
+  readonly indexing = new Map<MessageId, number>();
   /** Lanes to be told of after this commit. */
   readonly woken = new Set<LaneKey>();
   store: Store;

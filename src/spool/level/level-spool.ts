@@ -13,7 +13,6 @@ import type { LaneKey } from '../../core/lane.js';
 import { type Body, type MessageId, PRIORITIES } from '../../core/message.js';
 import type { RecipientOutcome } from '../../core/outcome.js';
 import { GroupCommit } from '../../platform/group-commit.js';
-import { asideVersion } from '../aside.js';
 import type {
   Acceptance,
   BodyWriter,
@@ -29,6 +28,7 @@ import type {
   SpoolCounts,
   SpoolEvents,
 } from '../spool.js';
+import { asideVersion, isConsistent, type NextVersion } from '../versions.js';
 import { AcceptOperation } from './accept.js';
 import { Batch, type Operation } from './batch.js';
 import type { Bodies, BodyEnvelope } from './bodies.js';
@@ -38,11 +38,12 @@ import type { Entry } from './entry.js';
 import type { Journal } from './journal.js';
 import { garbageKey, MAX_DELIVERIES } from './keys.js';
 import type { Lane } from './lanes.js';
+import { type LargeAcceptances, PART } from './large.js';
 import type { Ledger } from './ledger.js';
 import { Looking } from './looking.js';
 import { Refill } from './refill.js';
 import { AllWell, dropWindows, PurgeOperation, reopenStore, rereadBooks } from './reopen.js';
-import { isConsistent, type NextVersion, SettleOperation } from './settle.js';
+import { SettleOperation } from './settle.js';
 import type { Space } from './space.js';
 import type { Store } from './store.js';
 import { sweepReady } from './sweep.js';
@@ -54,6 +55,7 @@ const BATCH_BYTES = 1024 * 1024;
 export interface LevelParts {
   readonly ledger: Ledger;
   readonly bodies: Bodies;
+  readonly large: LargeAcceptances;
   readonly space: Space;
   readonly journal: Journal;
   readonly highWater: HighWater;
@@ -103,6 +105,13 @@ export class LevelSpool implements Spool {
     this.#ledger.submit = (operation) => this.#commit.add(operation);
     this.#ledger.timerAdded = (due) => this.#timers.added(due);
     this.#ledger.dropBodies = (places) => this.#dropBodies(places);
+  }
+
+  /** Goes on with what was left unfinished. */
+  start(): void {
+    this.#parts.large.resume().catch((error: Error) => {
+      if (this.#state === 'open') this.#ledger.fault({ code: 'SPOOL_FAILED', text: `cannot finish a large message: ${error.message}` });
+    });
   }
 
   // — commit —
@@ -163,6 +172,7 @@ export class LevelSpool implements Spool {
       if (!(await reopenStore(ledger, how))) break;
       try {
         await rereadBooks(ledger);
+        await this.#parts.large.prepare();
         this.#timers.reset();
         const purges = [...this.#doubtful].map((acceptance) => new PurgeOperation(ledger, acceptance, () => this.#doubtful.delete(acceptance)));
         this.#commit.resume([...purges, ...kept, new AllWell(() => this.#recovered())]);
@@ -197,6 +207,7 @@ export class LevelSpool implements Spool {
     for (const open of gates) open();
     for (const lane of this.#ledger.lanes.ready()) this.#ledger.woken.add(lane);
     this.#ledger.waiting(this.#ledger.clock.now());
+    this.start();
   }
 
   // — intake —
@@ -214,6 +225,7 @@ export class LevelSpool implements Spool {
     if (this.#state !== 'open') return Promise.reject(this.#refusal());
     const { deliveries } = entry;
     if (deliveries.length === 0 || deliveries.length > MAX_DELIVERIES) return Promise.reject(new RangeError(`a message has 1 to ${MAX_DELIVERIES} deliveries`));
+    if (deliveries.length > PART) return this.#parts.large.accept(entry);
     return new Promise((resolve, reject) => {
       this.#commit.add(new AcceptOperation(this.#ledger, entry, { resolve, reject, doubtful: (one) => void this.#doubtful.add(one) }));
     });
@@ -268,6 +280,7 @@ export class LevelSpool implements Spool {
         if (lane.overflow) this.#refill.want(lane);
         return undefined;
       }
+      if (first.unread && this.#refill.want(lane)) return undefined;
       if (first.entry.gate <= now) return first;
       // The clock was set back since it came due (G6).
       this.#timers.notYet(first.entry);
@@ -343,7 +356,7 @@ export class LevelSpool implements Spool {
     const ledger = this.#ledger;
     const entry = ledger.leased(lease);
     if (entry === undefined) return Promise.resolve(false);
-    if (!isConsistent(settlement, entry.delivery.recipients.length)) return Promise.reject(new RangeError(`the settlement of ${entry.delivery.key} contradicts itself`));
+    if (!isConsistent(settlement, entry.delivery)) return Promise.reject(new RangeError(`the settlement of ${entry.delivery.key} contradicts itself`));
     return this.#settle(entry, settlement, settlement.reports);
   }
 
@@ -392,7 +405,10 @@ export class LevelSpool implements Spool {
 
   /** Not while the store is away. */
   #asked<T>(ask: () => Promise<T>): Promise<T> {
-    return this.#state === 'open' ? ask() : Promise.reject(this.#refusal());
+    if (this.#state !== 'open') return Promise.reject(this.#refusal());
+    return ask().catch((error: Error) => {
+      throw this.#state === 'open' ? error : this.#refusal();
+    });
   }
 
   change(key: DeliveryKey, change: Change): Promise<ChangeResult> {

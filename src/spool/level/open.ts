@@ -6,6 +6,7 @@ import path from 'node:path';
 import { Bodies } from './bodies.js';
 import { beginEpoch, checkFormat, HighWater, readCounters, readEpoch, readRing, takeRing } from './books.js';
 import { openJournal } from './journal.js';
+import { LargeAcceptances } from './large.js';
 import { LaneTable } from './lanes.js';
 import { Ledger } from './ledger.js';
 import { LevelSpool } from './level-spool.js';
@@ -48,9 +49,12 @@ export async function openLevelSpool(given: LevelSpoolOptions): Promise<LevelSpo
     const space = new Space({ folder, fs: files, clock: options.clock, minFreeBytes: options.minFreeBytes });
     await space.measure();
     const tidy = new Tidy(ledger, bodies, space, { folder, epoch, historyRetentionMs: options.historyRetentionMs, historyMaxBytes: options.historyMaxBytes });
-    return new LevelSpool({
+    const large = new LargeAcceptances(ledger);
+    await large.prepare();
+    const spool = new LevelSpool({
       ledger,
       bodies,
+      large,
       space,
       journal: openJournal(folder),
       highWater,
@@ -58,6 +62,8 @@ export async function openLevelSpool(given: LevelSpoolOptions): Promise<LevelSpo
       tidy: () => tidy.run(),
       release: () => claim.release(ledger.store),
     });
+    spool.start();
+    return spool;
   } catch (error) {
     await claim.release(store);
     throw error;

@@ -24,12 +24,14 @@ export class Refill {
     this.#ledger = ledger;
   }
 
-  /** Cheap; may be asked as often as one likes. */
-  want(lane: Lane): void {
-    if (lane.refilling || lane.refillAfter > this.#ledger.clock.monotonic()) return;
+  /** Cheap; may be asked as often as one likes. False: it was in vain lately. */
+  want(lane: Lane): boolean {
+    if (lane.refilling) return true;
+    if (lane.refillAfter > this.#ledger.clock.monotonic()) return false;
     lane.refilling = true;
     this.#waiting.add(lane);
     this.#start();
+    return true;
   }
 
   /** The store was closed: what was asked for is asked again. */
@@ -49,11 +51,10 @@ export class Refill {
   async #refill(lane: Lane): Promise<void> {
     const ledger = this.#ledger;
     const { generation } = ledger;
-    const before = lane.size;
     try {
       for (let priority = 0; priority < 3; priority++) {
         const window = lane.windows?.[priority];
-        while (window?.overflow && ledger.lanes.room(lane) > 0 && generation === ledger.generation) {
+        while (window?.overflow && ledger.lanes.room(lane, priority) > 0 && generation === ledger.generation) {
           await ledger.reading(() => this.#page(lane, priority, window, generation));
         }
       }
@@ -66,7 +67,8 @@ export class Refill {
       this.#running--;
       if (generation === ledger.generation) {
         lane.refilling = false;
-        if (lane.size > before) ledger.wake(lane.key);
+        // Also where nothing came: more urgent ones were waited for.
+        if (lane.size > 0) ledger.wake(lane.key);
         ledger.lanes.release(lane);
       }
       this.#start();
@@ -76,7 +78,7 @@ export class Refill {
   async #page(lane: Lane, priority: number, window: Window, generation: number): Promise<void> {
     const ledger = this.#ledger;
     const { until } = window;
-    const limit = Math.min(ledger.lanes.room(lane), PAGE);
+    const limit = Math.min(ledger.lanes.room(lane, priority), PAGE);
     const page = await ledger.store.entries({ gte: lane.readyPrefix(priority) + sequence32(window.from), lt: lane.readyEnd(priority), limit });
     if (generation !== ledger.generation) return;
     const found: Found[] = [];

@@ -5,18 +5,14 @@
  * It survives a failed write: it is kept and written again, first, when the store is back. Whether the failed batch landed after
  * all is told by the version of the record.
  */
-import { isFinal, type Settlement } from '../spool.js';
+import type { Settlement } from '../spool.js';
+import type { NextVersion } from '../versions.js';
 import { admit, buildAcceptance, hotBody, putDelivery, RECORD_WEIGHT, weightOf } from './accept.js';
 import type { Batch, Operation } from './batch.js';
 import { type DeliveryRecord, type HistoryRecord, sealJson, sealNumbers, unsealJson } from './codec.js';
 import { Entry, MOVED } from './entry.js';
 import { bodyKey, garbageKey, historyKey, messageKey, sequence32, timerKey } from './keys.js';
 import type { Ledger } from './ledger.js';
-
-/** What a delivery becomes: the fields that a settlement, a change or the journal decides. */
-export interface NextVersion extends Pick<Settlement, 'recipients' | 'attempts' | 'log' | 'delayNoticed'> {
-  readonly next: Settlement['next'] | { readonly kind: 'hold'; readonly due: number };
-}
 
 /** Takes the entry's keys out of the store. */
 export function unindex(ledger: Ledger, batch: Batch, entry: Entry): void {
@@ -163,10 +159,4 @@ export class SettleOperation implements Operation {
   abandoned(error: Error): void {
     this.#ends.reject(error);
   }
-}
-
-/** A settlement must end a delivery exactly if nobody is queued any more; all else would lose or double mail. */
-export function isConsistent(settlement: Settlement, recipients: number): boolean {
-  if (settlement.recipients.length !== recipients) return false;
-  return settlement.recipients.every((recipient) => isFinal(recipient.state)) === (settlement.next.kind === 'done');
 }

@@ -17,8 +17,8 @@ export async function sweepReady(ledger: Ledger, wants: Wants, take: (lease: Lea
   const { generation } = ledger;
   sweepMemory(ledger, wants, take);
   let gte = 'r/';
-  for (;;) {
-    const done = await ledger.reading(async () => {
+  for (let done = false; !done; ) {
+    done = await ledger.reading(async () => {
       const page = await ledger.store.entries({ gte, lt: `r${AFTER_SLASH}`, limit: SLICE });
       if (generation !== ledger.generation) return true;
       const found = wanted(ledger, page, wants);
@@ -26,8 +26,11 @@ export async function sweepReady(ledger: Ledger, wants: Wants, take: (lease: Lea
       if (found.length > 0) await loadEntries(ledger, found, generation, (entry) => take(ledger.lease(entry)));
       if (page.length > 0) gte = `${page[page.length - 1]![0]}\0`;
       return page.length < SLICE || generation !== ledger.generation;
+    }).catch((error: Error) => {
+      // The store went away under it.
+      if (generation !== ledger.generation) return true;
+      throw error;
     });
-    if (done) return;
   }
 }
 

@@ -13,7 +13,8 @@ import { AFTER_SLASH, deliveryKeyOf, LAST_TIME, sequence32, splitTimed, time32, 
 import type { Entry } from './entry.js';
 import type { Lane } from './lanes.js';
 import type { Ledger } from './ledger.js';
-import { loadEntries, type Found } from './load.js';
+import { type Found, loadEntries } from './load.js';
+import type { Window } from './window.js';
 
 /** Timer entries looked at between two turns of the event loop. */
 const SLICE = 500;
@@ -94,7 +95,8 @@ export class Timers {
     } catch (error) {
       this.#cursor = Math.min(this.#cursor, from);
       this.#next = Math.min(this.#next, from);
-      throw error;
+      // The store went away under it: whoever reopens it asks again.
+      if (generation === ledger.generation) throw error;
     }
     return this.#nextDue();
   }
@@ -116,7 +118,7 @@ export class Timers {
     const ledger = this.#ledger;
     const load: Found[] = [];
     const move: DueEntry[] = [];
-    const taken = new Map<Lane, number>();
+    const taken = new Map<Window, number>();
     for (const [indexKey, value] of page) {
       const { at, ordinal } = splitTimed(indexKey);
       const key = deliveryKeyOf(ordinal);
@@ -127,9 +129,10 @@ export class Timers {
         continue;
       }
       const lane = ledger.lanes.make(unescapeLane(index.lane));
-      const mine = taken.get(lane) ?? 0;
-      if (!lane.overflow && ledger.lanes.room(lane) > mine) {
-        taken.set(lane, mine + 1);
+      const window = lane.window(index.priority);
+      const mine = taken.get(window) ?? 0;
+      if (!window.overflow && ledger.lanes.room(lane, index.priority) > mine) {
+        taken.set(window, mine + 1);
         load.push({ key, ordinal, lane, indexKey, version: index.version, sequence: 0, gate: at });
       } else {
         move.push({ key, indexKey, ordinal, lane, priority: index.priority, index });

@@ -1,0 +1,213 @@
+/**
+ * Messages with very many deliveries: written in parts of a bounded size, so that neither a batch nor the event loop grows with
+ * them, and invisible until the record that completes them.
+ *
+ *   writing: `p/<id>` = 0, delivery records part by part, not in any index
+ *   complete: message record, body, open count, `p/<id>` = 1 in one batch: now it is accepted (G1)
+ *   indexing: part by part into ready or timer index, `p/<id>` = how far; it goes with the last part
+ *
+ * After a crash or a failed write, what was being written is removed, and what was being indexed goes on.
+ */
+import { MtaError } from '../../core/errors.js';
+import type { Message, MessageId } from '../../core/message.js';
+import { PRIORITIES } from '../../core/message.js';
+import type { Acceptance } from '../spool.js';
+import { RECORD_WEIGHT } from './accept.js';
+import type { Batch, Operation } from './batch.js';
+import { type DeliveryRecord, type MessageRecord, sealJson, sealNumbers, sealReady, sealTimer, unsealJson, unsealNumbers } from './codec.js';
+import { deliveryOf, Entry } from './entry.js';
+import { AFTER_SLASH, bodyKey, deliveryKeyOf, messageKey, openCountKey, ordinal, parse32, partialKey, sequence32, timerKey } from './keys.js';
+import type { Ledger } from './ledger.js';
+
+/** Deliveries written in one part; a message with no more than this needs none of it. */
+export const PART = 250;
+
+/** What `p/<id>` says: 0 while it is being written, else one more than the number of deliveries indexed. */
+const WRITING = 0;
+
+/** More than could ever be under way. */
+const MAX_UNFINISHED = 100_000;
+
+export class LargeAcceptances {
+  readonly #ledger: Ledger;
+  /** Answered as failed; may be complete in the store. */
+  readonly #doubtful = new Set<MessageId>();
+  #unfinished: { readonly id: MessageId; readonly state: number }[] = [];
+
+  constructor(ledger: Ledger) {
+    this.#ledger = ledger;
+  }
+
+  /** Resolves when it is durable and will be delivered, whatever happens; its lanes fill after that. */
+  async accept(acceptance: Acceptance): Promise<void> {
+    const { message, deliveries } = acceptance;
+    for (let from = 0; from < deliveries.length; from += PART) await this.#commit((batch) => this.#putPart(batch, acceptance, from));
+    await this.#commit((batch) => this.#putWhole(batch, acceptance)).catch((error: Error) => {
+      // It may have landed; whoever handed it in is told that it failed.
+      this.#doubtful.add(message.id);
+      throw error;
+    });
+    this.#index(message.id, 0).catch((error: Error) => this.#ledger.log.warn('spool.indexing', { id: message.id }, error.message));
+  }
+
+  /** Reads what an earlier start, or the store that failed, left unfinished: until it is finished its deliveries cannot be changed. */
+  async prepare(): Promise<void> {
+    const ledger = this.#ledger;
+    this.#unfinished = [];
+    for (const [key, value] of await ledger.store.entries({ gte: 'p/', lt: `p${AFTER_SLASH}`, limit: MAX_UNFINISHED })) {
+      const id = key.slice(2);
+      const state = unsealNumbers(key, value)?.[0];
+      if (state === undefined) ledger.fault({ code: 'SPOOL_DAMAGED', text: `the mark of the unfinished message ${id} does not match its checksum: see \`riata spool check\``, id });
+      else this.#unfinished.push({ id, state: this.#doubtful.has(id) ? WRITING : state });
+      ledger.indexing.set(id, Math.max(0, (state ?? 0) - 1));
+    }
+    this.#doubtful.clear();
+  }
+
+  /** Finishes that. */
+  async resume(): Promise<void> {
+    const unfinished = this.#unfinished;
+    this.#unfinished = [];
+    for (const { id, state } of unfinished) {
+      if (state === WRITING) await this.#remove(id);
+      else await this.#index(id, state - 1);
+    }
+  }
+
+  #putPart(batch: Batch, { message, deliveries }: Acceptance, from: number): void {
+    if (from === 0) {
+      const mark = partialKey(message.id);
+      batch.put(mark, sealNumbers(mark, [WRITING]));
+    }
+    const waits = message.notBefore > batch.now;
+    for (let n = from; n < Math.min(from + PART, deliveries.length); n++) {
+      const { lane, recipients } = deliveries[n]!;
+      const due = waits ? message.notBefore : Math.max(message.acceptedAt, message.notBefore);
+      const record: DeliveryRecord = { v: 1, x: waits ? 't' : 'm', l: lane, p: PRIORITIES.indexOf(message.priority), r: recipients, a: 0, g: [], n: false, d: due };
+      const key = `d/${ordinal(message.id, n)}`;
+      batch.put(key, sealJson(key, record));
+    }
+  }
+
+  #putWhole(batch: Batch, { message, deliveries, body }: Acceptance): void {
+    const key = messageKey(message.id);
+    const record: MessageRecord = Buffer.isBuffer(body) ? { m: message } : { m: message, f: body.place };
+    batch.put(key, sealJson(key, record));
+    if (Buffer.isBuffer(body)) batch.putBody(message.id, body);
+    batch.setOpenCount(message.id, deliveries.length);
+    const mark = partialKey(message.id);
+    batch.put(mark, sealNumbers(mark, [WRITING + 1]));
+    this.#ledger.indexing.set(message.id, 0);
+    this.#ledger.messages++;
+  }
+
+  /** Puts the deliveries from number `from` on into their indexes. */
+  async #index(id: MessageId, from: number): Promise<void> {
+    const ledger = this.#ledger;
+    const { generation } = ledger;
+    ledger.indexing.set(id, from);
+    const key = messageKey(id);
+    const value = await ledger.store.get(key);
+    const about = value === undefined ? undefined : unsealJson<MessageRecord>(key, value);
+    if (about === undefined) throw new MtaError('SPOOL_DAMAGED', `the record of message ${id} is missing or does not match its checksum`);
+    for (let next = from; ; ) {
+      const page = await ledger.store.entries({ gte: `d/${ordinal(id, next)}`, lt: `d/${id}${AFTER_SLASH}`, limit: PART });
+      if (generation !== ledger.generation) return;
+      const last = page.length < PART;
+      const entries: Entry[] = [];
+      await this.#commit(
+        (batch) => this.#indexPart(batch, about, page, entries, last),
+        () => this.#admit(id, entries, last),
+      );
+      if (last) return;
+      next += PART;
+    }
+  }
+
+  #indexPart(batch: Batch, { m: message, f: place }: MessageRecord, page: readonly [string, string][], entries: Entry[], last: boolean): void {
+    const ledger = this.#ledger;
+    let n = 0;
+    for (const [key, value] of page) {
+      const record = unsealJson<DeliveryRecord>(key, value);
+      const about = key.slice(2);
+      n = parse32(about.slice(about.indexOf('/') + 1));
+      if (record === undefined) {
+        ledger.fault({ code: 'SPOOL_DAMAGED', text: `the record of delivery ${deliveryKeyOf(about)} does not match its checksum: it is set aside`, id: message.id });
+        continue;
+      }
+      entries.push(indexOne(ledger, batch, message, place, record, about, n));
+    }
+    const mark = partialKey(message.id);
+    if (last) batch.del(mark);
+    else batch.put(mark, sealNumbers(mark, [n + 2]));
+    ledger.indexing.set(message.id, n + 1);
+  }
+
+  #admit(id: MessageId, entries: readonly Entry[], last: boolean): void {
+    const ledger = this.#ledger;
+    if (last) ledger.indexing.delete(id);
+    for (const entry of entries) {
+      if (entry.byTimer) ledger.timerAdded(entry.delivery.due);
+      else ledger.offer(entry, undefined);
+    }
+  }
+
+  /** It was never acknowledged. */
+  async #remove(id: MessageId): Promise<void> {
+    const ledger = this.#ledger;
+    const { generation } = ledger;
+    const whole = (await ledger.store.get(messageKey(id))) !== undefined;
+    for (let last = false; !last; ) {
+      const keys = await ledger.store.keys({ gte: `d/${id}/`, lt: `d/${id}${AFTER_SLASH}`, limit: PART });
+      if (generation !== ledger.generation) return;
+      last = keys.length < PART;
+      await this.#commit((batch) => {
+        for (const key of keys) batch.del(key);
+        if (!last) return;
+        for (const key of [messageKey(id), bodyKey(id), openCountKey(id), partialKey(id)]) batch.del(key);
+        if (whole) ledger.messages--;
+      });
+    }
+    ledger.indexing.delete(id);
+  }
+
+  #commit(build: (batch: Batch) => void, committed: () => void = () => {}): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const operation: Operation = {
+        weight: PART * RECORD_WEIGHT,
+        build,
+        committed() {
+          committed();
+          resolve();
+        },
+        failed(error) {
+          reject(error);
+          return 'drop';
+        },
+      };
+      this.#ledger.submit(operation);
+    });
+  }
+}
+
+function indexOne(ledger: Ledger, batch: Batch, message: Message, place: string | undefined, record: DeliveryRecord, about: string, n: number): Entry {
+  const lane = ledger.lanes.make(record.l);
+  const sequence = ledger.nextSequence();
+  const waits = record.x === 't';
+  const indexKey = waits ? timerKey(record.d, about) : lane.readyPrefix(record.p) + sequence32(sequence);
+  const index = { version: record.v, expiresAt: message.expiresAt, acceptedAt: message.acceptedAt, delayNoticed: false };
+  batch.put(indexKey, waits ? sealTimer(indexKey, lane.escaped, record.p, index) : sealReady(indexKey, about, index));
+  if (waits) lane.waiting++;
+  else lane.ready++;
+  batch.count(lane);
+  return new Entry(deliveryOf(deliveryKeyOf(about), record, message), lane, {
+    priority: record.p,
+    n,
+    version: record.v,
+    indexKey,
+    sequence,
+    gate: waits ? record.d : 0,
+    single: false,
+    place,
+  });
+}

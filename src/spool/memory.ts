@@ -1,0 +1,469 @@
+/**
+ * The memory driver: the whole contract without a disk, for tests and simulation. What would survive is in its `MemoryDisk`:
+ * hand the same one to the next spool, and it goes on from there, as after a restart.
+ *
+ * It keeps the promises of `spool.ts` but for the bound on memory, and durability beyond its disk. Writes take a microtask,
+ * so nothing is told before the caller has gone on.
+ */
+import { type Delivery, type DeliveryKey, deliveryKey, splitDeliveryKey } from '../core/delivery.js';
+import { MtaError } from '../core/errors.js';
+import type { LaneKey } from '../core/lane.js';
+import { type Body, type Message, type MessageId, PRIORITIES } from '../core/message.js';
+import type { RecipientOutcome } from '../core/outcome.js';
+import type { Clock } from '../platform/clock.js';
+import { matches } from './query.js';
+import type {
+  Acceptance,
+  BodyWriter,
+  Change,
+  ChangeResult,
+  DeliveryView,
+  Head,
+  LaneCounts,
+  Lease,
+  MessageView,
+  Page,
+  Query,
+  Settlement,
+  Spool,
+  SpoolCounts,
+  SpoolEvents,
+  StoredBody,
+} from './spool.js';
+import { asideVersion, changedVersion, isConsistent, type NextVersion, type Noted, notedOutcome, notedVersion } from './versions.js';
+
+export interface MemorySpoolOptions {
+  readonly clock: Clock;
+  /** G4: waiting this long raises a delivery one level. */
+  readonly promoteAfterMs: number;
+  /** 0: no history. */
+  readonly historyRetentionMs: number;
+  /** Bodies above this are read as streams. */
+  readonly inlineLimitBytes: number;
+  /** What survives; default: nothing of before. */
+  readonly disk?: MemoryDisk;
+}
+
+interface Item {
+  delivery: Delivery;
+  version: number;
+  sequence: number;
+  state: 'ready' | 'waiting' | 'held';
+  /** Not before this by the wall clock; 0: no matter. */
+  gate: number;
+  /** Of the lease; 0: not leased. */
+  token: number;
+  settling: boolean;
+}
+
+interface Past {
+  readonly message: Message;
+  readonly delivery: DeliveryView;
+  readonly sequence: number;
+}
+
+interface Stored {
+  readonly message: Message;
+  readonly body: Buffer;
+  open: number;
+}
+
+/** What survives the end of a memory spool. Opaque. */
+export class MemoryDisk {
+  readonly messages = new Map<MessageId, Stored>();
+  readonly items = new Map<DeliveryKey, Item>();
+  readonly bodies = new Map<string, Buffer>();
+  readonly notes = new Map<DeliveryKey, Noted & { readonly version: number }>();
+  past: Past[] = [];
+  sequence = 0;
+  owned = false;
+}
+
+/** One page of memory: bodies that are streamed come in pieces of this. */
+const PIECE = 64 * 1024;
+
+export async function createMemorySpool(options: MemorySpoolOptions): Promise<Spool> {
+  const disk = options.disk ?? new MemoryDisk();
+  if (disk.owned) throw new MtaError('SPOOL_LOCKED', 'another spool has this disk');
+  disk.owned = true;
+  const spool = new MemorySpool(options, disk);
+  spool.recover();
+  return spool;
+}
+
+class MemorySpool implements Spool {
+  readonly driver = 'memory';
+  readonly #options: MemorySpoolOptions;
+  readonly #clock: Clock;
+  readonly #disk: MemoryDisk;
+  readonly #lanes = new Map<LaneKey, Set<Item>>();
+  #unwritten: [DeliveryKey, Noted & { readonly version: number }][] = [];
+  #token = 0;
+  #leased = 0;
+  #places = 0;
+  #events: SpoolEvents | undefined;
+  #closed = false;
+
+  constructor(options: MemorySpoolOptions, disk: MemoryDisk) {
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#disk = disk;
+  }
+
+  /** Leases ended with the spool before; the journal comes first (G3). */
+  recover(): void {
+    for (const item of this.#disk.items.values()) {
+      item.token = 0;
+      item.settling = false;
+      // What had come due waits again until it is promoted.
+      if (item.gate > 0 && item.state === 'ready') item.state = 'waiting';
+      this.#lane(item.delivery.lane).add(item);
+    }
+    for (const [key, note] of this.#disk.notes) {
+      const item = this.#disk.items.get(key);
+      const to = item?.version === note.version ? notedVersion(item.delivery, note) : undefined;
+      if (item && to) this.#become(item, to);
+    }
+    this.#disk.notes.clear();
+  }
+
+  // — intake —
+
+  closedFor(): 'SPOOL_FAILED' | undefined {
+    return this.#closed ? 'SPOOL_FAILED' : undefined;
+  }
+
+  writeBody(message: { readonly id: MessageId }): BodyWriter {
+    const chunks: Buffer[] = [];
+    return {
+      write(chunk) {
+        chunks.push(chunk);
+        return true;
+      },
+      finish: async (): Promise<Buffer | StoredBody> => {
+        const bytes = Buffer.concat(chunks);
+        if (bytes.length <= this.#options.inlineLimitBytes) return bytes;
+        const place = `${++this.#places}/${message.id}`;
+        this.#disk.bodies.set(place, bytes);
+        return { sizeBytes: bytes.length, place };
+      },
+      abort: () => void (chunks.length = 0),
+    };
+  }
+
+  async accept(entry: Acceptance): Promise<void> {
+    if (this.#closed) throw closedError();
+    if (entry.deliveries.length === 0) throw new RangeError('a message has at least one delivery');
+    await Promise.resolve();
+    this.#store(entry);
+  }
+
+  #store({ message, deliveries, body }: Acceptance): void {
+    const bytes = Buffer.isBuffer(body) ? body : this.#disk.bodies.get(body.place)!;
+    if (!Buffer.isBuffer(body)) this.#disk.bodies.delete(body.place);
+    this.#disk.messages.set(message.id, { message, body: bytes, open: deliveries.length });
+    const waits = message.notBefore > this.#clock.now();
+    const due = waits ? message.notBefore : Math.max(message.acceptedAt, message.notBefore);
+    const fresh = { priority: message.priority, attempts: 0, log: [], delayNoticed: false, held: false, due };
+    for (const [n, { lane, recipients }] of deliveries.entries()) {
+      const key = deliveryKey(message.id, n);
+      const state = waits ? 'waiting' : 'ready';
+      const item: Item = { delivery: { ...fresh, key, message, lane, recipients }, version: 1, sequence: ++this.#disk.sequence, state, gate: message.notBefore, token: 0, settling: false };
+      this.#disk.items.set(key, item);
+      this.#lane(lane).add(item);
+      this.#tell(item);
+    }
+  }
+
+  #lane(key: LaneKey): Set<Item> {
+    let lane = this.#lanes.get(key);
+    if (lane === undefined) this.#lanes.set(key, (lane = new Set()));
+    return lane;
+  }
+
+  #tell(item: Item): void {
+    if (item.state === 'ready') this.#events?.onReady(item.delivery.lane);
+    if (item.state === 'waiting') this.#events?.onWaiting(item.delivery.due);
+  }
+
+  // — scheduling —
+
+  listen(events: SpoolEvents): void {
+    this.#events = events;
+  }
+
+  *lanes(): Iterable<LaneKey> {
+    for (const lane of [...this.#lanes.keys()]) if (this.#first(lane)) yield lane;
+  }
+
+  head(lane: LaneKey): Head | undefined {
+    const first = this.#first(lane);
+    return first && { level: PRIORITIES[first.level]!, since: first.item.delivery.due };
+  }
+
+  readyNow(lane: LaneKey): number {
+    let count = 0;
+    for (const item of this.#lanes.get(lane) ?? []) if (this.#isFree(item)) count++;
+    return count;
+  }
+
+  pull(lane: LaneKey): Lease | undefined {
+    const first = this.#closed ? undefined : this.#first(lane);
+    return first && this.#lease(first.item);
+  }
+
+  #lease(item: Item): Lease {
+    item.token = ++this.#token;
+    this.#leased++;
+    const body = this.#disk.messages.get(item.delivery.message.id)!.body;
+    return { token: item.token, delivery: item.delivery, bytes: body.length <= this.#options.inlineLimitBytes ? body : undefined };
+  }
+
+  #isFree(item: Item): boolean {
+    return item.state === 'ready' && item.token === 0 && item.gate <= this.#clock.now();
+  }
+
+  #first(lane: LaneKey): { item: Item; level: number } | undefined {
+    let best: Item | undefined;
+    let bestLevel = 0;
+    for (const item of this.#lanes.get(lane) ?? []) {
+      if (!this.#isFree(item)) continue;
+      const raised = Math.floor((this.#clock.now() - item.delivery.due) / this.#options.promoteAfterMs);
+      const level = Math.max(0, PRIORITIES.indexOf(item.delivery.priority) - Math.max(0, raised));
+      if (best === undefined || level < bestLevel || (level === bestLevel && item.sequence < best.sequence)) {
+        best = item;
+        bestLevel = level;
+      }
+    }
+    return best && { item: best, level: bestLevel };
+  }
+
+  #leaseOf(lease: Lease): Item | undefined {
+    const item = this.#disk.items.get(lease.delivery.key);
+    return !this.#closed && item !== undefined && item.token === lease.token && !item.settling ? item : undefined;
+  }
+
+  giveBack(lease: Lease): void {
+    const item = this.#leaseOf(lease);
+    if (item === undefined) return;
+    item.token = 0;
+    this.#leased--;
+    this.#tell(item);
+  }
+
+  async promote(): Promise<number | undefined> {
+    await Promise.resolve();
+    const now = this.#clock.now();
+    let next: number | undefined;
+    for (const item of this.#disk.items.values()) {
+      // The clock may have been set back since it came due (G6).
+      if (item.state === 'ready' && item.token === 0 && item.gate > now) item.state = 'waiting';
+      if (item.state !== 'waiting') continue;
+      if (item.delivery.due > now) {
+        next = Math.min(next ?? item.delivery.due, item.delivery.due);
+      } else {
+        item.state = 'ready';
+        item.sequence = ++this.#disk.sequence;
+        this.#tell(item);
+      }
+    }
+    return next;
+  }
+
+  // — delivery —
+
+  async body(lease: Lease): Promise<Body> {
+    const stored = this.#disk.messages.get(lease.delivery.message.id);
+    if (stored === undefined) throw new MtaError('SPOOL_DAMAGED', `the body of ${lease.delivery.message.id} is missing`);
+    return this.#bodyOf(stored);
+  }
+
+  #bodyOf({ body }: Stored): Body {
+    if (body.length <= this.#options.inlineLimitBytes) return { kind: 'bytes', bytes: body };
+    return {
+      kind: 'stream',
+      sizeBytes: body.length,
+      open: async function* () {
+        for (let at = 0; at < body.length; at += PIECE) yield body.subarray(at, at + PIECE);
+      },
+    };
+  }
+
+  note(lease: Lease, outcomes: readonly RecipientOutcome[]): void {
+    const item = this.#leaseOf(lease);
+    if (item) this.#unwritten.push([item.delivery.key, { version: item.version, at: this.#clock.now(), outcomes: outcomes.map(notedOutcome) }]);
+  }
+
+  mayFinish(): true | Promise<void> {
+    if (this.#closed) return Promise.reject(closedError());
+    for (const [key, note] of this.#unwritten) this.#disk.notes.set(key, note);
+    this.#unwritten = [];
+    return true;
+  }
+
+  async settle(lease: Lease, settlement: Settlement): Promise<boolean> {
+    if (this.#closed) throw closedError();
+    const item = this.#leaseOf(lease);
+    if (item === undefined) return false;
+    if (!isConsistent(settlement, item.delivery)) throw new RangeError(`the settlement of ${item.delivery.key} contradicts itself`);
+    await this.#end(item, settlement);
+    for (const report of settlement.reports) this.#store(report);
+    return true;
+  }
+
+  async setAside(lease: Lease, reason: string): Promise<void> {
+    const item = this.#leaseOf(lease);
+    if (item) await this.#end(item, asideVersion(item.delivery, reason, this.#clock.now()));
+  }
+
+  async #end(item: Item, to: NextVersion): Promise<void> {
+    item.settling = true;
+    await Promise.resolve();
+    item.settling = false;
+    item.token = 0;
+    this.#leased--;
+    this.#become(item, to);
+  }
+
+  async sweepReady(...[wants, take]: Parameters<Spool['sweepReady']>): Promise<void> {
+    await Promise.resolve();
+    for (const item of [...this.#disk.items.values()]) {
+      if (this.#closed) return;
+      const { message, delayNoticed } = item.delivery;
+      if (this.#isFree(item) && wants({ expiresAt: message.expiresAt, acceptedAt: message.acceptedAt, delayNoticed })) take(this.#lease(item));
+    }
+  }
+
+  /** The one place where a delivery changes. */
+  #become(item: Item, to: NextVersion): void {
+    const { delivery } = item;
+    this.#disk.notes.delete(delivery.key);
+    this.#disk.items.delete(delivery.key);
+    const lane = this.#lane(delivery.lane);
+    lane.delete(item);
+    const { next, recipients, attempts, log, delayNoticed } = to;
+    if (next.kind === 'done') {
+      if (lane.size === 0) this.#lanes.delete(delivery.lane);
+      this.#finish({ ...delivery, recipients, attempts, log, delayNoticed });
+      return;
+    }
+    const now = this.#clock.now();
+    const due = next.kind === 'ready' ? Math.min(delivery.due, now) : next.due;
+    const state = next.kind === 'ready' ? 'ready' : next.kind === 'retry' ? 'waiting' : 'held';
+    const changed: Item = {
+      delivery: { ...delivery, recipients, attempts, log, delayNoticed, held: state === 'held', due },
+      version: item.version + 1,
+      sequence: ++this.#disk.sequence,
+      state,
+      gate: next.kind === 'retry' ? due : 0,
+      token: 0,
+      settling: false,
+    };
+    this.#disk.items.set(delivery.key, changed);
+    lane.add(changed);
+    this.#tell(changed);
+  }
+
+  #finish(delivery: Delivery): void {
+    const { message } = delivery;
+    const stored = this.#disk.messages.get(message.id)!;
+    if (--stored.open === 0) this.#disk.messages.delete(message.id);
+    if (this.#options.historyRetentionMs <= 0) return;
+    const sequence = ++this.#disk.sequence;
+    const { key, lane, priority, recipients, attempts, log } = delivery;
+    const view: DeliveryView = { key, lane, priority, state: 'done', recipients, attempts, log, due: 0, settledAt: this.#clock.now() };
+    this.#disk.past.push({ message, delivery: view, sequence });
+  }
+
+  // — looking and operating —
+
+  #view({ delivery, state, token }: Item): DeliveryView {
+    const { key, lane, priority, recipients, attempts, log, due } = delivery;
+    return { key, lane, priority, state: token === 0 ? state : 'sending', recipients, attempts, log, due, settledAt: 0 };
+  }
+
+  async inspect(id: MessageId): Promise<MessageView | undefined> {
+    const past = this.#disk.past.filter((one) => one.message.id === id);
+    const message = this.#disk.messages.get(id)?.message ?? past[0]?.message;
+    if (message === undefined) return undefined;
+    const live = [...this.#disk.items.values()].filter((item) => item.delivery.message.id === id).map((item) => this.#view(item));
+    const deliveries = [...live, ...past.map((one) => one.delivery)];
+    return { message, deliveries: deliveries.sort((a, b) => splitDeliveryKey(a.key).n - splitDeliveryKey(b.key).n) };
+  }
+
+  async readBody(id: MessageId): Promise<Body | undefined> {
+    const stored = this.#disk.messages.get(id);
+    return stored && this.#bodyOf(stored);
+  }
+
+  async list(query: Query, page: { readonly limit: number; readonly after?: string }): Promise<Page<{ readonly message: Message; readonly delivery: DeliveryView }>> {
+    const sorted = [...this.#disk.items.values()].map((item) => ({ place: placeOf(item.delivery.key), item })).sort((a, b) => (a.place < b.place ? -1 : 1));
+    const items = [];
+    for (const { place, item } of sorted) {
+      if (page.after !== undefined && place <= page.after) continue;
+      const delivery = this.#view(item);
+      if (matches(query, item.delivery.message, delivery)) items.push({ message: item.delivery.message, delivery });
+      if (items.length >= page.limit) return { items, next: place };
+    }
+    return { items };
+  }
+
+  async change(key: DeliveryKey, change: Change): Promise<ChangeResult> {
+    if (this.#closed) throw closedError();
+    await Promise.resolve();
+    const item = this.#disk.items.get(key);
+    if (item === undefined) return 'gone';
+    if (item.token !== 0) return 'inFlight';
+    const to = changedVersion(item.delivery, item.state, change, this.#clock.now());
+    if (to) this.#become(item, to);
+    return 'done';
+  }
+
+  counts(): SpoolCounts {
+    const counts = { ready: 0, waiting: 0, held: 0 };
+    for (const item of this.#disk.items.values()) counts[item.state]++;
+    return { messages: this.#disk.messages.size, ...counts, sending: this.#leased, lanes: this.#lanes.size };
+  }
+
+  *laneCounts(): Iterable<LaneCounts> {
+    for (const [lane, items] of this.#lanes) {
+      const counts = { ready: 0, waiting: 0, held: 0 };
+      for (const item of items) counts[item.state]++;
+      yield { lane, ...counts };
+    }
+  }
+
+  async history(page: { readonly since: number; readonly limit: number; readonly after?: string }): Promise<Page<{ readonly message: Message; readonly delivery: DeliveryView }>> {
+    const after = page.after === undefined ? 0 : Number(page.after);
+    const items = this.#disk.past.filter((one) => one.sequence > after && (after > 0 || one.delivery.settledAt >= page.since));
+    const shown = items.slice(0, page.limit).map(({ message, delivery }) => ({ message, delivery }));
+    const last = items[page.limit - 1];
+    return last ? { items: shown, next: String(last.sequence) } : { items: shown };
+  }
+
+  async tidy(): Promise<void> {
+    const before = this.#clock.now() - this.#options.historyRetentionMs;
+    this.#disk.past = this.#disk.past.filter((one) => one.delivery.settledAt >= before);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    // Commits under way are a microtask away.
+    await Promise.resolve();
+    await Promise.resolve();
+    if (this.#closed) return;
+    this.mayFinish();
+    this.#closed = true;
+    this.#disk.owned = false;
+  }
+}
+
+function closedError(): MtaError {
+  return new MtaError('SPOOL_CLOSED', 'the spool is closed');
+}
+
+/** Sorts as (id, n). */
+function placeOf(key: DeliveryKey): string {
+  const { id, n } = splitDeliveryKey(key);
+  return `${id}.${String(n).padStart(7, '0')}`;
+}
