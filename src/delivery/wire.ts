@@ -43,6 +43,7 @@ export class Wire {
   #drained: (() => void) | undefined;
   /** Replies owed for what was written. The greeting is owed for the connection itself. */
   #owed = 1;
+  #mute = false;
   #fault: Fault | undefined;
   #deadline = Number.POSITIVE_INFINITY;
   #allowedMs = 0;
@@ -63,7 +64,7 @@ export class Wire {
 
   /** `owed`: how many replies this will bring. False: the buffers are full, `drained` tells when to go on. */
   write(data: Buffer | string, owed: number, encoding: 'latin1' | 'utf8' = 'latin1'): boolean {
-    if (this.#fault) return true;
+    if (this.#fault || this.#mute) return true;
     this.#owed += owed;
     return typeof data === 'string' ? this.#stream.write(data, encoding) : this.#stream.write(data);
   }
@@ -166,6 +167,8 @@ export class Wire {
     if (this.#fault) return;
     const owed = this.#owed;
     const replies = this.#parser.push(chunk);
+    // More came than was owed: that is the end of it, so whatever the replies before would make us say is not said any more.
+    this.#mute = replies.length > owed || (replies.length === owed && this.#parser.partial);
     for (let i = 0; i < replies.length; i++) {
       const reply = replies[i]!;
       if (isGarbage(reply)) return this.#lose({ reason: 'garbage', text: `not an SMTP reply: ${reply.garbage}` });
@@ -173,7 +176,7 @@ export class Wire {
       else this.#answered(reply);
       if (this.#fault) return;
     }
-    if (replies.length >= owed && this.#parser.partial) this.#lose({ reason: 'garbage', text: 'the server talks without being asked' });
+    if (this.#mute) this.#lose({ reason: 'garbage', text: 'the server talks without being asked' });
   };
 
   readonly #onEnd = (): void => this.#lose({ reason: 'reset', text: 'the server closed the connection' });
