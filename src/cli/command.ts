@@ -27,6 +27,8 @@ export interface Cli {
   readonly clock: Clock;
   /** Told of SIGINT and SIGTERM: the number of the signal. Only what lives on asks for it. */
   readonly onSignal: (call: (signal: number) => void) => void;
+  /** Called while the process ends, however it does: only for what takes no time. */
+  readonly atExit: (call: () => void) => void;
 }
 
 export type Command<A> = (args: A, cli: Cli) => Promise<number>;

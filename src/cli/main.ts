@@ -4,6 +4,7 @@ import os from 'node:os';
 import { systemClock } from '../platform/clock.js';
 import { version } from '../version.js';
 import type { Cli } from './command.js';
+import { EXIT } from './exit.js';
 import { createScreen } from './screen.js';
 
 const argv = process.argv.slice(2);
@@ -19,6 +20,14 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 process.stderr.on('error', () => {});
 
+/** A broken invariant: going on could do harm, ending cannot. */
+process.on('uncaughtException', (error: unknown) => {
+  process.stderr.write(
+    `riata: this should not have happened: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
+  );
+  process.exit(EXIT.software);
+});
+
 if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
   console.log(version());
 } else {
@@ -29,6 +38,7 @@ if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
     cwd: process.cwd(),
     clock: systemClock,
     onSignal,
+    atExit: (call) => void process.on('exit', call),
   };
   const { runCli } = await import('./cli.js');
   const code = await runCli(argv, cli);

@@ -7,13 +7,15 @@
 import path from 'node:path';
 import type { Config } from '../config/config.js';
 import { startControlServer } from '../control/server.js';
-import { controlSocketPaths, surroundings } from '../control/socket.js';
+import { answers, controlSocketPaths, surroundings } from '../control/socket.js';
 import { controlVerbs } from '../control/verbs.js';
+import { MtaError } from '../core/errors.js';
 import { type Mta, type StartOptions, startMta } from '../mta.js';
+import { waitAlive } from '../platform/alive.js';
 import type { Log } from '../platform/log.js';
 import { version } from '../version.js';
 import type { Cli } from './command.js';
-import { EXIT } from './exit.js';
+import { CliError, EXIT, exitCode } from './exit.js';
 
 export interface Running {
   readonly mta: Mta;
@@ -23,11 +25,14 @@ export interface Running {
   close(): Promise<void>;
 }
 
-/** Rejects with what starting has against it; nothing is left running then. */
+/**
+ * Rejects with what starting has against it; nothing is left running then. A spool that is looked at by a command at this
+ * moment, or left by an agent that is just ending, is waited for.
+ */
 export async function startAgent(config: Config, options: StartOptions & { readonly log: Log }, cli: Cli): Promise<Running> {
-  const mta = await startMta(config, options);
+  const spoolPath = path.resolve(cli.cwd, config.spool.path);
+  const mta = await startPatiently(config, options, spoolPath, cli);
   try {
-    const spoolPath = path.resolve(cli.cwd, config.spool.path);
     const [socket] = controlSocketPaths(spoolPath, config.control.socket, await surroundings(spoolPath, cli.env));
     const verbs = controlVerbs(mta, {
       clock: cli.clock,
@@ -47,6 +52,36 @@ export async function startAgent(config: Config, options: StartOptions & { reado
     await mta.close();
     throw error;
   }
+}
+
+const PATIENCE_MS = 10_000;
+const LOOK_AGAIN_MS = 100;
+
+async function startPatiently(config: Config, options: StartOptions & { readonly log: Log }, spoolPath: string, cli: Cli): Promise<Mta> {
+  const until = cli.clock.monotonic() + PATIENCE_MS;
+  for (let told = false; ; told = true) {
+    try {
+      return await startMta(config, options);
+    } catch (error) {
+      if (!(error instanceof MtaError)) throw error;
+      if (error.code === 'INVALID_OPTIONS') throw asConfigFault(error);
+      if (error.code !== 'SPOOL_LOCKED' || cli.clock.monotonic() > until || (await agentAnswers(config, spoolPath, cli))) throw error;
+      if (!told) options.log.info('agent.waiting', { spool: spoolPath }, `${error.message}; waiting for it to be left`);
+      await waitAlive(LOOK_AGAIN_MS);
+    }
+  }
+}
+
+/** A running agent will not go away by itself; a command that reads, or an agent on its way out, answers nothing. */
+async function agentAnswers(config: Config, spoolPath: string, cli: Cli): Promise<boolean> {
+  const [socket] = controlSocketPaths(spoolPath, config.control.socket, await surroundings(spoolPath, cli.env));
+  return answers(socket);
+}
+
+/** What a setting names cannot be used: to whoever starts the agent that is a fault of the configuration. */
+function asConfigFault(error: MtaError): Error {
+  const code = exitCode(error);
+  return new CliError(code === EXIT.noPermission ? code : EXIT.config, error.message, { cause: error });
 }
 
 /** Beyond its own timeout the agent is given this long to close its files. */

@@ -12,6 +12,7 @@ export const serve: Command<Globals> = async (args, cli) => {
   const loaded = settings(args, cli);
   const { config, moved } = await chooseListen(loaded);
   const lines = gathered((text) => void cli.screen.write(text));
+  cli.atExit(lines.flush);
   const log = createLog({
     ...config.log,
     format: logFormat(loaded, cli),

@@ -59,6 +59,7 @@ export async function run(argv: readonly string[], around: Surroundings = {}): P
     cwd: around.cwd ?? '/nonexistent',
     clock: around.clock ?? standingClock,
     onSignal: () => {},
+    atExit: () => {},
   };
   const code = await runCli(argv, cli);
   return { code, out: utf8(out.text), err: utf8(err.text) };
