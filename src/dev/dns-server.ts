@@ -16,7 +16,7 @@ import {
 } from 'dns-packet';
 
 /** Instead of an answer: an error, silence, octets that cannot be read, an answer with a wrong id or to another question, a referral. */
-export type DnsTrouble = 'servfail' | 'refused' | 'formerr' | 'drop' | 'garbage' | 'wrongId' | 'wrongName' | 'referral';
+export type DnsTrouble = 'nxdomain' | 'servfail' | 'refused' | 'formerr' | 'drop' | 'garbage' | 'wrongId' | 'wrongName' | 'referral';
 
 /** What a name has. One that is there with nothing answers "no data". */
 export interface DnsName {
@@ -71,8 +71,8 @@ export interface DevDnsServer {
 const MAX_QUERIES = 10_000;
 const MAX_PLAIN_UDP = 512;
 const MAX_ALIASES = 12;
-const CODES: Readonly<Partial<Record<DnsTrouble, number>>> = { formerr: 1, servfail: 2, refused: 5 };
 const NXDOMAIN = 3;
+const CODES: Readonly<Partial<Record<DnsTrouble, number>>> = { formerr: 1, servfail: 2, nxdomain: NXDOMAIN, refused: 5 };
 
 export async function startDnsServer(options: DnsServerOptions): Promise<DevDnsServer> {
   const { host = '127.0.0.1' } = options;

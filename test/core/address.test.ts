@@ -89,6 +89,7 @@ test('misplaced dots, blanks and brackets are refused', () => {
     'a@x.example ',
     ' a@x.example',
     '<a@x.example',
+    '<a@x.example)',
     'a@x.example>',
     '<<a@x.example>>',
     'a@b@x.example',
@@ -122,6 +123,7 @@ test('domains come out as A-labels, never as Unicode', () => {
   assert.equal(normalizeDomain('ex%61mple.\u00fc'), undefined);
   assert.equal(normalizeDomain('a\u2028b.example'), undefined);
   assert.equal(normalizeDomain('\u00ad'), undefined);
+  assert.equal(normalizeDomain('b\u00fcch\ufeffer.example'), undefined, 'the mapping would leave it out');
 });
 
 test('address literals come out in one spelling, and only where they lead somewhere', () => {
@@ -143,6 +145,8 @@ test('address literals come out in one spelling, and only where they lead somewh
     '[::1]',
     '[IPv6:]',
     '[IPv6:1]',
+    '[IPv6:1:2]',
+    '[IPv6:1.2.3.4]',
     '[IPv6:::1%lo]',
     '[IPv6:::1]x]',
     '[X-new:abc]',

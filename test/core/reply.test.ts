@@ -106,6 +106,14 @@ test('a line without end and a reply without end are garbage, not memory', () =>
   assert.ok(garbage(`${'\u00fc'.repeat(3000)}\r\n`).length <= 200);
 });
 
+test('limits are those of one reply, not of all that came before', () => {
+  const reply = `${`250-${'x'.repeat(900)}\r\n`.repeat(4)}250 end\r\n`;
+  const replies = parse(reply.repeat(3), { maxLines: 6 });
+  assert.equal(replies.length, 3);
+  assert.deepEqual(replies[1], replies[0]);
+  assert.deepEqual(replies[2], replies[0]);
+});
+
 test('text holds no control character, whatever was sent', () => {
   const [reply] = parse(Buffer.from('550-a\tb\r\r\n550 c\x00\x1b[31m\x7f\u0085\u2028\u202e\r\n'));
   assert.deepEqual(reply, { code: 550, text: 'a b\\x0d\nc\\x00\\x1b[31m\\x7f\\x85\\u2028\\u202e' });

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { decode, encode } from 'dns-packet';
 import { type DnsServerOptions, startDnsServer } from '../../src/dev/dns-server.js';
 import { createDnsResolver, type DnsOptions } from '../../src/platform/dns.js';
 import { systemRandom } from '../../src/platform/random.js';
@@ -63,6 +65,9 @@ test('addresses of both families are found together', async (t) => {
     'six.test': { aaaa: ['2001:db8::2'], ttl: 7 },
     'none.test': { mx: [[1, 'x.test']] as const },
     'half.test': { a: ['192.0.2.3'], trouble: { AAAA: 'servfail' } as const },
+    'odd.test': { a: ['192.0.2.4'], trouble: { AAAA: 'nxdomain' } as const },
+    'odder.test': { trouble: { AAAA: 'nxdomain' } as const },
+    'oddest.test': { trouble: { A: 'nxdomain' } as const },
     'bad.test': { a: [], trouble: { AAAA: 'servfail' } as const },
   };
   const { resolver } = await setUp(t, { zones });
@@ -75,6 +80,9 @@ test('addresses of both families are found together', async (t) => {
   assert.deepEqual(await resolver.addresses('none.test'), { kind: 'noData', ttlMs: 60_000 });
   assert.deepEqual(await resolver.addresses('nowhere.test'), { kind: 'noName', ttlMs: 60_000 });
   assert.equal((await resolver.addresses('half.test')).kind, 'found', 'one family in trouble does not hide the other');
+  assert.equal((await resolver.addresses('odd.test')).kind, 'found');
+  for (const name of ['odder.test', 'oddest.test'])
+    assert.equal((await resolver.addresses(name)).kind, 'noData', 'there is the name, says one of the two');
   assert.equal((await resolver.addresses('bad.test')).kind, 'failed', 'but with nothing found, there may be something');
 });
 
@@ -139,6 +147,10 @@ test('a burst of questions goes out little by little, and all are answered', asy
   await until(() => server.queries.length >= 100);
   await settle(20);
   assert.equal(server.queries.length, 100);
+  await clock.advance(5_000);
+  await until(() => server.queries.length >= 200);
+  await settle(20);
+  assert.equal(server.queries.length, 200, 'each that ended makes room for one');
   silent = false;
   await clock.advance(5_000);
   const kinds = (await Promise.all(answers)).map(({ kind }) => kind);
@@ -185,6 +197,31 @@ test('a server that does not answer, or answers nonsense, is passed by for the n
     assert.equal((await answer).kind, 'found', trouble);
     assert.equal(bad.queries.length, 1, trouble);
   }
+});
+
+test('a forged answer does not stand in the way of the true one', async (t) => {
+  const socket = createSocket('udp4');
+  t.after(() => new Promise<void>((resolve) => void socket.close(resolve)));
+  await new Promise<void>((resolve) => void socket.bind(0, '127.0.0.1', resolve));
+  socket.on('message', (bytes, from) => {
+    const { id = 0, questions = [] } = decode(bytes);
+    const respond = (asId: number, exchange: string) =>
+      socket.send(
+        encode({ type: 'response', id: asId, questions, answers: [{ type: 'MX', name: 'a.test', ttl: 60, data: { exchange } }] }),
+        from.port,
+        from.address,
+      );
+    respond(id ^ 1, 'forged.test');
+    socket.send(bytes.subarray(0, 5), from.port, from.address);
+    respond(id, 'true.test');
+  });
+  const resolver = createDnsResolver({
+    clock: createVirtualClock(),
+    random: systemRandom,
+    servers: [`127.0.0.1:${socket.address().port}`],
+  });
+  const answer = await resolver.mx('a.test');
+  assert.deepEqual(answer.kind === 'found' && answer.records, [{ preference: 0, exchange: 'true.test' }]);
 });
 
 test('nobody listening is seen at once, and told', async (t) => {
@@ -364,5 +401,6 @@ test('without configured servers a host is what the system makes of it', async (
   // A spelling that only the C library's resolver takes, and takes without asking anybody.
   const answer = await resolver.hostAddresses('127.1');
   assert.deepEqual(answer, { kind: 'found', records: ['127.0.0.1'], ttlMs: 30_000 });
+  assert.equal((await resolver.hostAddresses('a..b')).kind, 'noName');
   await assert.rejects(resolver.hostAddresses('127.2', { signal: AbortSignal.abort(new Error('enough')) }), /enough/);
 });
