@@ -164,6 +164,7 @@ function watch(ports: SmtpPorts, clock: Clock): () => void {
 
 function shut(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    server.server.close(() => resolve());
+    // The last sockets tell their sessions a moment after they told the server.
+    server.server.close(() => setImmediate(resolve));
   });
 }

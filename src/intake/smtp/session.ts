@@ -123,6 +123,8 @@ export class Session extends SMTPConnection implements WireOwner {
   /** Everything but the common forms of MAIL, RCPT and DATA: the library finds the handler. True when it is done already. */
   #dispatch(line: string): boolean {
     if (++this.#idleCommands > MAX_IDLE_COMMANDS) this.#errors++;
+    // Errors of all kinds are counted here; the library counts this one, and never forgets.
+    this._unrecognizedCommands = 0;
     const wire = this.#wire();
     const progress = { done: false, later: false };
     this._onCommand(Buffer.from(line, 'latin1'), () => {
