@@ -37,17 +37,27 @@ async function list(verbs: ReadingVerbs, query: Query, limit: number, json: bool
   if (json) return EXIT.ok;
   const filtered = Object.keys(query).length > 0;
   if (tally.deliveries === 0) screen.print(filtered ? 'Nothing in the queue matches.' : 'The queue is empty.');
-  else screen.print(screen.paint.dim(total(tally, after !== undefined, limit)));
+  else screen.print(screen.paint.dim(total(tally, await rest(verbs, query, after), limit)));
   return EXIT.ok;
+}
+
+/** A page that is full has a next one, which may be empty: looked at once, not to the end of the queue. */
+async function rest(verbs: ReadingVerbs, query: Query, after: string | undefined): Promise<'none' | 'some' | 'perhaps'> {
+  if (after === undefined) return 'none';
+  const page = await verbs.list(query, { limit: 1, after });
+  if (page.items.length > 0) return 'some';
+  return page.next === undefined ? 'none' : 'perhaps';
 }
 
 function total(
   tally: { readonly deliveries: number; readonly messages: number; readonly octets: number },
-  more: boolean,
+  more: 'none' | 'some' | 'perhaps',
   limit: number,
 ): string {
   const sum = `${count(tally.deliveries, 'delivery', 'deliveries')} of ${count(tally.messages, 'message')}, ${size(tally.octets)}`;
-  return more ? `The first ${sum}; there are more than ${limit}: --limit 0 shows all.` : `${sum}.`;
+  return more === 'none'
+    ? `${sum}.`
+    : `The first ${sum}; there ${more === 'some' ? 'are' : 'may be'} more than ${limit}: --limit 0 shows all.`;
 }
 
 /** Every column but the last has a fixed width, so that pages stand under each other. */

@@ -66,7 +66,14 @@ const WIDE: readonly (readonly [number, number])[] = [
 ];
 const NO_WIDTH = /^[\p{M}\p{Cf}]/u;
 const EMOJI = /^\p{Emoji_Presentation}|^\p{Regional_Indicator}|\ufe0f/u;
-const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
+
+/** Made when first needed: it costs more than the rest of a short command. */
+let segmenter: Intl.Segmenter | undefined;
+
+function graphemes(text: string): Iterable<{ readonly segment: string }> {
+  segmenter ??= new Intl.Segmenter('en', { granularity: 'grapheme' });
+  return segmenter.segment(text);
+}
 
 function graphemeWidth(grapheme: string): number {
   const code = grapheme.codePointAt(0)!;
@@ -80,7 +87,7 @@ function graphemeWidth(grapheme: string): number {
 export function width(text: string): number {
   if (PLAIN.test(text)) return text.length;
   let columns = 0;
-  for (const { segment } of graphemes.segment(text)) columns += graphemeWidth(segment);
+  for (const { segment } of graphemes(text)) columns += graphemeWidth(segment);
   return columns;
 }
 
@@ -90,7 +97,7 @@ export function fit(text: string, columns: number): string {
   if (columns <= 0) return '';
   let out = '';
   let used = 0;
-  for (const { segment } of graphemes.segment(text)) {
+  for (const { segment } of graphemes(text)) {
     const wide = graphemeWidth(segment);
     if (used + wide > columns - 1) break;
     out += segment;

@@ -50,6 +50,22 @@ export function readingVerbs(spool: ReadableSpool): Omit<ReadingVerbs, 'stats' |
   };
 }
 
+/** The reading verbs of a spool at rest; closing them closes it. */
+export function readingOnly(spool: ReadableSpool): ReadingVerbs {
+  return {
+    ...readingVerbs(spool),
+    stats: async (options) => ({
+      counts: spool.counts(),
+      lanes: deepestLanes(spool.laneCounts(), options?.lanes ?? LANES_SHOWN),
+      connections: [],
+      sites: [],
+      metrics: {},
+      uptimeMs: 0,
+    }),
+    close: () => spool.close(),
+  };
+}
+
 /** A message in one word, and each of its recipients. */
 export function statusOf(view: MessageView): StatusReport {
   const recipients = view.deliveries.flatMap((delivery) =>
