@@ -1,0 +1,30 @@
+/** Other people's programs, run to their end. */
+import { spawn } from 'node:child_process';
+
+export interface Done {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Runs a program; what it says is read as UTF-8. */
+export function execute(program: string, args: readonly string[], stdin: string | Buffer = ''): Promise<Done> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    const out: Buffer[] = [];
+    const err: Buffer[] = [];
+    child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
+    child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
+    child.stdin.on('error', () => {});
+    child.stdin.end(stdin);
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code: code ?? 128, out: Buffer.concat(out).toString(), err: Buffer.concat(err).toString() }));
+  });
+}
+
+/** Throws, with what it said, unless it ended well. */
+export async function succeed(program: string, args: readonly string[], stdin?: string | Buffer): Promise<string> {
+  const { code, out, err } = await execute(program, args, stdin);
+  if (code !== 0) throw new Error(`${program} ended with ${code}: ${err}${out}`);
+  return out;
+}
