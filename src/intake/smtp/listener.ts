@@ -81,13 +81,15 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     close: async (signal) => {
       stopAccepting();
       for (const server of servers) for (const socket of server._pendingSockets.values()) socket.destroy();
+      // A server is closed a moment before its last sessions have learnt of their end.
+      const ended = Array.from(ports.sessions, (session) => new Promise((resolve) => session.once('ended', resolve)));
       for (const session of ports.sessions) session.drain();
       const drop = () => {
         for (const session of ports.sessions) session.destroy();
       };
       if (signal?.aborted) drop();
       signal?.addEventListener('abort', drop, { once: true });
-      await closed;
+      await Promise.all([closed, ...ended]);
       signal?.removeEventListener('abort', drop);
     },
   };
@@ -164,7 +166,6 @@ function watch(ports: SmtpPorts, clock: Clock): () => void {
 
 function shut(server: Server): Promise<void> {
   return new Promise((resolve) => {
-    // The last sockets tell their sessions a moment after they told the server.
-    server.server.close(() => setImmediate(resolve));
+    server.server.close(() => resolve());
   });
 }

@@ -366,6 +366,7 @@ export class Session extends SMTPConnection implements WireOwner {
     this.#abort();
     this.#ports.sessions.delete(this);
     super._onClose();
+    this.emit('ended');
   }
 
   inputEnd(): void {
