@@ -5,6 +5,9 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createTransport } from 'nodemailer';
 import { type Sink, type SinkScript, startSink } from '../../src/dev/sink.js';
+import { systemClock } from '../../src/platform/clock.js';
+import { silentLog } from '../../src/platform/log.js';
+import { openLevelSpool } from '../../src/spool/level/open.js';
 import { type Process, riata, temporaryFolder } from './process.js';
 
 interface Agent {
@@ -155,6 +158,27 @@ test('what keeps the agent from starting is one clear line with the way out, and
   assert.match(wrong.err, /--retry-factor: .*often/);
   assert.equal(await noFolder.ended, 78, noFolder.err);
   assert.match(noFolder.err, /^riata: the spool folder .*\n$/);
+});
+
+test('a spool that is only looked at is waited for', { timeout: 60_000 }, async (t) => {
+  const { folder, serve } = await agent(t);
+  const spoolPath = path.join(folder, 'spool');
+  const looking = await openLevelSpool({
+    path: spoolPath,
+    clock: systemClock,
+    log: silentLog,
+    inlineLimitBytes: 1024,
+    minFreeBytes: 0,
+    historyRetentionMs: 0,
+    historyMaxBytes: 0,
+    promoteAfterMs: 1000,
+  });
+  const served = serve();
+  await served.says('"agent.waiting"');
+  await looking.close();
+  await served.says(STARTED);
+  served.child.kill('SIGTERM');
+  assert.equal(await served.ended, 0);
 });
 
 test('dev shows mail go its way, and takes everything with it when it ends', { timeout: 60_000 }, async (t) => {
