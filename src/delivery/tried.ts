@@ -1,5 +1,5 @@
 /** What became of the servers that one attempt went through, and the one trouble that tells it best. Pure. */
-import type { TransactionResult, Trouble } from '../core/outcome.js';
+import { STAGES, type TransactionResult, type Trouble } from '../core/outcome.js';
 import type { SiteTarget } from './sites.js';
 
 export interface Tried {
@@ -18,11 +18,12 @@ export function scopeOf({ stage, reason }: Trouble): 'server' | 'channel' | 'net
 }
 
 /**
- * The trouble of the best server that could be asked at all, with the others' in its text: a refusal by IPv4 says more
- * than that there is no IPv6 here. Always temporary: trouble before MAIL blames no message. `tried` is not empty.
+ * The trouble of the best server that could be asked at all (of equal ones, of that with which the conversation got
+ * furthest), with the others' in its text: a login refused by IPv4 says more than that nobody listens on IPv6. Always temporary: trouble before MAIL blames no message. `tried` is not empty.
  */
 export function combineTroubles(tried: readonly Tried[]): Trouble {
-  const sorted = [...tried].sort((a, b) => a.target.preference - b.target.preference);
+  const furthest = ({ trouble }: Tried) => STAGES.indexOf(trouble.stage);
+  const sorted = [...tried].sort((a, b) => a.target.preference - b.target.preference || furthest(b) - furthest(a));
   const main = sorted.find(({ trouble }) => trouble.reason !== 'noRoute') ?? sorted[0]!;
   const others = sorted
     .filter((one) => one !== main)
