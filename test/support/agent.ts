@@ -18,6 +18,7 @@ import { type DevDnsServer, type DnsZones, startDnsServer } from '../../src/dev/
 import { type Sink, type SinkOptions, startSink } from '../../src/dev/sink.js';
 import { type Mta, type StartOptions, startMta } from '../../src/mta.js';
 import { systemClock } from '../../src/platform/clock.js';
+import { silentLog } from '../../src/platform/log.js';
 import { atEnd, type Scope, until } from './scope.js';
 
 /** How agents in tests name themselves, unless told otherwise. */
@@ -75,6 +76,7 @@ export async function startAgent(scope: Scope, settings: ConfigOptions = {}, opt
   atEnd(scope, () => mta.close());
   const verbs = controlVerbs(mta, {
     clock: systemClock,
+    log: options.log ?? silentLog,
     version: '0.0.0',
     pid: process.pid,
     maxMessageSize: config.spool.maxMessageSize,
