@@ -5,6 +5,7 @@
 import type { Readable } from 'node:stream';
 import type { Argv } from 'yargs';
 import type { Clock } from '../platform/clock.js';
+import type { LineWriter } from '../platform/line-writer.js';
 import type { Screen } from './screen.js';
 
 /** What `-` has become when a command sees it, as an id or a file. */
@@ -27,8 +28,8 @@ export interface Cli {
   readonly clock: Clock;
   /** Told of SIGINT and SIGTERM: the number of the signal. Only what lives on asks for it. */
   readonly onSignal: (call: (signal: number) => void) => void;
-  /** Called while the process ends, however it does: only for what takes no time. */
-  readonly atExit: (call: () => void) => void;
+  /** Opens standard output for a log. */
+  readonly logLines: () => LineWriter;
 }
 
 export type Command<A> = (args: A, cli: Cli) => Promise<number>;

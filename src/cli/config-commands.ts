@@ -1,10 +1,10 @@
 /** `riata config check` and `riata config show`. */
 import { describeConfig } from '../config/describe.js';
+import { printable } from '../core/printable.js';
 import type { Command, Globals } from './command.js';
 import { EXIT } from './exit.js';
 import { configFile, settings } from './settings.js';
 import { table } from './table.js';
-import { visible } from './visible.js';
 
 /** What is wrong comes as an error of `settings`, all of it at once. */
 export const configCheck: Command<Globals> = async (args, cli) => {
@@ -14,8 +14,8 @@ export const configCheck: Command<Globals> = async (args, cli) => {
     for (const warning of warnings) cli.screen.json({ level: 'warning', ...warning });
     return EXIT.ok;
   }
-  for (const { message } of warnings) cli.screen.print(`${cli.screen.paint.warn('warning:')} ${visible(message)}`);
-  cli.screen.print(file ? `${visible(file)}: nothing is wrong.` : 'No configuration file; defaults and environment: nothing is wrong.');
+  for (const { message } of warnings) cli.screen.print(`${cli.screen.paint.warn('warning:')} ${printable(message)}`);
+  cli.screen.print(file ? `${printable(file)}: nothing is wrong.` : 'No configuration file; defaults and environment: nothing is wrong.');
   return EXIT.ok;
 };
 

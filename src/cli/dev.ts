@@ -11,11 +11,12 @@ import type { MailEvent } from '../core/event.js';
 import { startDnsServer } from '../dev/dns-server.js';
 import { FATES } from '../dev/fates.js';
 import { type SinkMessage, startSink } from '../dev/sink.js';
+import { createLog } from '../platform/log-lines.js';
 import { whyRefused } from '../platform/port.js';
 import type { Cli, Command, Globals } from './command.js';
 import { DEV_DOMAINS, DEV_ZONES } from './dev-domains.js';
 import { relative, size } from './format.js';
-import { createLog } from './log.js';
+
 import { startAgent, untilSignal } from './running.js';
 import type { Screen } from './screen.js';
 import { wholeNumber } from './selection.js';
@@ -44,12 +45,11 @@ export const dev: Command<DevArgs> = async (args, cli) => {
     undo.push(() => dns.close());
     const { config } = configFromOptions(settingsOf(spool, port, dns.address), { machineName: 'riata.dev.test' });
     const log = createLog({
-      level: 'warn',
       format: args.json ? 'json' : 'text',
+      level: 'warn',
       clock: cli.clock,
       write: (line) => cli.screen.say(line),
-      hostname: 'riata.dev.test',
-      pid: process.pid,
+      color: cli.screen.colour,
     });
     const onEvent = (event: MailEvent) => (args.json ? cli.screen.json(event) : happened(event, cli));
     const { mta, socket, close } = await startAgent(config, { log, mxPort: sink.port, onEvent }, cli);

@@ -2,6 +2,7 @@
 /** The command `riata`: hands the process to the command line, and ends it with the code that comes back. */
 import os from 'node:os';
 import { systemClock } from '../platform/clock.js';
+import { createLineWriter } from '../platform/line-writer.js';
 import { version } from '../version.js';
 import type { Cli } from './command.js';
 import { EXIT } from './exit.js';
@@ -38,7 +39,7 @@ if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
     cwd: process.cwd(),
     clock: systemClock,
     onSignal,
-    atExit: (call) => void process.on('exit', call),
+    logLines: () => createLineWriter(process.stdout.fd),
   };
   const { runCli } = await import('./cli.js');
   const code = await runCli(argv, cli);

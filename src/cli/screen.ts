@@ -16,6 +16,7 @@ export interface Screen {
   readonly columns: number;
   /** Standard output is a terminal. */
   readonly terminal: boolean;
+  readonly colour: boolean;
   readonly paint: Palette;
   /** Lines on standard output. Text from outside must have been made `visible`. */
   print(...lines: readonly string[]): void;
@@ -48,6 +49,7 @@ export function createScreen(out: Output, err: Writable, env: NodeJS.ProcessEnv,
   return {
     columns: Math.max(out.columns ?? (Number.isSafeInteger(told) && told > 0 ? told : 80), NARROWEST),
     terminal,
+    colour: coloured,
     paint: coloured ? COLOURS : PLAIN,
     print: (...lines) => void out.write(lines.map((line) => `${line}\n`).join('')),
     json: (value) => void out.write(`${jsonLine(value)}\n`),

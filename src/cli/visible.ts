@@ -1,48 +1,34 @@
 /**
- * Text that came from outside (mail, remote servers), made fit for a terminal: no control character gets
- * through, and its width in columns is known. Everything the command line prints of a mail passes here.
+ * Text that came from outside (mail, remote servers), made fit for a terminal: no control character gets through
+ * (`printable`), and its width in columns is known. Everything the command line prints of a mail passes here.
  *
  * Must not: change what is plain text, or be used for what goes to a file or a pipe as data.
  */
+import { printable } from '../core/printable.js';
 
-/** C0, DEL, C1, line and paragraph separators, bidirectional controls, byte order mark, tags, lone surrogates. */
-const UNSAFE = /[\0-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\u{e0000}-\u{e007f}\p{Cs}]/gu;
 const PLAIN = /^[\x20-\x7e]*$/;
 
-function shown(character: string): string {
-  const code = character.codePointAt(0)!;
-  if (code < 0x20) return String.fromCodePoint(0x2400 + code);
-  if (code === 0x7f) return '\u2421';
-  return `\\u{${code.toString(16)}}`;
-}
-
-/** The same text with everything that could steer a terminal made visible: ESC becomes `␛`, U+202E `\u{202e}`. */
-export function visible(text: string): string {
-  return PLAIN.test(text) ? text : text.replace(UNSAFE, shown);
-}
-
-/** `visible`, on one line: runs of white space, line ends included, become one space. */
+/** On one line: runs of white space, line ends included, become one space. */
 export function oneLine(text: string): string {
-  return visible(text.replace(/\s+/g, ' ').trim());
+  return printable(text.replace(/\s+/g, ' ').trim());
 }
 
-/** `visible`, line by line: keeps LF and tabs, drops the CR of a CRLF. For showing a whole text. */
+/** Line by line: keeps LF, drops the CR of a CRLF. For showing a whole text. */
 export function visibleLines(text: string): string {
   return text
     .split('\n')
-    .map((line) => visible((line.endsWith('\r') ? line.slice(0, -1) : line).replaceAll('\t', '    ')))
+    .map((line) => printable((line.endsWith('\r') ? line.slice(0, -1) : line).replaceAll('\t', '    ')))
     .join('\n');
 }
+
+/** What JSON leaves bare and a terminal obeys. */
+const UNSAFE = /[\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 /** One line of JSON that is safe on a terminal too: what JSON itself leaves bare and a terminal obeys is escaped. */
 export function jsonLine(value: unknown): string {
   const line = JSON.stringify(value);
   if (PLAIN.test(line)) return line;
-  return line.replace(UNSAFE, (character) => {
-    let out = '';
-    for (let i = 0; i < character.length; i++) out += `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`;
-    return out;
-  });
+  return line.replace(UNSAFE, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 /** East Asian Wide and Fullwidth blocks, first and last code point (Unicode Annex 11), without the emoji. */
@@ -83,7 +69,7 @@ function graphemeWidth(grapheme: string): number {
   return WIDE.some(([first, last]) => code >= first && code <= last) ? 2 : 1;
 }
 
-/** Columns that `text` takes on a terminal. Expects text that is `visible` already. */
+/** Columns that `text` takes on a terminal. Expects text that is printable already. */
 export function width(text: string): number {
   if (PLAIN.test(text)) return text.length;
   let columns = 0;

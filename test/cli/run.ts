@@ -5,6 +5,7 @@ import type { Cli } from '../../src/cli/command.js';
 import { createScreen } from '../../src/cli/screen.js';
 import type { Clock } from '../../src/platform/clock.js';
 import { systemClock } from '../../src/platform/clock.js';
+import { createLineWriter } from '../../src/platform/line-writer.js';
 import { NOW } from '../control/fake-agent.js';
 
 export interface Ran {
@@ -59,7 +60,7 @@ export async function run(argv: readonly string[], around: Surroundings = {}): P
     cwd: around.cwd ?? '/nonexistent',
     clock: around.clock ?? standingClock,
     onSignal: () => {},
-    atExit: () => {},
+    logLines: () => createLineWriter(out),
   };
   const code = await runCli(argv, cli);
   return { code, out: utf8(out.text), err: utf8(err.text) };

@@ -48,8 +48,8 @@ test('lines below a row are cut at the edge of the screen', () => {
 
 test('cells from outside cannot steer the terminal or break the line', () => {
   const [, row, below] = table([{ title: 'A' }], [{ cells: ['a\r\nb\x1b[2J'], below: [{ text: '\x9b31m', indent: 2 }] }], 80);
-  assert.equal(row, 'a b␛[2J');
-  assert.equal(below, '  \\u{9b}31m');
+  assert.equal(row, 'a b\\x1b[2J');
+  assert.equal(below, '  \\x9b31m');
 });
 
 test('pairs align their values, and long ones go on under themselves', () => {
