@@ -194,19 +194,15 @@ function tellFate(
     status,
     text,
   };
-  const fields = { id: message.id, from: message.sender, to: recipient.address, server, delayMs, status, text };
   switch (kind) {
     case 'delivered':
-      log.info('delivery.sent', fields);
       return emit({ type: 'delivered', ...about });
     case 'deferred': {
       const nextAttemptAt = next.kind === 'retry' ? next.due : at;
-      log.info('delivery.deferred', { ...fields, attempts, nextAttemptAt });
       return emit({ type: 'deferred', ...about, attempts, nextAttemptAt });
     }
     case 'bounced':
     case 'expired':
-      log.info(`delivery.${kind}`, { ...fields, attempts });
       if (message.origin.kind === 'report')
         log.warn('report.undeliverable', { id: message.id, of: message.origin.of, to: recipient.address, text });
       return emit({ type: kind, ...about });

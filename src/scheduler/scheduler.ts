@@ -78,7 +78,7 @@ export interface Scheduler extends WorkSource {
 const TICK_MS = 1_000;
 /** The safety net, in ticks: how often everything that has work is looked at again, and raised by its age. */
 const SWEEP_TICKS = 10;
-/** In ticks: a connection that was asked for and has neither come nor failed by then never will. All timeouts of an opening are shorter. */
+/** In ticks: a connection that was asked for and has neither come nor failed by then is taken for lost. */
 const LOST_TICKS = 3_600;
 /** In ticks: how often what merely waits is searched for what has expired. */
 const OVERDUE_TICKS = 300;
