@@ -129,8 +129,7 @@ class RuleRouter implements Router {
     }
     const { domain, digest = '' } = parsed;
     if (!this.#lanesFor(domain).includes(lane)) return { kind: 'unknown' };
-    const { port, policy } =
-      this.#rules.find((rule) => rule.host === '' && rule.digest === digest && rule.matchesDomain(domain)) ?? this.#plain;
+    const { port, policy } = this.#rules.find((rule) => rule.digest === digest) ?? this.#plain;
     const address = literalAddress(domain);
     return address === undefined ? { kind: 'mx', domain, port, policy } : { kind: 'literal', address, port, policy };
   }

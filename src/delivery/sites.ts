@@ -178,7 +178,7 @@ export class Sites {
 /** By names, not by addresses, which large providers deal out differently each time. */
 function siteKey(lane: LaneKey, port: number, survey: Survey): string {
   const parsed = parseLane(lane);
-  if (parsed.kind === 'host' || survey.via === 'literal') return lane;
+  if (parsed.kind === 'host') return lane;
   const hosts = survey.hosts.filter(({ addresses }) => addresses.length > 0).map(({ host }) => host);
   const names = [...new Set(hosts)].sort();
   const digest = createHash('sha256').update(JSON.stringify([names, port, parsed.digest ?? '']));

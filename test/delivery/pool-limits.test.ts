@@ -5,13 +5,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { Job, Route, WorkSource } from '../../src/core/carrier.js';
 import type { ChannelPolicy } from '../../src/delivery/contract.js';
 import { Pool } from '../../src/delivery/pool.js';
 import { SiteRoute, SiteTarget } from '../../src/delivery/sites.js';
 import { silentLog } from '../../src/platform/log.js';
 import { createVirtualClock } from '../support/virtual-clock.js';
 import { type FakeSession, FakeWorld, fakeJob, trouble } from './fake-sessions.js';
+import { ModelScheduler } from './model-scheduler.js';
 
 const PER_SERVER = 2;
 const CAP = 5;
@@ -38,111 +38,6 @@ function makeRoutes(): SiteRoute[] {
     ),
     new SiteRoute('fourth', [target('192.0.2.4', 10, 1)], 0),
   ];
-}
-
-interface SiteWork {
-  readonly route: SiteRoute;
-  ready: number;
-  asked: number;
-  full: boolean;
-  resting: boolean;
-}
-
-/** The scheduler's side of the seam, without its sweep: a wake-up that is lost here is lost. */
-class ModelScheduler implements WorkSource {
-  readonly sites: readonly SiteWork[];
-  readonly #capped = new Set<SiteWork>();
-  serving = false;
-  handedOut = 0;
-  ended = 0;
-  pool: Pool | undefined;
-
-  constructor(routes: readonly SiteRoute[]) {
-    this.sites = routes.map((route) => ({ route, ready: 0, asked: 0, full: false, resting: false }));
-  }
-
-  add(at: number, count: number): void {
-    const site = this.sites[at]!;
-    site.ready += count;
-    if (!site.full) this.#dispatch(site);
-  }
-
-  wake(): void {
-    for (const site of this.sites) {
-      if (!site.resting) continue;
-      site.resting = false;
-      this.#dispatch(site);
-    }
-  }
-
-  next(channel: string): Job | undefined {
-    assert.equal(this.serving, false, 'serve calls nothing before it has returned');
-    const sites = this.sites.filter(({ route }) => route.targets.some((one) => one.channel === channel));
-    for (const site of sites) if (site.asked > 0) site.asked--;
-    const site = sites.find(({ ready }) => ready > 0);
-    if (site === undefined) {
-      for (const one of sites) one.full = false;
-      return undefined;
-    }
-    site.ready--;
-    this.handedOut++;
-    return fakeJob();
-  }
-
-  done(): void {
-    this.ended++;
-  }
-
-  untried(): void {
-    this.ended++;
-    this.add(0, 1);
-  }
-
-  unreadable(): void {
-    this.ended++;
-  }
-
-  mayFinish(): true {
-    return true;
-  }
-
-  siteTrouble(route: Route): void {
-    const site = this.#site(route.site);
-    site.asked = 0;
-    site.full = false;
-    site.resting = true;
-  }
-
-  siteWell(): void {}
-
-  room(key: string): void {
-    assert.equal(this.serving, false, 'serve calls nothing before it has returned');
-    const site = this.#site(key);
-    site.full = false;
-    if (site.asked > 0) site.asked--;
-    this.#dispatch(site);
-    for (const capped of [...this.#capped]) {
-      this.#capped.delete(capped);
-      this.#dispatch(capped);
-    }
-  }
-
-  #site(key: string): SiteWork {
-    return this.sites.find(({ route }) => route.site === key)!;
-  }
-
-  #dispatch(site: SiteWork): void {
-    if (site.resting) return;
-    while (site.asked < site.ready) {
-      this.serving = true;
-      const served = this.pool!.serve(site.route);
-      this.serving = false;
-      if (served === 'capped') this.#capped.add(site);
-      if (served === 'full') site.full = true;
-      if (served !== 'served') return;
-      site.asked++;
-    }
-  }
 }
 
 type Step =
@@ -250,7 +145,7 @@ async function finish(world: FakeWorld, scheduler: ModelScheduler, clock: { adva
       else if (session.state === 'closing') session.closed();
     }
     await turn();
-    if (scheduler.sites.every(({ ready }) => ready === 0) && scheduler.ended === scheduler.handedOut) break;
+    if (scheduler.sites.every(({ ready }) => ready === 0) && scheduler.quiet) break;
   }
   assert.deepEqual(
     scheduler.sites.map(({ route, ready }) => `${route.site}: ${ready}`),
@@ -272,7 +167,7 @@ test('limits hold at every instant and no wake-up is lost, whatever happens in w
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 80 }), async (steps) => {
       const routes = makeRoutes();
-      const scheduler = new ModelScheduler(routes);
+      const scheduler = new ModelScheduler(routes, () => fakeJob());
       const world = new FakeWorld({
         messagesPerConnection: PER_CONNECTION,
         onChange: ({ open, total }) => {
@@ -289,7 +184,7 @@ test('limits hold at every instant and no wake-up is lost, whatever happens in w
         idleTimeoutMs: 10_000,
         openSession: world.openSession,
       });
-      scheduler.pool = pool;
+      scheduler.carrier = pool;
       for (const one of steps) {
         if (one.kind === 'add') scheduler.add(one.site, one.count);
         else if (one.kind === 'advance') await clock.advance(one.ms);

@@ -74,6 +74,7 @@ test('the first rule that matches the domain and the sender decides', () => {
     [[{ sender: 'x@y.test' }], 'a@example.com', 'xx@y.test', 'mx'],
     [[{ sender: 'x@y.test' }], 'a@example.com', 'x@y.test.org', 'mx'],
     [[{ sender: 'x@y.test' }], 'a@example.com', '"x@y.test"@evil.test', 'mx'],
+    [[{ sender: 'x@y.test' }], 'a@example.com', 'x@evil.test@y.test', 'mx'],
     [[{ sender: 'y.test' }], 'a@example.com', 'x@y.test', 'h0'],
     [[{ sender: '@y.test' }], 'a@example.com', 'x@y.test', 'h0'],
     [[{ sender: '@y.test' }], 'a@example.com', '"x@y.test"@evil.test', 'mx'],
@@ -155,6 +156,7 @@ test('a rule without a host sends straight to the MX, past the rules behind it, 
   ]);
   assert.equal(mine.laneOf('a@direct.example', 'x@news.test'), 'mx:direct.example');
   const strict = mine.laneOf('a@strict.example', '');
+  assert.notEqual(router([{ host: '', port: 2525 }]).laneOf('a@strict.example', ''), 'mx:strict.example');
   assert.match(strict, /^mx:strict\.example:[0-9a-f]{16}$/);
   const plan = mine.planOf(strict);
   assert.ok(plan.kind === 'mx');
