@@ -76,6 +76,7 @@ export class MemoryDisk {
   readonly notes = new Map<DeliveryKey, Noted & { readonly version: number }>();
   past: Past[] = [];
   sequence = 0;
+  lastId: MessageId = '';
   owned = false;
 }
 
@@ -151,6 +152,10 @@ class MemorySpool implements Spool {
     };
   }
 
+  lastId(): MessageId | undefined {
+    return this.#disk.lastId || undefined;
+  }
+
   async accept(entry: Acceptance): Promise<void> {
     if (this.#closed) throw closedError();
     if (entry.deliveries.length === 0) throw new RangeError('a message has at least one delivery');
@@ -162,13 +167,22 @@ class MemorySpool implements Spool {
     const bytes = Buffer.isBuffer(body) ? body : this.#disk.bodies.get(body.place)!;
     if (!Buffer.isBuffer(body)) this.#disk.bodies.delete(body.place);
     this.#disk.messages.set(message.id, { message, body: bytes, open: deliveries.length });
+    if (message.id > this.#disk.lastId) this.#disk.lastId = message.id;
     const waits = message.notBefore > this.#clock.now();
     const due = waits ? message.notBefore : Math.max(message.acceptedAt, message.notBefore);
     const fresh = { priority: message.priority, attempts: 0, log: [], delayNoticed: false, held: false, due };
     for (const [n, { lane, recipients }] of deliveries.entries()) {
       const key = deliveryKey(message.id, n);
       const state = waits ? 'waiting' : 'ready';
-      const item: Item = { delivery: { ...fresh, key, message, lane, recipients }, version: 1, sequence: ++this.#disk.sequence, state, gate: message.notBefore, token: 0, settling: false };
+      const item: Item = {
+        delivery: { ...fresh, key, message, lane, recipients },
+        version: 1,
+        sequence: ++this.#disk.sequence,
+        state,
+        gate: message.notBefore,
+        token: 0,
+        settling: false,
+      };
       this.#disk.items.set(key, item);
       this.#lane(lane).add(item);
       this.#tell(item);
@@ -291,7 +305,8 @@ class MemorySpool implements Spool {
 
   note(lease: Lease, outcomes: readonly RecipientOutcome[]): void {
     const item = this.#leaseOf(lease);
-    if (item) this.#unwritten.push([item.delivery.key, { version: item.version, at: this.#clock.now(), outcomes: outcomes.map(notedOutcome) }]);
+    if (item)
+      this.#unwritten.push([item.delivery.key, { version: item.version, at: this.#clock.now(), outcomes: outcomes.map(notedOutcome) }]);
   }
 
   mayFinish(): true | Promise<void> {
@@ -330,7 +345,8 @@ class MemorySpool implements Spool {
     for (const item of [...this.#disk.items.values()]) {
       if (this.#closed) return;
       const { message, delayNoticed } = item.delivery;
-      if (this.#isFree(item) && wants({ expiresAt: message.expiresAt, acceptedAt: message.acceptedAt, delayNoticed })) take(this.#lease(item));
+      if (this.#isFree(item) && wants({ expiresAt: message.expiresAt, acceptedAt: message.acceptedAt, delayNoticed }))
+        take(this.#lease(item));
     }
   }
 
@@ -396,8 +412,13 @@ class MemorySpool implements Spool {
     return stored && this.#bodyOf(stored);
   }
 
-  async list(query: Query, page: { readonly limit: number; readonly after?: string }): Promise<Page<{ readonly message: Message; readonly delivery: DeliveryView }>> {
-    const sorted = [...this.#disk.items.values()].map((item) => ({ place: placeOf(item.delivery.key), item })).sort((a, b) => (a.place < b.place ? -1 : 1));
+  async list(
+    query: Query,
+    page: { readonly limit: number; readonly after?: string },
+  ): Promise<Page<{ readonly message: Message; readonly delivery: DeliveryView }>> {
+    const sorted = [...this.#disk.items.values()]
+      .map((item) => ({ place: placeOf(item.delivery.key), item }))
+      .sort((a, b) => (a.place < b.place ? -1 : 1));
     const items = [];
     for (const { place, item } of sorted) {
       if (page.after !== undefined && place <= page.after) continue;
@@ -433,7 +454,11 @@ class MemorySpool implements Spool {
     }
   }
 
-  async history(page: { readonly since: number; readonly limit: number; readonly after?: string }): Promise<Page<{ readonly message: Message; readonly delivery: DeliveryView }>> {
+  async history(page: {
+    readonly since: number;
+    readonly limit: number;
+    readonly after?: string;
+  }): Promise<Page<{ readonly message: Message; readonly delivery: DeliveryView }>> {
     const after = page.after === undefined ? 0 : Number(page.after);
     const items = this.#disk.past.filter((one) => one.sequence > after && (after > 0 || one.delivery.settledAt >= page.since));
     const shown = items.slice(0, page.limit).map(({ message, delivery }) => ({ message, delivery }));

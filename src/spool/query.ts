@@ -8,7 +8,11 @@ export function matches(query: Query, message: Message, delivery: DeliveryView):
   if (query.state !== undefined && query.state !== delivery.state) return false;
   if (query.sender !== undefined && query.sender !== message.sender) return false;
   if (query.recipient !== undefined && !delivery.recipients.some((one) => one.address === query.recipient)) return false;
-  if (query.domain !== undefined && !delivery.recipients.some((one) => one.address.slice(one.address.lastIndexOf('@') + 1) === query.domain)) return false;
+  if (
+    query.domain !== undefined &&
+    !delivery.recipients.some((one) => one.address.slice(one.address.lastIndexOf('@') + 1) === query.domain)
+  )
+    return false;
   if (query.acceptedBefore !== undefined && message.acceptedAt >= query.acceptedBefore) return false;
   return query.error === undefined || lastTrouble(delivery).toLowerCase().includes(query.error.toLowerCase());
 }

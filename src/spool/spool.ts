@@ -170,6 +170,8 @@ export interface Spool {
   /** `envelope` is written into a body file, so that a file without a record can be told from rubbish. */
   writeBody(message: { readonly id: MessageId; readonly sender: string; readonly recipients: readonly string[] }): BodyWriter;
   accept(entry: Acceptance): Promise<void>;
+  /** The greatest message id ever accepted here: new ones must be above it, also when the clock was set back (`core/id.ts`). */
+  lastId(): MessageId | undefined;
 
   // — scheduling (synchronous, from what is in memory) —
   listen(events: SpoolEvents): void;
@@ -204,19 +206,29 @@ export interface Spool {
    * Slow sweep over what is ready, in slices: every delivery for which `wants` is true is leased and given to `take`, whether
    * or not its lane is being served (expiry and delay notices while a site is in trouble).
    */
-  sweepReady(wants: (about: { readonly expiresAt: number; readonly acceptedAt: number; readonly delayNoticed: boolean }) => boolean, take: (lease: Lease) => void): Promise<void>;
+  sweepReady(
+    wants: (about: { readonly expiresAt: number; readonly acceptedAt: number; readonly delayNoticed: boolean }) => boolean,
+    take: (lease: Lease) => void,
+  ): Promise<void>;
 
   // — looking and operating —
   inspect(id: MessageId): Promise<MessageView | undefined>;
   /** The content of a message that is still queued. */
   readBody(id: MessageId): Promise<Body | undefined>;
   /** Live deliveries, oldest message first. `limit` bounds the page, not the work: at most 10,000 records are looked at for one page. */
-  list(query: Query, page: { readonly limit: number; readonly after?: string }): Promise<Page<{ readonly message: Message; readonly delivery: DeliveryView }>>;
+  list(
+    query: Query,
+    page: { readonly limit: number; readonly after?: string },
+  ): Promise<Page<{ readonly message: Message; readonly delivery: DeliveryView }>>;
   change(key: DeliveryKey, change: Change): Promise<ChangeResult>;
   counts(): SpoolCounts;
   laneCounts(): Iterable<LaneCounts>;
   /** Deliveries done, newest last, from `since` (epoch ms) on. */
-  history(page: { readonly since: number; readonly limit: number; readonly after?: string }): Promise<Page<{ readonly message: Message; readonly delivery: DeliveryView }>>;
+  history(page: {
+    readonly since: number;
+    readonly limit: number;
+    readonly after?: string;
+  }): Promise<Page<{ readonly message: Message; readonly delivery: DeliveryView }>>;
   /** Housekeeping: history past its retention or size, orphaned bodies, ranges to compact. In slices; called by the clock. */
   tidy(): Promise<void>;
 

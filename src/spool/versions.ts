@@ -20,14 +20,21 @@ export function asideVersion(delivery: Delivery, reason: string, at: number): Ne
   const trouble: Trouble = { lasting: 'temporary', stage: 'local', status: ASIDE_STATUS, text: reason, reason: 'setAside' };
   return {
     ...same(delivery),
-    recipients: delivery.recipients.map((one) => (one.state === 'queued' ? { ...one, last: { at, status: ASIDE_STATUS, text: reason } } : one)),
+    recipients: delivery.recipients.map((one) =>
+      one.state === 'queued' ? { ...one, last: { at, status: ASIDE_STATUS, text: reason } } : one,
+    ),
     log: withAttempt(delivery.log, { at, durationMs: 0, stage: 'local', delivered: 0, deferred: 0, failed: 0, trouble }),
     next: { kind: 'hold', due: delivery.due },
   };
 }
 
 /** What the change makes of it; undefined: it is so already. `state`: where it is now. */
-export function changedVersion(delivery: Delivery, state: 'ready' | 'waiting' | 'held', change: Change, now: number): NextVersion | undefined {
+export function changedVersion(
+  delivery: Delivery,
+  state: 'ready' | 'waiting' | 'held',
+  change: Change,
+  now: number,
+): NextVersion | undefined {
   const { due } = delivery;
   switch (change.kind) {
     case 'remove':

@@ -35,7 +35,11 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
     const listen = () => {
       const ears: Heard = { ready: [], waiting: [], faults: [] };
       heard = ears;
-      spool.listen({ onReady: (lane) => ears.ready.push(lane), onWaiting: (due) => ears.waiting.push(due), onFault: (fault) => ears.faults.push(fault.text) });
+      spool.listen({
+        onReady: (lane) => ears.ready.push(lane),
+        onWaiting: (due) => ears.waiting.push(due),
+        onFault: (fault) => ears.faults.push(fault.text),
+      });
     };
     const reopen = async () => {
       await spool.close();
@@ -97,7 +101,11 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
 
     test('what was accepted is there after reopening, octet for octet', async () => {
       const body = Buffer.from([0, 13, 10, 255, 128, 46, 13, 10]);
-      const mail = acceptance({ acceptedAt: now(), sender: 'jürgen@exämple.com', dsn: { ret: 'hdrs', envid: 'a b' } }, ['mx:one.test'], body);
+      const mail = acceptance(
+        { acceptedAt: now(), sender: 'jürgen@exämple.com', dsn: { ret: 'hdrs', envid: 'a b' } },
+        ['mx:one.test'],
+        body,
+      );
       await spool.accept(mail);
       await reopen();
       const lease = await take('mx:one.test');
@@ -207,7 +215,10 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
         assert.deepEqual(view?.log, settlement.log);
         assert.equal(view?.settledAt, now());
         const { items } = await spool.history({ since: 0, limit: 10 });
-        assert.deepEqual(items.map((one) => one.delivery.key), [`${mail.message.id}.0`]);
+        assert.deepEqual(
+          items.map((one) => one.delivery.key),
+          [`${mail.message.id}.0`],
+        );
         await reopen();
       }
     });
@@ -311,13 +322,19 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
 
     test('the rest of a delivery goes at once, with its age and its attempts', async () => {
       const mail = acceptance({ acceptedAt: now() });
-      await spool.accept({ ...mail, deliveries: [{ lane: 'mx:one.test', recipients: [recipient('a@one.test'), recipient('b@one.test')] }] });
+      await spool.accept({
+        ...mail,
+        deliveries: [{ lane: 'mx:one.test', recipients: [recipient('a@one.test'), recipient('b@one.test')] }],
+      });
       const lease = spool.pull('mx:one.test')!;
       await clock.advance(1000);
       const [a, b] = delivered(lease.delivery, now()).recipients;
       await spool.settle(lease, { ...deferred(lease.delivery, now()), recipients: [a!, lease.delivery.recipients[1]!] });
       const rest = spool.pull('mx:one.test')!;
-      assert.deepEqual(rest.delivery.recipients.map((one) => one.state), ['delivered', 'queued']);
+      assert.deepEqual(
+        rest.delivery.recipients.map((one) => one.state),
+        ['delivered', 'queued'],
+      );
       assert.equal(rest.delivery.due, mail.message.acceptedAt);
       assert.equal(rest.bytes?.toString(), 'hello');
       await spool.settle(rest, { ...delivered(rest.delivery, now()), recipients: [a!, b!] });
@@ -335,7 +352,10 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
       await Promise.all([first, third].map((lease) => spool.settle(lease, delivered(lease.delivery, now()))));
       await reopen();
       assert.equal(await bytesOf((await spool.readBody(mail.message.id))!).then(String), 'hello');
-      assert.deepEqual((await spool.inspect(mail.message.id))!.deliveries.map((one) => one.state), ['done', 'ready', 'done']);
+      assert.deepEqual(
+        (await spool.inspect(mail.message.id))!.deliveries.map((one) => one.state),
+        ['done', 'ready', 'done'],
+      );
       const second = await take('mx:two.test');
       assert.deepEqual(second.delivery.message, mail.message);
       await spool.settle(second, delivered(second.delivery, now()));
@@ -347,8 +367,16 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
     test('a report is accepted with the settlement that causes it', async () => {
       await spool.accept(acceptance({ acceptedAt: now() }));
       const lease = spool.pull('mx:one.test')!;
-      const report = acceptance({ acceptedAt: now(), sender: '', origin: { kind: 'report', of: lease.delivery.message.id } }, ['mx:example.com'], Buffer.from('sorry'));
-      await spool.settle(lease, { ...delivered(lease.delivery, now()), recipients: [{ ...lease.delivery.recipients[0]!, state: 'bounced' }], reports: [report] });
+      const report = acceptance(
+        { acceptedAt: now(), sender: '', origin: { kind: 'report', of: lease.delivery.message.id } },
+        ['mx:example.com'],
+        Buffer.from('sorry'),
+      );
+      await spool.settle(lease, {
+        ...delivered(lease.delivery, now()),
+        recipients: [{ ...lease.delivery.recipients[0]!, state: 'bounced' }],
+        reports: [report],
+      });
       assert.ok(heard.ready.includes('mx:example.com'));
       const [hot] = [spool.pull('mx:example.com')];
       assert.equal(hot?.bytes?.toString(), 'sorry');
@@ -360,7 +388,10 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
 
     test('what the journal knows to be delivered is not sent again after a death', async () => {
       const mail = acceptance({ acceptedAt: now() });
-      await spool.accept({ ...mail, deliveries: [{ lane: 'mx:one.test', recipients: [recipient('a@one.test'), recipient('b@one.test'), recipient('c@one.test')] }] });
+      await spool.accept({
+        ...mail,
+        deliveries: [{ lane: 'mx:one.test', recipients: [recipient('a@one.test'), recipient('b@one.test'), recipient('c@one.test')] }],
+      });
       const whole = acceptance({ acceptedAt: now() }, ['mx:two.test']);
       await spool.accept(whole);
       const one = spool.pull('mx:one.test')!;
@@ -373,7 +404,10 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
       assert.equal(spool.mayFinish(), true);
       await reopen();
       const rest = await take('mx:one.test');
-      assert.deepEqual(rest.delivery.recipients.map((each) => each.state), ['delivered', 'queued', 'delivered']);
+      assert.deepEqual(
+        rest.delivery.recipients.map((each) => each.state),
+        ['delivered', 'queued', 'delivered'],
+      );
       assert.equal(rest.delivery.recipients[0]!.last?.text, good.text);
       assert.equal(rest.delivery.recipients[0]!.last?.server, 'mx.test[192.0.2.1]:25');
       assert.equal(rest.delivery.attempts, 1);
@@ -392,7 +426,10 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
       // The settlement has the last word: here it says otherwise, as no settler would.
       await spool.settle(lease, deferred(lease.delivery, now()));
       await reopen();
-      assert.deepEqual((await take('mx:one.test')).delivery.recipients.map((one) => one.state), ['queued']);
+      assert.deepEqual(
+        (await take('mx:one.test')).delivery.recipients.map((one) => one.state),
+        ['queued'],
+      );
     });
 
     test('what is set aside is held, says why, and comes back when it is released', async () => {
@@ -437,7 +474,8 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
       assert.equal(await state(mail), 'ready');
       const lease = await take('mx:one.test');
       assert.equal(await state(mail), 'sending');
-      for (const kind of ['hold', 'release', 'retryNow', 'remove'] as const) assert.equal(await spool.change(key(mail), { kind }), 'inFlight');
+      for (const kind of ['hold', 'release', 'retryNow', 'remove'] as const)
+        assert.equal(await spool.change(key(mail), { kind }), 'inFlight');
       spool.giveBack(lease);
       assert.equal(await spool.change(key(mail), { kind: 'remove' }), 'done');
       assert.equal(await state(mail), 'done');
@@ -517,7 +555,8 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
       const held = acceptance({ acceptedAt: now() }, ['mx:three.test']);
       await spool.accept(held);
       await spool.change(`${held.message.id}.0`, { kind: 'hold' });
-      const find = async (query: Parameters<Spool['list']>[0]) => (await spool.list(query, { limit: 10 })).items.map((item) => item.delivery.key);
+      const find = async (query: Parameters<Spool['list']>[0]) =>
+        (await spool.list(query, { limit: 10 })).items.map((item) => item.delivery.key);
       const [e, l0, l1, h] = [`${early.message.id}.0`, `${late.message.id}.0`, `${late.message.id}.1`, `${held.message.id}.0`];
       assert.deepEqual(await find({}), [e, l0, l1, h]);
       assert.deepEqual(await find({ ids: [held.message.id, early.message.id, 'unknown'] }), [e, h]);
@@ -548,14 +587,26 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
       }
       const expected = order.map((at) => mails[at]!.message.id);
       const all = await spool.history({ since: 0, limit: 100 });
-      assert.deepEqual(all.items.map((item) => item.message.id), expected);
-      assert.deepEqual(all.items.map((item) => item.delivery.settledAt), times);
+      assert.deepEqual(
+        all.items.map((item) => item.message.id),
+        expected,
+      );
+      assert.deepEqual(
+        all.items.map((item) => item.delivery.settledAt),
+        times,
+      );
       const first = await spool.history({ since: 0, limit: 4 });
       assert.ok(first.next);
       const second = await spool.history({ since: 0, limit: 4, after: first.next });
-      assert.deepEqual([...first.items, ...second.items].map((item) => item.message.id), expected);
+      assert.deepEqual(
+        [...first.items, ...second.items].map((item) => item.message.id),
+        expected,
+      );
       const since = await spool.history({ since: times[3]!, limit: 100 });
-      assert.deepEqual(since.items.map((item) => item.message.id), expected.slice(3));
+      assert.deepEqual(
+        since.items.map((item) => item.message.id),
+        expected.slice(3),
+      );
     });
 
     test('tidying forgets what is older than the retention, and nothing younger', async () => {
@@ -576,23 +627,35 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
       assert.equal(await spool.inspect(old), undefined);
       assert.equal((await spool.inspect(young))?.deliveries[0]?.state, 'done');
       assert.equal((await spool.inspect(queued.message.id))?.deliveries[0]?.state, 'ready');
-      assert.deepEqual((await spool.history({ since: 0, limit: 10 })).items.map((item) => item.message.id), [young]);
+      assert.deepEqual(
+        (await spool.history({ since: 0, limit: 10 })).items.map((item) => item.message.id),
+        [young],
+      );
       assert.deepEqual(heard.faults, []);
     });
 
     test('the sweep leases what is wanted, ready lanes or not, and leaves the rest', async () => {
-      const mails = Array.from({ length: 6 }, (_, i) => acceptance({ acceptedAt: now(), expiresAt: now() + (i % 2 ? 1000 : 9000) }, [`mx:lane${i % 3}.test`]));
+      const mails = Array.from({ length: 6 }, (_, i) =>
+        acceptance({ acceptedAt: now(), expiresAt: now() + (i % 2 ? 1000 : 9000) }, [`mx:lane${i % 3}.test`]),
+      );
       for (const mail of mails) await spool.accept(mail);
       await spool.accept(acceptance({ acceptedAt: now(), notBefore: now() + 100_000, expiresAt: now() + 1 }));
       const busy = spool.pull('mx:lane1.test')!;
       const taken: Lease[] = [];
-      await spool.sweepReady((about) => about.expiresAt <= now() + 1000 && !about.delayNoticed, (lease) => taken.push(lease));
+      await spool.sweepReady(
+        (about) => about.expiresAt <= now() + 1000 && !about.delayNoticed,
+        (lease) => taken.push(lease),
+      );
       const expected = mails.filter((mail, i) => i % 2 && mail.message.id !== idOf(busy)).map((mail) => mail.message.id);
       assert.deepEqual(taken.map((lease) => lease.delivery.message.id).sort(), expected);
       for (const lease of taken) assert.equal(await spool.settle(lease, deferred(lease.delivery, now(), now() + 10)), true);
       const rest: (string | undefined)[] = [];
-      for (const lane of ['mx:lane0.test', 'mx:lane1.test', 'mx:lane2.test']) for (let lease = spool.pull(lane); lease; lease = spool.pull(lane)) rest.push(idOf(lease));
-      assert.deepEqual(rest.sort(), mails.filter((mail, i) => i % 2 === 0 && mail.message.id !== idOf(busy)).map((mail) => mail.message.id));
+      for (const lane of ['mx:lane0.test', 'mx:lane1.test', 'mx:lane2.test'])
+        for (let lease = spool.pull(lane); lease; lease = spool.pull(lane)) rest.push(idOf(lease));
+      assert.deepEqual(
+        rest.sort(),
+        mails.filter((mail, i) => i % 2 === 0 && mail.message.id !== idOf(busy)).map((mail) => mail.message.id),
+      );
     });
 
     test('the sweep finds what is only on disk, and what it gives back can be pulled', async () => {
@@ -600,11 +663,17 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
       for (const mail of mails) await spool.accept(mail);
       await reopen();
       const taken: Lease[] = [];
-      await spool.sweepReady((about) => about.acceptedAt === now(), (lease) => taken.push(lease));
+      await spool.sweepReady(
+        (about) => about.acceptedAt === now(),
+        (lease) => taken.push(lease),
+      );
       assert.equal(taken.length, 4);
       assert.equal(spool.counts().sending, 4);
       for (const lease of taken) spool.giveBack(lease);
-      assert.deepEqual(await drain('mx:one.test'), mails.map((mail) => mail.message.id));
+      assert.deepEqual(
+        await drain('mx:one.test'),
+        mails.map((mail) => mail.message.id),
+      );
     });
 
     for (const size of [0, 1, INLINE_LIMIT - 1, INLINE_LIMIT, INLINE_LIMIT + 1, 65_535, 65_536, 65_537, 131_072, 1_000_003]) {
@@ -617,7 +686,11 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
           if (wrote !== true) await wrote;
         }
         const stored = await writer.finish();
-        await spool.accept({ message: about, deliveries: [{ lane: 'mx:one.test', recipients: [recipient('user@one.test')] }], body: stored });
+        await spool.accept({
+          message: about,
+          deliveries: [{ lane: 'mx:one.test', recipients: [recipient('user@one.test')] }],
+          body: stored,
+        });
         for (const _ of ['at once', 'after reopening']) {
           const lease = await take('mx:one.test');
           const read = await spool.body(lease);
@@ -640,7 +713,8 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
 
     test('lanes with odd names stay apart', async () => {
       const lanes = ['mx:a.test', 'mx:a.test/0', 'mx:a.test%2f', 'host:[2001:db8::1]:25:abc', 'mx:ü.test', 'mx:a', 'mx: '];
-      for (const lane of lanes) await spool.accept({ ...acceptance({ acceptedAt: now() }), deliveries: [{ lane, recipients: [recipient('x@y.test')] }] });
+      for (const lane of lanes)
+        await spool.accept({ ...acceptance({ acceptedAt: now() }), deliveries: [{ lane, recipients: [recipient('x@y.test')] }] });
       await reopen();
       assert.deepEqual([...spool.laneCounts()].map((one) => one.lane).sort(), [...lanes].sort());
       for (const lane of lanes) {
@@ -654,7 +728,10 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
       const mails = Array.from({ length: 100 }, () => acceptance({ acceptedAt: now() }));
       await Promise.all(mails.map((mail) => spool.accept(mail)));
       await reopen();
-      assert.deepEqual(await drain('mx:one.test'), mails.map((mail) => mail.message.id));
+      assert.deepEqual(
+        await drain('mx:one.test'),
+        mails.map((mail) => mail.message.id),
+      );
     });
 
     test('a message to very many lanes is one message, and all of its deliveries come', async () => {
@@ -672,6 +749,18 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
       assert.equal(spool.counts().messages, 0);
       assert.equal(await spool.readBody(mail.message.id), undefined);
       assert.equal((await spool.inspect(mail.message.id))!.deliveries.length, 1200);
+    });
+
+    test('the greatest id is remembered, also when its message is long gone', async () => {
+      assert.equal(spool.lastId(), undefined);
+      const first = acceptance({ acceptedAt: now() });
+      const second = acceptance({ acceptedAt: now() });
+      await spool.accept(second);
+      await spool.accept(first);
+      for (const { message: about } of [first, second]) await spool.change(`${about.id}.0`, { kind: 'remove' });
+      assert.equal(spool.lastId(), second.message.id);
+      await reopen();
+      assert.equal(spool.lastId(), second.message.id);
     });
 
     test('a closed spool takes nothing, gives nothing, and closes again without a word', async () => {

@@ -33,7 +33,11 @@ export function recipient(address: string): Recipient {
 }
 
 /** One delivery per lane, to `user@` its domain. */
-export function acceptance(given: Partial<Message> & { acceptedAt: number }, lanes: readonly string[] = ['mx:one.test'], body: Acceptance['body'] = Buffer.from('hello')): Acceptance {
+export function acceptance(
+  given: Partial<Message> & { acceptedAt: number },
+  lanes: readonly string[] = ['mx:one.test'],
+  body: Acceptance['body'] = Buffer.from('hello'),
+): Acceptance {
   const sizeBytes = Buffer.isBuffer(body) ? body.length : body.sizeBytes;
   const deliveries = lanes.map((lane): NewDelivery => ({ lane, recipients: [recipient(`user@${lane.replace(/^mx:/, '')}`)] }));
   return { message: message({ sizeBytes, ...given }), deliveries, body };

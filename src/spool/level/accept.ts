@@ -29,6 +29,7 @@ export function buildAcceptance(ledger: Ledger, batch: Batch, acceptance: Accept
     batch.setOpenCount(message.id, deliveries.length);
   }
   ledger.messages++;
+  if (message.id > ledger.lastId) ledger.lastId = message.id;
   const waits = message.notBefore > batch.now;
   const due = waits ? message.notBefore : Math.max(message.acceptedAt, message.notBefore);
   const priority = PRIORITIES.indexOf(message.priority);
@@ -51,8 +52,9 @@ export function buildAcceptance(ledger: Ledger, batch: Batch, acceptance: Accept
       g: [],
       n: false,
       d: due,
-      ...(single ? { m: message } : {}),
-      ...(single && place !== undefined ? { f: place } : {}),
+      // Undefined is not written.
+      m: single ? message : undefined,
+      f: single ? place : undefined,
     };
     putDelivery(batch, entry, record);
     entries[n] = entry;
@@ -102,7 +104,11 @@ export class AcceptOperation implements Operation {
   readonly #doubtful: (acceptance: Acceptance) => void;
   #entries: Entry[] | undefined;
 
-  constructor(ledger: Ledger, acceptance: Acceptance, ends: { resolve: () => void; reject: (error: Error) => void; doubtful: (acceptance: Acceptance) => void }) {
+  constructor(
+    ledger: Ledger,
+    acceptance: Acceptance,
+    ends: { resolve: () => void; reject: (error: Error) => void; doubtful: (acceptance: Acceptance) => void },
+  ) {
     this.#ledger = ledger;
     this.#acceptance = acceptance;
     this.#resolve = ends.resolve;

@@ -6,7 +6,7 @@
  * `current`) is the truth, but for what this batch itself has changed.
  */
 import type { MessageId } from '../../core/message.js';
-import { BODY_PREFIX, sealBody, sealNumbers, unsealNumbers } from './codec.js';
+import { BODY_PREFIX, seal, sealBody, sealNumbers, unsealNumbers } from './codec.js';
 import { bodyKey, openCountKey, ringKey } from './keys.js';
 import type { Lane } from './lanes.js';
 import type { Store, StoreBatch } from './store.js';
@@ -96,7 +96,12 @@ export class Batch {
   }
 
   /** Adds what every batch carries, and writes. */
-  finish(numbers: readonly number[]): Promise<void> {
+  finish(books: {
+    readonly sequence: number;
+    readonly messages: number;
+    readonly historyTime: number;
+    readonly lastId: MessageId;
+  }): Promise<void> {
     for (const lane of this.#lanes) {
       const key = lane.counterKey;
       const value = lane.empty ? '' : sealNumbers(key, [lane.ready, lane.waiting, lane.held]);
@@ -113,7 +118,7 @@ export class Batch {
       }
     }
     const ring = ringKey(this.number);
-    this.put(ring, sealNumbers(ring, [this.number, ...numbers]));
+    this.put(ring, seal(ring, `${this.number} ${books.sequence} ${books.messages} ${books.historyTime} ${books.lastId}`));
     return this.#batch.write();
   }
 }

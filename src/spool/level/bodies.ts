@@ -309,7 +309,8 @@ export async function* readBodyFile(fs: SpoolFs, file: string, sizeBytes: number
       if (!(await readExactly(handle, block, position))) throw damaged(file, `it ends in block ${number}`);
       const length = block.readUInt32LE(4);
       const payload = block.subarray(BLOCK_HEAD);
-      if (length !== payload.length || blockCrc(seed, number, payload) !== block.readUInt32LE(0)) throw damaged(file, `block ${number} does not match its checksum`);
+      if (length !== payload.length || blockCrc(seed, number, payload) !== block.readUInt32LE(0))
+        throw damaged(file, `block ${number} does not match its checksum`);
       if (length === 0) break;
       position += block.length;
       total += length;

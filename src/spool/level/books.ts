@@ -5,7 +5,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { MtaError } from '../../core/errors.js';
-import { sealNumbers, unsealNumbers } from './codec.js';
+import type { MessageId } from '../../core/message.js';
+import { sealNumbers, unseal, unsealNumbers } from './codec.js';
 import { AFTER_SLASH, EPOCH_KEY, FORMAT_KEY, RING_SLOTS, unescapeLane } from './keys.js';
 import type { Ledger } from './ledger.js';
 import type { Store } from './store.js';
@@ -23,8 +24,13 @@ export async function checkFormat(store: Store, folder: string): Promise<boolean
     throw new MtaError('SPOOL_DAMAGED', `the spool ${folder} holds data but no format number: run \`riata spool check\``);
   }
   const format = unsealNumbers(FORMAT_KEY, value)?.[0];
-  if (format === undefined) throw new MtaError('SPOOL_DAMAGED', `the format number of the spool ${folder} does not match its checksum: run \`riata spool check\``);
-  if (format > FORMAT) throw new MtaError('SPOOL_VERSION', `the spool ${folder} has format ${format}, and this release reads up to ${FORMAT}: run the newer release that wrote it`);
+  if (format === undefined)
+    throw new MtaError('SPOOL_DAMAGED', `the format number of the spool ${folder} does not match its checksum: run \`riata spool check\``);
+  if (format > FORMAT)
+    throw new MtaError(
+      'SPOOL_VERSION',
+      `the spool ${folder} has format ${format}, and this release reads up to ${FORMAT}: run the newer release that wrote it`,
+    );
   return false;
 }
 
@@ -38,6 +44,8 @@ export interface Ring {
   readonly sequence: number;
   readonly messages: number;
   readonly historyTime: number;
+  /** The greatest message id accepted. */
+  readonly lastId: MessageId | undefined;
   /** Batch numbers that should be there and are not. */
   readonly missing: readonly number[];
 }
@@ -45,17 +53,24 @@ export interface Ring {
 /** The newest batch, and which of those before it are missing: a hole in the log shows here (G9). */
 export async function readRing(store: Store): Promise<Ring> {
   const entries = await store.entries({ gte: 'x/ring/', lt: `x/ring${AFTER_SLASH}`, limit: RING_SLOTS });
-  const slots = new Map<number, readonly number[]>();
+  const slots = new Map<number, readonly string[]>();
   for (const [key, value] of entries) {
-    const numbers = unsealNumbers(key, value);
-    if (numbers) slots.set(numbers[0]!, numbers);
+    const words = unseal(key, value)?.split(' ');
+    if (words) slots.set(Number(words[0]), words);
   }
-  if (slots.size === 0) return { batch: 0, sequence: 0, messages: 0, historyTime: 0, missing: [] };
+  if (slots.size === 0) return { batch: 0, sequence: 0, messages: 0, historyTime: 0, lastId: undefined, missing: [] };
   const batch = Math.max(...slots.keys());
   const missing: number[] = [];
   for (let number = Math.max(1, batch - RING_SLOTS + 1); number < batch; number++) if (!slots.has(number)) missing.push(number);
-  const [, sequence = 0, messages = 0, historyTime = 0] = slots.get(batch)!;
-  return { batch, sequence, messages, historyTime, missing };
+  const [, sequence, messages, historyTime, lastId] = slots.get(batch)!;
+  return {
+    batch,
+    sequence: Number(sequence),
+    messages: Number(messages),
+    historyTime: Number(historyTime),
+    lastId: lastId || undefined,
+    missing,
+  };
 }
 
 /** The counters, into the books. `reveal` of the lanes comes later, when nothing of the past is left to be settled. */
@@ -66,7 +81,8 @@ export async function readCounters(ledger: Ledger): Promise<void> {
     const page = await ledger.store.entries({ gte, lt: `l${AFTER_SLASH}`, limit: PAGE });
     for (const [key, value] of page) {
       const numbers = unsealNumbers(key, value);
-      if (numbers === undefined) ledger.fault({ code: 'SPOOL_DAMAGED', text: `the counters ${key} do not match their checksum: run \`riata spool check\`` });
+      if (numbers === undefined)
+        ledger.fault({ code: 'SPOOL_DAMAGED', text: `the counters ${key} do not match their checksum: run \`riata spool check\`` });
       const lane = ledger.lanes.make(unescapeLane(key.slice(2)));
       lane.written = value;
       lane.ready = numbers?.[0] ?? 1;
@@ -84,6 +100,7 @@ export function takeRing(ledger: Ledger, ring: Ring): void {
   ledger.sequence = Math.max(ledger.sequence, ring.sequence + SEQUENCE_GAP);
   ledger.messages = ring.messages;
   ledger.historyTime = Math.max(ledger.historyTime, ring.historyTime);
+  if (ring.lastId !== undefined && ring.lastId > ledger.lastId) ledger.lastId = ring.lastId;
 }
 
 /** The first write of a start: format and epoch. */
@@ -94,6 +111,8 @@ export async function beginEpoch(store: Store, epoch: number): Promise<void> {
   await batch.write();
 }
 
+const HIGH_WATER = 'high-water';
+
 /**
  * The number of the last durable batch, in a file beside the store, by a plain write after each. LevelDB loses the rest of its
  * log behind a damaged place without a word: a store that is behind this mark has lost batches.
@@ -103,15 +122,7 @@ export class HighWater {
   readonly #bytes = Buffer.alloc(16);
 
   constructor(folder: string) {
-    this.#fd = fs.openSync(path.join(folder, 'high-water'), fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600);
-  }
-
-  /** 0 where there is none that can be trusted. */
-  read(): number {
-    const bytes = Buffer.alloc(16);
-    if (fs.readSync(this.#fd, bytes, 0, 16, 0) !== 16) return 0;
-    const number = bytes.readDoubleLE(0);
-    return bytes.readDoubleLE(8) === -number ? number : 0;
+    this.#fd = fs.openSync(path.join(folder, HIGH_WATER), fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600);
   }
 
   write(batch: number): void {
@@ -122,5 +133,16 @@ export class HighWater {
 
   close(): void {
     fs.closeSync(this.#fd);
+  }
+}
+
+/** 0 where there is none that can be trusted. */
+export function readHighWater(folder: string): number {
+  try {
+    const bytes = fs.readFileSync(path.join(folder, HIGH_WATER));
+    const number = bytes.length === 16 ? bytes.readDoubleLE(0) : 0;
+    return number > 0 && bytes.readDoubleLE(8) === -number ? number : 0;
+  } catch {
+    return 0;
   }
 }

@@ -29,7 +29,12 @@ export class ChangeOperation implements Operation {
   #next: Entry | undefined;
   #place: string | undefined;
 
-  constructor(ledger: Ledger, key: DeliveryKey, change: Change, ends: { resolve: (result: ChangeResult) => void; reject: (error: Error) => void }) {
+  constructor(
+    ledger: Ledger,
+    key: DeliveryKey,
+    change: Change,
+    ends: { resolve: (result: ChangeResult) => void; reject: (error: Error) => void },
+  ) {
     this.#ledger = ledger;
     this.#key = key;
     this.#change = change;
@@ -104,7 +109,8 @@ export function readEntry(ledger: Ledger, batch: Batch, key: DeliveryKey, about:
   const record = unsealJson<DeliveryRecord>(recordKey, value);
   const { id, n } = splitDeliveryKey(key);
   const message = record && (record.m ? { message: record.m, place: record.f } : readMessage(batch, id));
-  if (!record || !message) return new MtaError('SPOOL_DAMAGED', `delivery ${key} cannot be changed: its record does not match its checksum`);
+  if (!record || !message)
+    return new MtaError('SPOOL_DAMAGED', `delivery ${key} cannot be changed: its record does not match its checksum`);
   const lane = ledger.lanes.make(record.l);
   return new Entry(deliveryOf(key, record, message.message), lane, {
     priority: record.p,

@@ -28,9 +28,9 @@ export interface DeliveryRecord {
   readonly n: boolean;
   readonly d: number;
   /** The message, where this is its only delivery. */
-  readonly m?: Message;
+  readonly m?: Message | undefined;
   /** Place of its body file. */
-  readonly f?: string;
+  readonly f?: string | undefined;
 }
 
 /** A message with several deliveries. */
@@ -76,14 +76,20 @@ function crcInScript(data: string | Uint8Array, seed = 0): number {
 }
 
 export function seal(key: string, payload: string): string {
-  return crcOf(payload, crcOf(key)).toString(36).padStart(CRC_DIGITS, '0') + FORMAT + payload;
+  return (
+    crcOf(key + payload)
+      .toString(36)
+      .padStart(CRC_DIGITS, '0') +
+    FORMAT +
+    payload
+  );
 }
 
 /** Undefined: damaged. */
 export function unseal(key: string, value: string): string | undefined {
   if (value.length <= CRC_DIGITS || value[CRC_DIGITS] !== FORMAT) return undefined;
   const payload = value.slice(CRC_DIGITS + 1);
-  return crcOf(payload, crcOf(key)) === Number.parseInt(value.slice(0, CRC_DIGITS), 36) ? payload : undefined;
+  return crcOf(key + payload) === Number.parseInt(value.slice(0, CRC_DIGITS), 36) ? payload : undefined;
 }
 
 export function sealJson(key: string, record: object): string {

@@ -33,7 +33,9 @@ export const LAST_TIME = 32 ** TIME_DIGITS - 1;
 export const LAST_SEQUENCE = 2 ** 53 - 1;
 
 export function time32(at: number): string {
-  return Math.min(Math.max(Math.floor(at), 0), LAST_TIME).toString(32).padStart(TIME_DIGITS, '0');
+  return Math.min(Math.max(Math.floor(at), 0), LAST_TIME)
+    .toString(32)
+    .padStart(TIME_DIGITS, '0');
 }
 
 export function sequence32(sequence: number): string {

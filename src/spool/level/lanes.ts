@@ -108,8 +108,18 @@ export class LaneTable {
     return lane;
   }
 
-  all(): IterableIterator<Lane> {
-    return this.#lanes.values();
+  *counts(): IterableIterator<LaneCounts> {
+    for (const lane of this.#lanes.values()) yield lane.counts();
+  }
+
+  totals(): { ready: number; waiting: number; held: number } {
+    const totals = { ready: 0, waiting: 0, held: 0 };
+    for (const lane of this.#lanes.values()) {
+      totals.ready += lane.ready + lane.promoted;
+      totals.waiting += lane.waiting - lane.promoted;
+      totals.held += lane.held;
+    }
+    return totals;
   }
 
   /** How many more of a lane and priority may come into memory. What is less urgent does not stand in the way. */
@@ -213,7 +223,8 @@ export class LaneTable {
     }
     if (best === undefined) return undefined;
     let unread = false;
-    for (let priority = 0; priority < bestLevel; priority++) if (windows[priority]!.overflow && windows[priority]!.size === 0) unread = true;
+    for (let priority = 0; priority < bestLevel; priority++)
+      if (windows[priority]!.overflow && windows[priority]!.size === 0) unread = true;
     return { entry: best, level: bestLevel, unread };
   }
 

@@ -14,9 +14,29 @@ import { PRIORITIES } from '../../core/message.js';
 import type { Acceptance } from '../spool.js';
 import { RECORD_WEIGHT } from './accept.js';
 import type { Batch, Operation } from './batch.js';
-import { type DeliveryRecord, type MessageRecord, sealJson, sealNumbers, sealReady, sealTimer, unsealJson, unsealNumbers } from './codec.js';
+import {
+  type DeliveryRecord,
+  type MessageRecord,
+  sealJson,
+  sealNumbers,
+  sealReady,
+  sealTimer,
+  unsealJson,
+  unsealNumbers,
+} from './codec.js';
 import { deliveryOf, Entry } from './entry.js';
-import { AFTER_SLASH, bodyKey, deliveryKeyOf, messageKey, openCountKey, ordinal, parse32, partialKey, sequence32, timerKey } from './keys.js';
+import {
+  AFTER_SLASH,
+  bodyKey,
+  deliveryKeyOf,
+  messageKey,
+  openCountKey,
+  ordinal,
+  parse32,
+  partialKey,
+  sequence32,
+  timerKey,
+} from './keys.js';
 import type { Ledger } from './ledger.js';
 
 /** Deliveries written in one part; a message with no more than this needs none of it. */
@@ -57,7 +77,12 @@ export class LargeAcceptances {
     for (const [key, value] of await ledger.store.entries({ gte: 'p/', lt: `p${AFTER_SLASH}`, limit: MAX_UNFINISHED })) {
       const id = key.slice(2);
       const state = unsealNumbers(key, value)?.[0];
-      if (state === undefined) ledger.fault({ code: 'SPOOL_DAMAGED', text: `the mark of the unfinished message ${id} does not match its checksum: see \`riata spool check\``, id });
+      if (state === undefined)
+        ledger.fault({
+          code: 'SPOOL_DAMAGED',
+          text: `the mark of the unfinished message ${id} does not match its checksum: see \`riata spool check\``,
+          id,
+        });
       else this.#unfinished.push({ id, state: this.#doubtful.has(id) ? WRITING : state });
       ledger.indexing.set(id, Math.max(0, (state ?? 0) - 1));
     }
@@ -83,7 +108,17 @@ export class LargeAcceptances {
     for (let n = from; n < Math.min(from + PART, deliveries.length); n++) {
       const { lane, recipients } = deliveries[n]!;
       const due = waits ? message.notBefore : Math.max(message.acceptedAt, message.notBefore);
-      const record: DeliveryRecord = { v: 1, x: waits ? 't' : 'm', l: lane, p: PRIORITIES.indexOf(message.priority), r: recipients, a: 0, g: [], n: false, d: due };
+      const record: DeliveryRecord = {
+        v: 1,
+        x: waits ? 't' : 'm',
+        l: lane,
+        p: PRIORITIES.indexOf(message.priority),
+        r: recipients,
+        a: 0,
+        g: [],
+        n: false,
+        d: due,
+      };
       const key = `d/${ordinal(message.id, n)}`;
       batch.put(key, sealJson(key, record));
     }
@@ -99,6 +134,7 @@ export class LargeAcceptances {
     batch.put(mark, sealNumbers(mark, [WRITING + 1]));
     this.#ledger.indexing.set(message.id, 0);
     this.#ledger.messages++;
+    if (message.id > this.#ledger.lastId) this.#ledger.lastId = message.id;
   }
 
   /** Puts the deliveries from number `from` on into their indexes. */
@@ -124,7 +160,13 @@ export class LargeAcceptances {
     }
   }
 
-  #indexPart(batch: Batch, { m: message, f: place }: MessageRecord, page: readonly [string, string][], entries: Entry[], last: boolean): void {
+  #indexPart(
+    batch: Batch,
+    { m: message, f: place }: MessageRecord,
+    page: readonly [string, string][],
+    entries: Entry[],
+    last: boolean,
+  ): void {
     const ledger = this.#ledger;
     let n = 0;
     for (const [key, value] of page) {
@@ -132,7 +174,11 @@ export class LargeAcceptances {
       const about = key.slice(2);
       n = parse32(about.slice(about.indexOf('/') + 1));
       if (record === undefined) {
-        ledger.fault({ code: 'SPOOL_DAMAGED', text: `the record of delivery ${deliveryKeyOf(about)} does not match its checksum: it is set aside`, id: message.id });
+        ledger.fault({
+          code: 'SPOOL_DAMAGED',
+          text: `the record of delivery ${deliveryKeyOf(about)} does not match its checksum: it is set aside`,
+          id: message.id,
+        });
         continue;
       }
       entries.push(indexOne(ledger, batch, message, place, record, about, n));
@@ -190,7 +236,15 @@ export class LargeAcceptances {
   }
 }
 
-function indexOne(ledger: Ledger, batch: Batch, message: Message, place: string | undefined, record: DeliveryRecord, about: string, n: number): Entry {
+function indexOne(
+  ledger: Ledger,
+  batch: Batch,
+  message: Message,
+  place: string | undefined,
+  record: DeliveryRecord,
+  about: string,
+  n: number,
+): Entry {
   const lane = ledger.lanes.make(record.l);
   const sequence = ledger.nextSequence();
   const waits = record.x === 't';

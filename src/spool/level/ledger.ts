@@ -40,6 +40,8 @@ export class Ledger {
   generation = 0;
   sequence = 0;
   messages = 0;
+  /** The greatest message id accepted, '' for none. */
+  lastId: MessageId = '';
   batches = 0;
   token = 0;
   /** Time of the newest history key: they never go back. */

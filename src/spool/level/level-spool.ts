@@ -126,7 +126,7 @@ export class LevelSpool implements Spool {
     }
     ledger.batches = batch.number;
     this.#batch = batch;
-    return batch.finish([ledger.sequence, ledger.messages, ledger.historyTime]);
+    return batch.finish(ledger);
   }
 
   #done(group: readonly Operation[]): void {
@@ -145,7 +145,10 @@ export class LevelSpool implements Spool {
     const ledger = this.#ledger;
     const text = `a write to the spool failed: ${deepest(error)}; nothing is accepted until the spool has been reopened`;
     const refusal = new MtaError('SPOOL_FAILED', text, { cause: error });
-    const kept = [...group.filter((one) => one.failed(refusal, true) === 'keep'), ...waiting.filter((one) => one.failed(refusal, false) === 'keep')];
+    const kept = [
+      ...group.filter((one) => one.failed(refusal, true) === 'keep'),
+      ...waiting.filter((one) => one.failed(refusal, false) === 'keep'),
+    ];
     if (this.#state === 'open') {
       this.#state = 'failing';
       ledger.fault({ code: 'SPOOL_FAILED', text });
@@ -174,7 +177,9 @@ export class LevelSpool implements Spool {
         await rereadBooks(ledger);
         await this.#parts.large.prepare();
         this.#timers.reset();
-        const purges = [...this.#doubtful].map((acceptance) => new PurgeOperation(ledger, acceptance, () => this.#doubtful.delete(acceptance)));
+        const purges = [...this.#doubtful].map(
+          (acceptance) => new PurgeOperation(ledger, acceptance, () => this.#doubtful.delete(acceptance)),
+        );
         this.#commit.resume([...purges, ...kept, new AllWell(() => this.#recovered())]);
         return;
       } catch (error) {
@@ -221,10 +226,15 @@ export class LevelSpool implements Spool {
     return this.#bodies.writer(message);
   }
 
+  lastId(): MessageId | undefined {
+    return this.#ledger.lastId || undefined;
+  }
+
   accept(entry: Acceptance): Promise<void> {
     if (this.#state !== 'open') return Promise.reject(this.#refusal());
     const { deliveries } = entry;
-    if (deliveries.length === 0 || deliveries.length > MAX_DELIVERIES) return Promise.reject(new RangeError(`a message has 1 to ${MAX_DELIVERIES} deliveries`));
+    if (deliveries.length === 0 || deliveries.length > MAX_DELIVERIES)
+      return Promise.reject(new RangeError(`a message has 1 to ${MAX_DELIVERIES} deliveries`));
     if (deliveries.length > PART) return this.#parts.large.accept(entry);
     return new Promise((resolve, reject) => {
       this.#commit.add(new AcceptOperation(this.#ledger, entry, { resolve, reject, doubtful: (one) => void this.#doubtful.add(one) }));
@@ -307,7 +317,8 @@ export class LevelSpool implements Spool {
     if (lease.bytes !== undefined) return { kind: 'bytes', bytes: lease.bytes };
     const { message, key } = lease.delivery;
     const place = this.#ledger.live.get(key)?.place;
-    if (place !== undefined) return { kind: 'stream', sizeBytes: message.sizeBytes, open: () => this.#bodies.read(place, message.sizeBytes) };
+    if (place !== undefined)
+      return { kind: 'stream', sizeBytes: message.sizeBytes, open: () => this.#bodies.read(place, message.sizeBytes) };
     return { kind: 'bytes', bytes: await this.#looking.inlineBody(message.id) };
   }
 
@@ -356,7 +367,8 @@ export class LevelSpool implements Spool {
     const ledger = this.#ledger;
     const entry = ledger.leased(lease);
     if (entry === undefined) return Promise.resolve(false);
-    if (!isConsistent(settlement, entry.delivery)) return Promise.reject(new RangeError(`the settlement of ${entry.delivery.key} contradicts itself`));
+    if (!isConsistent(settlement, entry.delivery))
+      return Promise.reject(new RangeError(`the settlement of ${entry.delivery.key} contradicts itself`));
     return this.#settle(entry, settlement, settlement.reports);
   }
 
@@ -418,20 +430,12 @@ export class LevelSpool implements Spool {
 
   counts(): SpoolCounts {
     const { lanes, messages } = this.#ledger;
-    let ready = 0;
-    let waiting = 0;
-    let held = 0;
-    for (const lane of lanes.all()) {
-      ready += lane.ready + lane.promoted;
-      waiting += lane.waiting - lane.promoted;
-      held += lane.held;
-    }
     const { freeBytes } = this.#space;
-    return { messages, ready, waiting, held, sending: lanes.leased, lanes: lanes.size, ...(freeBytes === undefined ? {} : { freeBytes }) };
+    return { messages, ...lanes.totals(), sending: lanes.leased, lanes: lanes.size, ...(freeBytes === undefined ? {} : { freeBytes }) };
   }
 
-  *laneCounts(): Iterable<LaneCounts> {
-    for (const lane of this.#ledger.lanes.all()) yield lane.counts();
+  laneCounts(): Iterable<LaneCounts> {
+    return this.#ledger.lanes.counts();
   }
 
   async tidy(): Promise<void> {

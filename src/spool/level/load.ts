@@ -33,10 +33,17 @@ interface Loaded {
  * Reads them and calls `take` for each that is still what the index says, in order. Nothing is called after a
  * reopening. Inside `ledger.reading`.
  */
-export async function loadEntries(ledger: Ledger, found: readonly Found[], generation: number, take: (entry: Entry) => void): Promise<void> {
+export async function loadEntries(
+  ledger: Ledger,
+  found: readonly Found[],
+  generation: number,
+  take: (entry: Entry) => void,
+): Promise<void> {
   const recordKeys = found.map((one) => `d/${one.ordinal}`);
   const values = await ledger.store.getMany(recordKeys);
-  const records = values.map((value, i) => (value === undefined ? undefined : (unsealJson<DeliveryRecord>(recordKeys[i]!, value) ?? 'damaged')));
+  const records = values.map((value, i) =>
+    value === undefined ? undefined : (unsealJson<DeliveryRecord>(recordKeys[i]!, value) ?? 'damaged'),
+  );
   const messages = await loadMessages(ledger, found, records);
   if (generation !== ledger.generation) return;
   for (let i = 0; i < found.length; i++) {
@@ -70,7 +77,11 @@ export async function loadEntries(ledger: Ledger, found: readonly Found[], gener
   }
 }
 
-async function loadMessages(ledger: Ledger, found: readonly Found[], records: readonly (DeliveryRecord | 'damaged' | undefined)[]): Promise<Map<string, Loaded>> {
+async function loadMessages(
+  ledger: Ledger,
+  found: readonly Found[],
+  records: readonly (DeliveryRecord | 'damaged' | undefined)[],
+): Promise<Map<string, Loaded>> {
   const messages = new Map<string, Loaded>();
   const wanted = new Set<string>();
   for (let i = 0; i < found.length; i++) {

@@ -173,13 +173,15 @@ export class Looking {
 
   #record(key: string, value: string): DeliveryRecord | undefined {
     const record = unsealJson<DeliveryRecord>(key, value);
-    if (record === undefined) this.#damaged(`the record of delivery ${deliveryKeyOf(key.slice(2))} does not match its checksum`, key.slice(2, key.indexOf('/', 2)));
+    if (record === undefined)
+      this.#damaged(`the record of delivery ${deliveryKeyOf(key.slice(2))} does not match its checksum`, key.slice(2, key.indexOf('/', 2)));
     return record;
   }
 
   #historyRecord(key: string, value: string): HistoryRecord | undefined {
     const record = unsealJson<HistoryRecord>(key, value);
-    if (record === undefined) this.#damaged(`the history of delivery ${deliveryKeyOf(splitTimed(key).ordinal)} does not match its checksum`);
+    if (record === undefined)
+      this.#damaged(`the history of delivery ${deliveryKeyOf(splitTimed(key).ordinal)} does not match its checksum`);
     return record;
   }
 

@@ -4,10 +4,10 @@
 import fsp from 'node:fs/promises';
 import path from 'node:path';
 import { Bodies } from './bodies.js';
-import { beginEpoch, checkFormat, HighWater, readCounters, readEpoch, readRing, takeRing } from './books.js';
+import { beginEpoch, checkFormat, HighWater, readCounters, readEpoch, readHighWater, readRing, takeRing } from './books.js';
 import { openJournal } from './journal.js';
-import { LargeAcceptances } from './large.js';
 import { LaneTable } from './lanes.js';
+import { LargeAcceptances } from './large.js';
 import { Ledger } from './ledger.js';
 import { LevelSpool } from './level-spool.js';
 import type { LevelSpoolOptions } from './options.js';
@@ -34,8 +34,7 @@ export async function openLevelSpool(given: LevelSpoolOptions): Promise<LevelSpo
       hotBodyBytes: options.hotBodyBytes,
       keepHistory: options.historyRetentionMs > 0,
     });
-    const highWater = new HighWater(folder);
-    await checkRing(ledger, highWater, folder);
+    await checkRing(ledger, folder);
     await readCounters(ledger);
     const epoch = (await readEpoch(store)) + 1;
     await beginEpoch(store, epoch);
@@ -48,7 +47,12 @@ export async function openLevelSpool(given: LevelSpoolOptions): Promise<LevelSpo
     ledger.lanes.reveal();
     const space = new Space({ folder, fs: files, clock: options.clock, minFreeBytes: options.minFreeBytes });
     await space.measure();
-    const tidy = new Tidy(ledger, bodies, space, { folder, epoch, historyRetentionMs: options.historyRetentionMs, historyMaxBytes: options.historyMaxBytes });
+    const tidy = new Tidy(ledger, bodies, space, {
+      folder,
+      epoch,
+      historyRetentionMs: options.historyRetentionMs,
+      historyMaxBytes: options.historyMaxBytes,
+    });
     const large = new LargeAcceptances(ledger);
     await large.prepare();
     const spool = new LevelSpool({
@@ -57,7 +61,7 @@ export async function openLevelSpool(given: LevelSpoolOptions): Promise<LevelSpo
       large,
       space,
       journal: openJournal(folder),
-      highWater,
+      highWater: new HighWater(folder),
       reopen: claim.reopen,
       tidy: () => tidy.run(),
       release: () => claim.release(ledger.store),
@@ -71,15 +75,18 @@ export async function openLevelSpool(given: LevelSpoolOptions): Promise<LevelSpo
 }
 
 /** Batches that should be there and are not (G9). */
-async function checkRing(ledger: Ledger, highWater: HighWater, folder: string): Promise<void> {
+async function checkRing(ledger: Ledger, folder: string): Promise<void> {
   const ring = await readRing(ledger.store);
   takeRing(ledger, ring);
-  const mark = highWater.read();
+  const mark = readHighWater(folder);
   const lost = mark > ring.batch ? mark - ring.batch : 0;
   if (ring.missing.length === 0 && lost === 0) return;
   const what = [
     ...(ring.missing.length > 0 ? [`${ring.missing.length} batches before number ${ring.batch} are missing`] : []),
     ...(lost > 0 ? [`the last ${lost} batches, which were durable, are missing`] : []),
   ];
-  ledger.fault({ code: 'SPOOL_DAMAGED', text: `the spool ${folder} is damaged: ${what.join(', and ')}; mail accepted in them may be lost: run \`riata spool check\`` });
+  ledger.fault({
+    code: 'SPOOL_DAMAGED',
+    text: `the spool ${folder} is damaged: ${what.join(', and ')}; mail accepted in them may be lost: run \`riata spool check\``,
+  });
 }

@@ -9,7 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { MtaError } from '../../core/errors.js';
 import type { Clock } from '../../platform/clock.js';
-import { openLevelStore, type OpenStore, type Store } from './store.js';
+import { type OpenStore, openLevelStore, type Store } from './store.js';
 
 export interface Owner {
   readonly pid: number;
@@ -17,7 +17,20 @@ export interface Owner {
   readonly since: number;
   /** Where it can be talked to. */
   readonly socket?: string;
+  /** It only looks, and will be gone soon: an agent that starts meanwhile waits for it. */
+  readonly reading?: boolean;
 }
+
+export interface ClaimOptions {
+  readonly clock: Clock;
+  readonly socket?: string;
+  readonly openStore?: OpenStore;
+  readonly reading?: boolean;
+}
+
+/** How long an agent waits for one that only reads. */
+const READER_WAIT_MS = 10_000;
+const READER_PAUSE_MS = 50;
 
 export interface Claim {
   /** Real path of the spool's folder. */
@@ -38,7 +51,10 @@ async function prepareFolder(folder: string): Promise<string> {
     const stats = await fsp.stat(folder);
     if (!stats.isDirectory()) throw new Error('it is not a folder');
     const user = process.getuid?.();
-    if (user !== undefined && stats.uid !== user) throw new Error(`it belongs to user ${stats.uid}, and this process runs as user ${user}: run it as that user, or choose another folder`);
+    if (user !== undefined && stats.uid !== user)
+      throw new Error(
+        `it belongs to user ${stats.uid}, and this process runs as user ${user}: run it as that user, or choose another folder`,
+      );
     await fsp.access(folder, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK);
     if ((stats.mode & 0o077) !== 0) await fsp.chmod(folder, 0o700);
     return await fsp.realpath(folder);
@@ -48,7 +64,7 @@ async function prepareFolder(folder: string): Promise<string> {
   }
 }
 
-export async function claimSpool(given: string, options: { clock: Clock; socket?: string; openStore?: OpenStore }): Promise<Claim> {
+export async function claimSpool(given: string, options: ClaimOptions): Promise<Claim> {
   const folder = await prepareFolder(given);
   if (openHere.has(folder)) throw new MtaError('SPOOL_LOCKED', `the spool ${folder} is already open in this process`);
   openHere.add(folder);
@@ -56,12 +72,19 @@ export async function claimSpool(given: string, options: { clock: Clock; socket?
   const place = path.join(folder, 'store');
   let store: Store;
   try {
-    store = await open(place);
+    store = await openPatiently(() => open(place), folder, options.clock);
   } catch (error) {
     openHere.delete(folder);
     throw isLocked(error) ? new MtaError('SPOOL_LOCKED', await lockedMessage(folder), { cause: error }) : failedToOpen(folder, error);
   }
-  await writeOwner(folder, { pid: process.pid, host: os.hostname(), since: options.clock.now(), ...(options.socket ? { socket: options.socket } : {}) });
+  const { socket, reading } = options;
+  await writeOwner(folder, {
+    pid: process.pid,
+    host: os.hostname(),
+    since: options.clock.now(),
+    ...(socket ? { socket } : {}),
+    ...(reading ? { reading } : {}),
+  });
   let released = false;
   return {
     folder,
@@ -76,6 +99,18 @@ export async function claimSpool(given: string, options: { clock: Clock; socket?
       openHere.delete(folder);
     },
   };
+}
+
+/** Waits for an owner that only reads; any other one is an error at once. */
+async function openPatiently(open: () => Promise<Store>, folder: string, clock: Clock): Promise<Store> {
+  for (const began = clock.monotonic(); ; ) {
+    try {
+      return await open();
+    } catch (error) {
+      if (!isLocked(error) || clock.monotonic() - began > READER_WAIT_MS || !(await readOwner(folder))?.reading) throw error;
+    }
+    await new Promise<void>((resolve) => clock.after(READER_PAUSE_MS, resolve));
+  }
 }
 
 function isLocked(error: unknown): boolean {
@@ -111,5 +146,6 @@ async function lockedMessage(folder: string): Promise<string> {
   const owner = await readOwner(folder);
   if (!owner) return `another process owns the spool ${folder}`;
   const socket = owner.socket ? `, control socket ${owner.socket}` : '';
+  if (owner.reading) return `the spool ${folder} is being read by process ${owner.pid} on ${owner.host}; try again in a moment`;
   return `the spool ${folder} is owned by process ${owner.pid} on ${owner.host} since ${new Date(owner.since).toISOString()}${socket}`;
 }

@@ -35,7 +35,7 @@ export async function applyJournal(ledger: Ledger, folder: string, removeBody: (
     }
     if (!some) continue;
     ledger.batches = batch.number;
-    await batch.finish([ledger.sequence, ledger.messages, ledger.historyTime]);
+    await batch.finish(ledger);
     for (const place of places) {
       await removeBody(place);
       ledger.rubbish.push(garbageKey(place));

@@ -2,10 +2,11 @@
  * Refilling windows: what of a lane is ready on disk comes into memory when its window runs low, from the cursor on. A few lanes
  * at a time; a lane that finds something is woken.
  */
-import type { Lane } from './lanes.js';
-import { deliveryKeyOf, sequence32, sequenceOf } from './keys.js';
-import type { Ledger } from './ledger.js';
+
 import { unsealReady } from './codec.js';
+import { deliveryKeyOf, sequence32, sequenceOf } from './keys.js';
+import type { Lane } from './lanes.js';
+import type { Ledger } from './ledger.js';
 import { type Found, loadEntries } from './load.js';
 import type { Window } from './window.js';
 
@@ -79,17 +80,26 @@ export class Refill {
     const ledger = this.#ledger;
     const { until } = window;
     const limit = Math.min(ledger.lanes.room(lane, priority), PAGE);
-    const page = await ledger.store.entries({ gte: lane.readyPrefix(priority) + sequence32(window.from), lt: lane.readyEnd(priority), limit });
+    const page = await ledger.store.entries({
+      gte: lane.readyPrefix(priority) + sequence32(window.from),
+      lt: lane.readyEnd(priority),
+      limit,
+    });
     if (generation !== ledger.generation) return;
     const found: Found[] = [];
     for (const [indexKey, value] of page) {
       const entry = unsealReady(indexKey, value);
       if (entry === undefined) {
-        ledger.fault({ code: 'SPOOL_DAMAGED', text: `an entry of the ready index (${indexKey}) does not match its checksum: see \`riata spool check\``, lane: lane.key });
+        ledger.fault({
+          code: 'SPOOL_DAMAGED',
+          text: `an entry of the ready index (${indexKey}) does not match its checksum: see \`riata spool check\``,
+          lane: lane.key,
+        });
         continue;
       }
       const key = deliveryKeyOf(entry.ordinal);
-      if (ledger.unknown(key)) found.push({ key, ordinal: entry.ordinal, lane, indexKey, version: entry.version, sequence: sequenceOf(indexKey), gate: 0 });
+      if (ledger.unknown(key))
+        found.push({ key, ordinal: entry.ordinal, lane, indexKey, version: entry.version, sequence: sequenceOf(indexKey), gate: 0 });
     }
     if (found.length > 0) await loadEntries(ledger, found, generation, (entry) => ledger.lanes.insert(entry));
     if (generation !== ledger.generation) return;

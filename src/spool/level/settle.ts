@@ -38,7 +38,15 @@ export function buildEnd(ledger: Ledger, batch: Batch, entry: Entry, last: NextV
   if (ledger.keepHistory) {
     const at = ledger.nextHistoryTime(batch.now);
     const key = historyKey(at, about);
-    const record: HistoryRecord = { m: message, l: entry.lane.key, p: entry.priority, r: last.recipients, a: last.attempts, g: last.log, t: at };
+    const record: HistoryRecord = {
+      m: message,
+      l: entry.lane.key,
+      p: entry.priority,
+      r: last.recipients,
+      a: last.attempts,
+      g: last.log,
+      t: at,
+    };
     batch.put(key, sealJson(key, record));
     const pointer = `i/${about}`;
     batch.put(pointer, sealNumbers(pointer, [at]));
@@ -65,13 +73,41 @@ export function buildNext(ledger: Ledger, batch: Batch, entry: Entry, to: NextVe
   const version = entry.version + 1;
   const { next } = to;
   const sequence = ledger.nextSequence();
-  const due = next.kind === 'retry' ? next.due : next.kind === 'ready' ? Math.min(delivery.due, batch.now) : next.kind === 'hold' ? next.due : delivery.due;
+  const due =
+    next.kind === 'retry'
+      ? next.due
+      : next.kind === 'ready'
+        ? Math.min(delivery.due, batch.now)
+        : next.kind === 'hold'
+          ? next.due
+          : delivery.due;
   const indexKey =
-    next.kind === 'retry' ? timerKey(due, entry.ordinal) : next.kind === 'ready' ? lane.readyPrefix(entry.priority) + sequence32(sequence) : '';
+    next.kind === 'retry'
+      ? timerKey(due, entry.ordinal)
+      : next.kind === 'ready'
+        ? lane.readyPrefix(entry.priority) + sequence32(sequence)
+        : '';
   const fresh = new Entry(
-    { ...delivery, recipients: to.recipients, attempts: to.attempts, log: to.log, delayNoticed: to.delayNoticed, held: next.kind === 'hold', due },
+    {
+      ...delivery,
+      recipients: to.recipients,
+      attempts: to.attempts,
+      log: to.log,
+      delayNoticed: to.delayNoticed,
+      held: next.kind === 'hold',
+      due,
+    },
     lane,
-    { priority: entry.priority, n: entry.n, version, indexKey, sequence, gate: next.kind === 'retry' ? due : 0, single: entry.single, place: entry.place },
+    {
+      priority: entry.priority,
+      n: entry.n,
+      version,
+      indexKey,
+      sequence,
+      gate: next.kind === 'retry' ? due : 0,
+      single: entry.single,
+      place: entry.place,
+    },
   );
   const record: DeliveryRecord = {
     v: version,
@@ -83,8 +119,8 @@ export function buildNext(ledger: Ledger, batch: Batch, entry: Entry, to: NextVe
     g: to.log,
     n: to.delayNoticed,
     d: due,
-    ...(entry.single ? { m: delivery.message } : {}),
-    ...(entry.single && entry.place !== undefined ? { f: entry.place } : {}),
+    m: entry.single ? delivery.message : undefined,
+    f: entry.single ? entry.place : undefined,
   };
   putDelivery(batch, fresh, record);
   return fresh;
@@ -102,7 +138,13 @@ export class SettleOperation implements Operation {
   #place: string | undefined;
   #again = false;
 
-  constructor(ledger: Ledger, entry: Entry, to: NextVersion, reports: Settlement['reports'], ends: { resolve: (held: boolean) => void; reject: (error: Error) => void }) {
+  constructor(
+    ledger: Ledger,
+    entry: Entry,
+    to: NextVersion,
+    reports: Settlement['reports'],
+    ends: { resolve: (held: boolean) => void; reject: (error: Error) => void },
+  ) {
     this.#ledger = ledger;
     this.#entry = entry;
     this.#to = to;

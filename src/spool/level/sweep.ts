@@ -18,19 +18,21 @@ export async function sweepReady(ledger: Ledger, wants: Wants, take: (lease: Lea
   sweepMemory(ledger, wants, take);
   let gte = 'r/';
   for (let done = false; !done; ) {
-    done = await ledger.reading(async () => {
-      const page = await ledger.store.entries({ gte, lt: `r${AFTER_SLASH}`, limit: SLICE });
-      if (generation !== ledger.generation) return true;
-      const found = wanted(ledger, page, wants);
-      // Leased at once, without passing through a window.
-      if (found.length > 0) await loadEntries(ledger, found, generation, (entry) => take(ledger.lease(entry)));
-      if (page.length > 0) gte = `${page[page.length - 1]![0]}\0`;
-      return page.length < SLICE || generation !== ledger.generation;
-    }).catch((error: Error) => {
-      // The store went away under it.
-      if (generation !== ledger.generation) return true;
-      throw error;
-    });
+    done = await ledger
+      .reading(async () => {
+        const page = await ledger.store.entries({ gte, lt: `r${AFTER_SLASH}`, limit: SLICE });
+        if (generation !== ledger.generation) return true;
+        const found = wanted(ledger, page, wants);
+        // Leased at once, without passing through a window.
+        if (found.length > 0) await loadEntries(ledger, found, generation, (entry) => take(ledger.lease(entry)));
+        if (page.length > 0) gte = `${page[page.length - 1]![0]}\0`;
+        return page.length < SLICE || generation !== ledger.generation;
+      })
+      .catch((error: Error) => {
+        // The store went away under it.
+        if (generation !== ledger.generation) return true;
+        throw error;
+      });
   }
 }
 

@@ -128,7 +128,11 @@ export class Tidy {
     const head = await readEnvelope(handle).finally(() => handle.close());
     await fs.rename(this.#bodies.pathOf(place), path.join(lost, name));
     const who = head ? `from <${head.envelope.sender}> to ${head.envelope.recipients.length} recipients` : 'without a readable envelope';
-    this.#ledger.fault({ code: 'SPOOL_DAMAGED', text: `a body file ${who} has no record; most likely it was never acknowledged; it was moved to lost/${name}`, id: name });
+    this.#ledger.fault({
+      code: 'SPOOL_DAMAGED',
+      text: `a body file ${who} has no record; most likely it was never acknowledged; it was moved to lost/${name}`,
+      id: name,
+    });
     return true;
   }
 

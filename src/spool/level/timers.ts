@@ -9,8 +9,8 @@
 import type { DeliveryKey } from '../../core/delivery.js';
 import type { Batch, Operation } from './batch.js';
 import { type IndexEntry, sealReady, sealTimer, unsealTimer } from './codec.js';
-import { AFTER_SLASH, deliveryKeyOf, LAST_TIME, sequence32, splitTimed, time32, timerKey, unescapeLane } from './keys.js';
 import type { Entry } from './entry.js';
+import { AFTER_SLASH, deliveryKeyOf, LAST_TIME, sequence32, splitTimed, time32, timerKey, unescapeLane } from './keys.js';
 import type { Lane } from './lanes.js';
 import type { Ledger } from './ledger.js';
 import { type Found, loadEntries } from './load.js';
@@ -125,7 +125,10 @@ export class Timers {
       if (!ledger.unknown(key)) continue;
       const index = unsealTimer(indexKey, value);
       if (index === undefined) {
-        ledger.fault({ code: 'SPOOL_DAMAGED', text: `the timer of delivery ${key} does not match its checksum: it stays where it is until \`riata spool repair\`` });
+        ledger.fault({
+          code: 'SPOOL_DAMAGED',
+          text: `the timer of delivery ${key} does not match its checksum: it stays where it is until \`riata spool repair\``,
+        });
         continue;
       }
       const lane = ledger.lanes.make(unescapeLane(index.lane));
@@ -138,12 +141,14 @@ export class Timers {
         move.push({ key, indexKey, ordinal, lane, priority: index.priority, index });
       }
     }
-    if (load.length > 0) await loadEntries(ledger, load, generation, (entry) => {
-      ledger.lanes.insert(entry);
-      ledger.woken.add(entry.lane.key);
-    });
+    if (load.length > 0)
+      await loadEntries(ledger, load, generation, (entry) => {
+        ledger.lanes.insert(entry);
+        ledger.woken.add(entry.lane.key);
+      });
     ledger.tellWoken();
-    if (move.length > 0 && generation === ledger.generation) await new Promise<void>((resolve) => ledger.submit(new MoveOperation(ledger, move, resolve)));
+    if (move.length > 0 && generation === ledger.generation)
+      await new Promise<void>((resolve) => ledger.submit(new MoveOperation(ledger, move, resolve)));
   }
 }
 
@@ -212,7 +217,12 @@ class WaitOperation implements Operation {
     this.#ledger.touch(delivery.key);
     const key = timerKey(entry.gate, entry.ordinal);
     batch.del(entry.indexKey);
-    const index = { version: entry.version, expiresAt: message.expiresAt, acceptedAt: message.acceptedAt, delayNoticed: delivery.delayNoticed };
+    const index = {
+      version: entry.version,
+      expiresAt: message.expiresAt,
+      acceptedAt: message.acceptedAt,
+      delayNoticed: delivery.delayNoticed,
+    };
     batch.put(key, sealTimer(key, lane.escaped, entry.priority, index));
     lane.ready--;
     lane.waiting++;
