@@ -14,6 +14,7 @@ import { mxCommand } from './commands/mx.js';
 import { queueCommands } from './commands/queue.js';
 import { sendCommand } from './commands/send.js';
 import { serveCommand } from './commands/serve.js';
+import { spoolCommands } from './commands/spool.js';
 import { statusCommand } from './commands/status.js';
 import { CliError, EXIT, exitCode } from './exit.js';
 import { visibleLines } from './visible.js';
@@ -26,6 +27,7 @@ const COMMANDS: Readonly<Record<string, Declare>> = {
   send: sendCommand,
   mx: mxCommand,
   config: configCommands,
+  spool: spoolCommands,
 };
 /** Commands that have commands. */
 const GROUPS: ReadonlySet<string> = new Set(['queue', 'config', 'spool']);

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { connectControl, findControlSocket } from '../control/client.js';
 import type { ControlVerbs, ReadingVerbs } from '../control/types.js';
 import { MtaError } from '../core/errors.js';
+import { waitAlive } from '../platform/alive.js';
 import type { Cli, Globals } from './command.js';
 import { systemCode } from './exit.js';
 import { settings } from './settings.js';
@@ -26,9 +27,36 @@ export async function withAgent<T>(args: Globals, cli: Cli, use: (verbs: Control
   }
 }
 
-/** Like `withAgent`, for what only reads. */
+/** Like `withAgent` where one runs; else on the spool at rest. */
 export async function withQueue<T>(args: Globals, cli: Cli, use: (verbs: ReadingVerbs) => Promise<T>): Promise<T> {
-  return withAgent(args, cli, use);
+  const verbs = await reader(args, cli);
+  try {
+    return await use(verbs);
+  } finally {
+    await verbs.close();
+  }
+}
+
+const PATIENCE_MS = 5_000;
+const LOOK_AGAIN_MS = 50;
+
+/** A spool that is locked and whose agent does not answer has another reader, or an agent on its way: that is waited for. */
+async function reader(args: Globals, cli: Cli): Promise<ReadingVerbs> {
+  const until = cli.clock.monotonic() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return await connect(args, cli);
+    } catch (error) {
+      if (args.socket !== undefined || !notRunning(error)) throw error;
+    }
+    try {
+      const { openAtRest } = await import('../control/offline.js');
+      return await openAtRest(path.resolve(cli.cwd, settings(args, cli).config.spool.path));
+    } catch (error) {
+      if (!(error instanceof MtaError) || error.code !== 'SPOOL_LOCKED' || cli.clock.monotonic() > until) throw error;
+    }
+    await waitAlive(LOOK_AGAIN_MS);
+  }
 }
 
 async function connect(args: Globals, cli: Cli): Promise<ControlVerbs> {

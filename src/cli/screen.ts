@@ -24,6 +24,8 @@ export interface Screen {
   json(value: unknown): void;
   /** Octets on standard output, as they are. Resolves when there is room for more. */
   write(chunk: Buffer | string): Promise<void>;
+  /** How far something has come, on one line of standard error that is written over; nothing where that is no terminal. `''` takes it away. */
+  progress(text: string): void;
   /** Lines on standard error. */
   say(...lines: readonly string[]): void;
 }
@@ -42,7 +44,7 @@ const COLOURS: Palette = { bold: sgr(1), dim: sgr(2), good: sgr(32), warn: sgr(3
 const NARROWEST = 40;
 
 /** `colour` false: never. NO_COLOR (any value) and TERM=dumb turn it off as well; without a terminal there is none. */
-export function createScreen(out: Output, err: Writable, env: NodeJS.ProcessEnv, colour: boolean): Screen {
+export function createScreen(out: Output, err: Output, env: NodeJS.ProcessEnv, colour: boolean): Screen {
   const terminal = out.isTTY === true;
   const coloured = colour && terminal && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
   const told = Number(env['COLUMNS']);
@@ -57,6 +59,9 @@ export function createScreen(out: Output, err: Writable, env: NodeJS.ProcessEnv,
       new Promise((resolve, reject) => {
         out.write(chunk, (error) => (error ? reject(error) : resolve()));
       }),
+    progress: (text) => {
+      if (err.isTTY === true) err.write(`\r\x1b[K${text}`);
+    },
     say: (...lines) => void err.write(lines.map((line) => `${line}\n`).join('')),
   };
 }

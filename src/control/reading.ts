@@ -10,7 +10,7 @@ import type { LaneCounts, MessageView, Spool } from '../spool/spool.js';
 import type { ReadingVerbs, RecipientStatus, StatusReport, StatusWord } from './types.js';
 
 /** As much of a spool as reading needs. */
-export type ReadableSpool = Pick<Spool, 'driver' | 'inspect' | 'readBody' | 'list' | 'counts' | 'laneCounts' | 'history' | 'close'>;
+export type ReadableSpool = Pick<Spool, 'inspect' | 'readBody' | 'list' | 'counts' | 'laneCounts' | 'history' | 'close'>;
 
 /** Lanes told of by `stats` unless more are asked for. */
 export const LANES_SHOWN = 20;

@@ -57,6 +57,7 @@ test('every command explains itself with an example or two', async () => {
     'mx',
     'config check',
     'config show',
+    'spool check',
   ];
   for (const command of commands) {
     const { code, out, err } = await run([...command.split(' '), '--help']);
