@@ -24,35 +24,48 @@ export function bareNewlineAt(bytes: Buffer, from: number): number {
   }
 }
 
+const CRLF = Buffer.from('\r\n', 'latin1');
+
 /** Makes every line end CRLF, over chunk borders. */
 export class Newlines {
-  /** The last chunk ended in a CR, which was held back. */
+  readonly #take: (octets: Buffer) => void;
+  /** The last chunk ended in a CR, which was held back: what follows decides. */
   #heldCr = false;
 
-  /** The same octets with all line ends CRLF: `chunk` itself where it is clean. A CR at its end waits for the next. */
-  normalise(chunk: Buffer): Buffer {
-    if (chunk.length === 0) return chunk;
-    const bare = bareNewlineAt(chunk, 0);
-    if (bare === -1 && !this.#heldCr) return chunk;
-    const last = chunk.length - 1;
-    if (bare === last && chunk[last] === CR && !this.#heldCr) {
-      this.#heldCr = true;
-      return chunk.subarray(0, last);
-    }
-    return this.#rewrite(chunk);
+  /** What `take` is given is not to be altered. */
+  constructor(take: (octets: Buffer) => void) {
+    this.#take = take;
   }
 
-  /** The end of the content: what was held back. */
-  end(): Buffer | undefined {
-    if (!this.#heldCr) return undefined;
+  /** Gives on the same octets with all line ends CRLF: `chunk` itself where it is clean. */
+  feed(chunk: Buffer): void {
+    if (chunk.length === 0) return;
+    let rest = chunk;
+    if (this.#heldCr) {
+      this.end();
+      if (chunk[0] === LF) rest = chunk.subarray(1);
+    }
+    const bare = bareNewlineAt(rest, 0);
+    const last = rest.length - 1;
+    if (bare !== -1 && !(bare === last && rest[last] === CR)) rest = this.#rewrite(rest);
+    else if (bare === last && last !== -1) {
+      this.#heldCr = true;
+      rest = rest.subarray(0, last);
+    }
+    if (rest.length > 0) this.#take(rest);
+  }
+
+  /** The content is over: what was held back. */
+  end(): void {
+    if (!this.#heldCr) return;
     this.#heldCr = false;
-    return Buffer.from('\r\n', 'latin1');
+    this.#take(CRLF);
   }
 
   #rewrite(chunk: Buffer): Buffer {
     const out = Buffer.allocUnsafe(chunk.length * 2 + 2);
     let written = 0;
-    let cr = this.#heldCr;
+    let cr = false;
     for (let at = 0; at < chunk.length; at++) {
       const octet = chunk[at]!;
       // A CR is written once it is known that an LF follows or not; both ways a CRLF results.

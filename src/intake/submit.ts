@@ -77,7 +77,7 @@ class Incoming implements Submission, HeaderSink {
   readonly id: MessageId;
   readonly #door: Door;
   readonly #envelope: SubmissionEnvelope;
-  readonly #newlines = new Newlines();
+  readonly #newlines = new Newlines((octets) => this.#take(octets));
   readonly #header: HeaderScan = new HeaderScan(this);
   readonly #gatherer: Gatherer;
   #inHeader = true;
@@ -104,7 +104,7 @@ class Incoming implements Submission, HeaderSink {
     if (this.#refused !== undefined) return true;
     if (this.#octetsIn > this.#door.maxMessageSizeBytes) return this.#refuse('TOO_LARGE');
     if (chunk.indexOf(0) !== -1) return this.#refuse('NUL');
-    this.#take(this.#newlines.normalise(chunk));
+    this.#newlines.feed(chunk);
     return this.#gatherer.waiting();
   }
 
@@ -146,6 +146,7 @@ class Incoming implements Submission, HeaderSink {
   }
 
   #take(bytes: Buffer): void {
+    if (this.#refused !== undefined) return;
     if (!this.#inHeader) {
       this.#gatherer.put(bytes, 0, bytes.length);
       return;
@@ -156,8 +157,7 @@ class Incoming implements Submission, HeaderSink {
   }
 
   #end(): void {
-    const heldBack = this.#newlines.end();
-    if (heldBack !== undefined) this.#take(heldBack);
+    this.#newlines.end();
     if (this.#refused !== undefined) return;
     if (this.#inHeader) this.#header.end();
     // SMTP always ends a line before the dot; other callers need not.
@@ -221,8 +221,7 @@ function about(origin: Message['origin']): LogFields {
 /** One delivery for each lane, in the order in which the lanes first appear; each mailbox once. */
 function deliveriesOf({ recipients, sender }: SubmissionEnvelope, laneOf: IntakeOptions['laneOf']): NewDelivery[] {
   const only = recipients[0];
-  if (recipients.length === 1 && only !== undefined)
-    return [{ lane: laneOf(only.address, sender), recipients: [{ ...only, state: 'queued' }] }];
+  if (recipients.length === 1 && only !== undefined) return [{ lane: laneOf(only.address, sender), recipients: [queued(only)] }];
   const seen = new Set<string>();
   const lanes = new Map<LaneKey, Recipient[]>();
   for (const recipient of recipients) {
@@ -232,10 +231,16 @@ function deliveriesOf({ recipients, sender }: SubmissionEnvelope, laneOf: Intake
     seen.add(mailbox);
     const lane = laneOf(recipient.address, sender);
     const together = lanes.get(lane);
-    if (together === undefined) lanes.set(lane, [{ ...recipient, state: 'queued' }]);
-    else together.push({ ...recipient, state: 'queued' });
+    if (together === undefined) lanes.set(lane, [queued(recipient)]);
+    else together.push(queued(recipient));
   }
   return Array.from(lanes, ([lane, together]) => ({ lane, recipients: together }));
+}
+
+function queued(recipient: SubmissionEnvelope['recipients'][number]): Recipient {
+  // Nearly all say nothing but their address, and spreading costs more than the rest of the record.
+  if (recipient.notify === undefined && recipient.orcpt === undefined) return { address: recipient.address, state: 'queued' };
+  return { ...recipient, state: 'queued' };
 }
 
 const QUOTE = 0x22;

@@ -5,10 +5,12 @@ import { BareNewlines, bareNewlineAt, Newlines } from '../../src/intake/newlines
 
 const reference = (text: string) => text.replace(/\r\n|\r|\n/g, '\r\n');
 
-function normalise(pieces: readonly string[]): string {
-  const newlines = new Newlines();
-  const out = pieces.map((piece) => newlines.normalise(Buffer.from(piece, 'latin1')).toString('latin1'));
-  return out.join('') + (newlines.end()?.toString('latin1') ?? '');
+function normalise(pieces: readonly string[]): string[] {
+  const out: string[] = [];
+  const newlines = new Newlines((octets) => void out.push(octets.toString('latin1')));
+  for (const piece of pieces) newlines.feed(Buffer.from(piece, 'latin1'));
+  newlines.end();
+  return out;
 }
 
 /** Every text of up to `length` characters of `alphabet`. */
@@ -24,25 +26,34 @@ function* texts(alphabet: readonly string[], length: number): Generator<string> 
 test('every CR, LF and CRLF becomes one CRLF, whatever the chunks', () => {
   for (const text of new Set(texts(['\r', '\n', 'a'], 6))) {
     const expected = reference(text);
-    assert.equal(normalise([text]), expected, JSON.stringify(text));
-    assert.equal(normalise([...text]), expected, JSON.stringify(text));
+    assert.equal(normalise([text]).join(''), expected, JSON.stringify(text));
+    assert.equal(normalise([...text]).join(''), expected, JSON.stringify(text));
     for (let cut = 1; cut < text.length; cut++)
-      assert.equal(normalise([text.slice(0, cut), text.slice(cut)]), expected, JSON.stringify(text));
+      assert.equal(normalise([text.slice(0, cut), text.slice(cut)]).join(''), expected, JSON.stringify(text));
   }
 });
 
-test('no chunk ends between the CR and the LF of a line end', () => {
+test('no piece is empty, and none ends between the CR and the LF of a line end', () => {
   fc.assert(
     fc.property(fc.array(fc.stringMatching(/^[\r\na]{0,5}$/)), (pieces) => {
-      const newlines = new Newlines();
-      for (const piece of pieces) assert.ok(!newlines.normalise(Buffer.from(piece)).toString().endsWith('\r'));
+      for (const piece of normalise(pieces)) assert.match(piece, /[^\r]$/);
     }),
   );
 });
 
-test('clean content is returned as it is, not copied', () => {
-  const chunk = Buffer.from('one\r\ntwo\r\n');
-  assert.equal(new Newlines().normalise(chunk), chunk);
+test('clean content is given on as it is, not copied, also where a line end is cut', () => {
+  const taken: Buffer[] = [];
+  const newlines = new Newlines((octets) => void taken.push(octets));
+  const chunks = ['one\r\ntwo\r\n', 'three\r', '\nfour'].map((text) => Buffer.from(text));
+  for (const chunk of chunks) newlines.feed(chunk);
+  assert.equal(taken[0], chunks[0]);
+  assert.equal(taken.map(String).join(''), 'one\r\ntwo\r\nthree\r\nfour');
+  for (const [piece, chunk] of [
+    [taken[1], chunks[1]],
+    [taken[3], chunks[2]],
+  ]) {
+    assert.equal(piece?.buffer, chunk?.buffer);
+  }
 });
 
 test('the first bare line end is found', () => {

@@ -60,7 +60,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
   try {
     for (const address of options.listen) {
       if (address.implicitTls && !tls) throw noCertificate(address);
-      const server = new Server(ports, { implicitTls: address.implicitTls, ...(tls ? { tls } : {}) });
+      const server = openServer(ports, address, tls);
       server.on('error', (error: Error) => log.debug('smtp.error', { address: `${address.host}:${address.port}` }, error.message));
       addresses.push(await listen(server, address));
       servers.push(server);
@@ -108,6 +108,16 @@ function portsOf(options: SmtpListenerOptions): SmtpPorts {
     trusts: matchNetworks(options.trustedNetworks, 'submission.trustedNetworks'),
     sessions: new Set(),
   };
+}
+
+function openServer(ports: SmtpPorts, { implicitTls }: ListenAddress, tls: SmtpListenerOptions['tls']): Server {
+  try {
+    return new Server(ports, { implicitTls, ...(tls ? { tls } : {}) });
+  } catch (cause) {
+    if (!tls) throw cause;
+    const message = `the certificate or its key cannot be used (${cause instanceof Error ? cause.message : String(cause)})`;
+    throw new MtaError('INVALID_OPTIONS', message, { cause, issues: [{ path: 'submission.tls', code: 'UNUSABLE', message }] });
+  }
 }
 
 function listen(server: Server, { host, port }: ListenAddress): Promise<AddressInfo> {

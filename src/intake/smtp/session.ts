@@ -120,6 +120,12 @@ export class Session extends SMTPConnection implements WireOwner {
     callback();
   }
 
+  /** Does not wait for the client to close its side as well: with QUIT it has said that there is nothing more. */
+  override handler_QUIT(command: Buffer, callback: () => void): void {
+    super.handler_QUIT(command, callback);
+    this._socket.destroySoon();
+  }
+
   /** Everything but the common forms of MAIL, RCPT and DATA: the library finds the handler. True when it is done already. */
   #dispatch(line: string): boolean {
     if (++this.#idleCommands > MAX_IDLE_COMMANDS) this.#errors++;
@@ -162,6 +168,7 @@ export class Session extends SMTPConnection implements WireOwner {
     if (transaction === undefined) return this.#answer('503 5.5.1 MAIL first');
     if (transaction.recipients.length === 0) return this.#answer('554 5.5.1 No valid recipients');
     this.#submission = this.#ports.intake.begin(this.#envelope(transaction));
+    this.#taken = true;
     this.#bareNewline = false;
     this.#bareNewlines = new BareNewlines();
     this.#patience.contentBegins();
@@ -357,6 +364,7 @@ export class Session extends SMTPConnection implements WireOwner {
   }
 
   override close(): void {
+    if (this._closed) return;
     this.#flush();
     this.#abort();
     super.close();

@@ -129,6 +129,11 @@ async function openListenerOf(listen: Parameters<typeof startSmtpListener>[0]['l
   });
 }
 
+test('a certificate that cannot be used is an error that says so', limit, async (t) => {
+  const other = { cert: certificate.cert, key: 'no key' };
+  await assert.rejects(openListener(t, { tls: other }), { code: 'INVALID_OPTIONS', message: /certificate or its key/ });
+});
+
 test('rubbish instead of a handshake ends the connection and nothing else', limit, async (t) => {
   const { listener, port } = await openListener(t, { tls: certificate });
   const client = await Client.ready(port);
