@@ -23,6 +23,8 @@ export interface Globals {
 export interface Cli {
   readonly screen: Screen;
   readonly stdin: Readable & { readonly isTTY?: boolean };
+  /** Asks on the terminal; `''` where nothing was answered. Undefined where nobody is there to be asked. */
+  readonly ask: ((question: string) => Promise<string>) | undefined;
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
   readonly clock: Clock;

@@ -15,6 +15,7 @@ import { createLog } from '../platform/log-lines.js';
 import { whyRefused } from '../platform/port.js';
 import type { Cli, Command, Globals } from './command.js';
 import { DEV_DOMAINS, DEV_ZONES } from './dev-domains.js';
+import { CliError, EXIT } from './exit.js';
 import { relative, size } from './format.js';
 
 import { startAgent, untilSignal } from './running.js';
@@ -33,6 +34,7 @@ interface DevArgs extends Globals {
 }
 
 export const dev: Command<DevArgs> = async (args, cli) => {
+  if (args.config !== undefined) throw new CliError(EXIT.usage, 'dev has its own settings: for a configuration of yours, run serve');
   const port = args.port === undefined ? await freePort() : wholeNumber('--port', args.port, 65_535);
   // What was begun is ended in the opposite order, also when something after it does not begin.
   const undo: (() => Promise<unknown>)[] = [];
@@ -43,7 +45,10 @@ export const dev: Command<DevArgs> = async (args, cli) => {
     undo.push(() => sink.close());
     const dns = await startDnsServer({ zones: DEV_ZONES });
     undo.push(() => dns.close());
-    const { config } = configFromOptions(settingsOf(spool, port, dns.address), { machineName: 'riata.dev.test' });
+    const { config } = configFromOptions(
+      settingsOf(spool, port, dns.address, args.socket === undefined ? undefined : path.resolve(cli.cwd, args.socket)),
+      { machineName: 'riata.dev.test' },
+    );
     const log = createLog({
       format: args.json ? 'json' : 'text',
       level: 'warn',
@@ -74,7 +79,7 @@ async function temporarySpool(undo: (() => Promise<unknown>)[]): Promise<string>
 }
 
 /** Waits are short, so that somebody who watches sees a second attempt, a notice, an end. */
-function settingsOf(spool: string, port: number, dns: string) {
+function settingsOf(spool: string, port: number, dns: string, socket: string | undefined) {
   return {
     spool,
     submission: { listen: [`127.0.0.1:${port}`] },
@@ -82,6 +87,7 @@ function settingsOf(spool: string, port: number, dns: string) {
     delivery: { allowPrivateAddresses: true },
     retry: { firstDelay: '10s', maxDelay: '1m', expiry: '10m', delayNotice: '2m' },
     shutdown: { timeout: SHUTDOWN_MS },
+    ...(socket === undefined ? {} : { control: { socket } }),
   };
 }
 

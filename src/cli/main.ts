@@ -14,6 +14,19 @@ function onSignal(call: (signal: number) => void): void {
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => call(os.constants.signals[name]));
 }
 
+/** One line from the terminal; the end of input answers nothing. */
+async function ask(question: string): Promise<string> {
+  const { createInterface } = await import('node:readline');
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  return new Promise((resolve) => {
+    terminal.once('close', () => resolve(''));
+    terminal.question(question, (answer) => {
+      resolve(answer);
+      terminal.close();
+    });
+  });
+}
+
 /** The reader of our output has gone (`riata queue list | head`): there is nobody left to tell. */
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);
@@ -35,6 +48,7 @@ if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
   const cli: Cli = {
     screen: createScreen(process.stdout, process.stderr, process.env, !argv.includes('--no-color')),
     stdin: process.stdin,
+    ask: process.stdin.isTTY && process.stderr.isTTY ? ask : undefined,
     env: process.env,
     cwd: process.cwd(),
     clock: systemClock,

@@ -1,5 +1,4 @@
 /** `riata queue remove|retry|hold|release`: one verb on the deliveries selected. */
-import { createInterface } from 'node:readline/promises';
 import type { Action, ChangeReport, ControlVerbs, Selector } from '../control/types.js';
 import type { Cli, Command, Globals } from './command.js';
 import { CliError, EXIT } from './exit.js';
@@ -39,15 +38,8 @@ async function agreed(verbs: ControlVerbs, selector: Selector, cli: Cli): Promis
   const { messages, matched } = await verbs.change({ action: 'remove', selector, dryRun: true });
   const what = `${count(matched, 'delivery', 'deliveries')} of ${count(messages, 'message')}`;
   if (matched === 0) return true;
-  if (!cli.screen.terminal || cli.stdin.isTTY !== true)
-    throw new CliError(EXIT.usage, `this removes ${what} for good: say --yes to do it, or --dry-run to look`);
-  const question = createInterface({ input: cli.stdin, output: process.stderr });
-  try {
-    const answer = await question.question(`Remove ${what} for good, without a bounce? [y/N] `);
-    return /^y(es)?$/i.test(answer.trim());
-  } finally {
-    question.close();
-  }
+  if (cli.ask === undefined) throw new CliError(EXIT.usage, `this removes ${what} for good: say --yes to do it, or --dry-run to look`);
+  return /^y(es)?$/i.test((await cli.ask(`Remove ${what} for good, without a bounce? [y/N] `)).trim());
 }
 
 const DONE: Readonly<Record<Action, string>> = { remove: 'Removed', retry: 'Will try now:', hold: 'Held', release: 'Released' };

@@ -343,6 +343,22 @@ test('nothing is removed by filter or as a whole without a word of consent', asy
   assert.equal((await riata('queue remove --sender alice@example.com --yes')).out, 'Removed 2 deliveries of 1 message.\n');
 });
 
+test('on a terminal a removal that may be large is asked about, and only yes is yes', async (t) => {
+  const { agent, riata } = await served(t);
+  fill(agent);
+  const asked: string[] = [];
+  for (const answer of ['', 'n', 'yesterday']) await riata('queue remove --all', { answer, asked });
+  assert.ok(agent.entries.every((entry) => entry.deliveries.every((each) => each.state !== 'done')));
+  assert.equal(asked[0], 'Remove 3 deliveries of 2 messages for good, without a bounce? [y/N] ');
+  assert.equal((await riata('queue remove --state held', { answer: 'Y' })).out, 'Removed 1 delivery of 1 message.\n');
+  assert.equal(
+    (await riata('queue hold --all', { asked, answer: 'n' })).out,
+    'Held 2 deliveries of 1 message.\n',
+    'what can be undone is not asked about',
+  );
+  assert.equal(asked.length, 3);
+});
+
 test('ids not in the queue are named on standard error and end with 66, what is being sent with 75', async (t) => {
   const { agent, riata } = await served(t);
   const { first } = fill(agent);

@@ -23,6 +23,10 @@ export interface Surroundings {
   readonly terminal?: boolean;
   readonly colour?: boolean;
   readonly clock?: Clock;
+  /** Somebody is there, and answers this. */
+  readonly answer?: string;
+  /** Told of what was asked. */
+  readonly asked?: string[];
 }
 
 class Sink extends Writable {
@@ -52,10 +56,12 @@ export async function run(argv: readonly string[], around: Surroundings = {}): P
   const err = new Sink(false, 80);
   const given = around.stdin ?? '';
   const stdin = given instanceof Readable ? given : new PassThrough().end(given);
+  const { answer } = around;
   const env = around.env ?? {};
   const cli: Cli = {
     screen: createScreen(out, err, env, around.colour ?? true),
     stdin,
+    ask: answer === undefined ? undefined : async (question) => (around.asked?.push(question), answer),
     env,
     cwd: around.cwd ?? '/nonexistent',
     clock: around.clock ?? standingClock,

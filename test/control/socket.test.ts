@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { chmod, lstat, mkdir, realpath, symlink } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, realpath, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { connectControl, findControlSocket } from '../../src/control/client.js';
@@ -47,6 +47,19 @@ test('an agent with a long spool path is found from its spool alone, also by way
   const client = await connectControl(socketPath);
   t.after(() => client.close());
   assert.equal((await client.agent()).version, '1.2.3');
+});
+
+test('a socket that another user put there is not taken for the agent', async (t) => {
+  const spool = await temporaryFolder(t);
+  const { verbs } = await serveControl(t);
+  const server = await startControlServer({ verbs, path: path.join(spool, 'control.sock'), log: silentLog });
+  t.after(() => server.close());
+  assert.equal(await findControlSocket(spool, 'control.sock', {}), server.path);
+  if (process.getuid?.() !== 0) return t.diagnostic('not root: the rest cannot be tried');
+  await chown(spool, 12_345, 12_345);
+  assert.equal(await findControlSocket(spool, 'control.sock', {}), server.path, 'root may be the agent');
+  await chown(server.path, 54_321, 54_321);
+  await assert.rejects(findControlSocket(spool, 'control.sock', {}), (error) => error instanceof MtaError && error.code === 'NOT_RUNNING');
 });
 
 test('no socket is NOT_RUNNING', async (t) => {
