@@ -256,8 +256,8 @@ function findContradictions(rules: readonly Compiled[], issues: Issue[]): void {
 function domainMatcher(pattern: string): Matcher | undefined {
   if (pattern === '*') return () => true;
   if (pattern.startsWith('[')) {
-    const literal = pattern.toLowerCase();
-    return readIp(literalAddress(pattern) ?? '') && pattern.endsWith(']') ? (domain) => domain.toLowerCase() === literal : undefined;
+    const ip = readLiteral(pattern);
+    return ip === undefined ? undefined : (domain) => domain.startsWith('[') && readLiteral(domain) === ip;
   }
   if (pattern.startsWith('*.')) {
     const parent = normalizeDomain(pattern.slice(2));
@@ -286,8 +286,13 @@ function readHost(host: string): string | undefined {
 }
 
 function isHeloName(name: string): boolean {
-  if (!name.startsWith('[')) return normalizeDomain(name) !== undefined;
-  return name.endsWith(']') && readIp(literalAddress(name) ?? '') !== undefined;
+  return (name.startsWith('[') ? readLiteral(name) : normalizeDomain(name)) !== undefined;
+}
+
+/** The address in `[192.0.2.1]` or `[IPv6:2001:db8::1]`, in its one spelling. */
+function readLiteral(literal: string): string | undefined {
+  const match = /^\[(?:ipv6:)?([^\]]+)\]$/i.exec(literal);
+  return match ? readIp(match[1]!)?.text : undefined;
 }
 
 function quoted(value: string | undefined): string {

@@ -62,6 +62,7 @@ test('the first rule that matches the domain and the sender decides', () => {
     [[{ domain: '[192.0.2.1]' }], 'a@[192.0.2.1]', '', 'h0'],
     [[{ domain: '[192.0.2.1]' }], 'a@[192.0.2.2]', '', 'mx'],
     [[{ domain: '[IPv6:2001:db8::1]' }], 'a@[IPv6:2001:db8::1]', '', 'h0'],
+    [[{ domain: '[ipv6:2001:DB8:0::1]' }], 'a@[IPv6:2001:db8::1]', '', 'h0'],
     [[{ domain: '*' }], 'a@[192.0.2.1]', '', 'h0'],
     [[{ domain: '*' }, { domain: 'example.com' }], 'a@example.com', '', 'h0'],
     [[{ domain: 'example.com' }, { domain: '*' }], 'a@example.com', '', 'h0'],
