@@ -85,17 +85,21 @@ export class Newlines {
   }
 }
 
-/** Whether there are any bare line ends, over chunk borders; for those who would rather refuse them. A CR at the very end is not seen. */
+/** Looks for bare line ends, over chunk borders, for those who would rather refuse them. One at the very end is not seen. */
 export class BareNewlines {
+  /** There was one. */
+  found = false;
   #lastWasCr = false;
 
-  in(chunk: Buffer): boolean {
-    if (chunk.length === 0) return false;
+  /** True once one was found. */
+  look(chunk: Buffer): boolean {
+    if (this.found || chunk.length === 0) return this.found;
     const start = this.#lastWasCr ? 1 : 0;
-    if (this.#lastWasCr && chunk[0] !== LF) return true;
     const last = chunk.length - 1;
+    const cut = this.#lastWasCr && chunk[0] !== LF;
     this.#lastWasCr = last >= start && chunk[last] === CR;
     const bare = bareNewlineAt(chunk, start);
-    return bare !== -1 && !(this.#lastWasCr && bare === last);
+    this.found = cut || (bare !== -1 && !(this.#lastWasCr && bare === last));
+    return this.found;
   }
 }

@@ -60,6 +60,42 @@ export function receivedPrefix({ helo, client, hostname, type }: TraceFrom): str
   return `${text}${column + ID_WIDTH > WIDTH ? '\r\n\t' : ' '}id `;
 }
 
+/** What a session's trace lines are made of. */
+export interface TraceSession extends Omit<TraceFrom, 'type'> {
+  /** It said EHLO. */
+  readonly extended: boolean;
+  readonly secure: boolean;
+}
+
+/** The trace lines of one session, which differ in little. */
+export class TraceLines {
+  readonly #session: () => TraceSession;
+  #prefix = '';
+
+  constructor(session: () => TraceSession) {
+    this.#session = session;
+  }
+
+  /** The client said another name, or went over to TLS. */
+  forget(): void {
+    this.#prefix = '';
+  }
+
+  readonly ascii = (id: MessageId, date: string): string => {
+    if (this.#prefix === '') {
+      const session = this.#session();
+      this.#prefix = receivedPrefix({ ...session, type: !session.extended ? 'SMTP' : session.secure ? 'ESMTPS' : 'ESMTP' });
+    }
+    return receivedLine(this.#prefix, id, date);
+  };
+
+  /** For a message given with SMTPUTF8. */
+  readonly utf8 = (id: MessageId, date: string): string => {
+    const session = this.#session();
+    return receivedLine(receivedPrefix({ ...session, type: session.secure ? 'UTF8SMTPS' : 'UTF8SMTP' }), id, date);
+  };
+}
+
 /** ` id `, 26 characters, `;` */
 const ID_WIDTH = 31;
 

@@ -73,11 +73,8 @@ test('bare line ends are told from clean ones over chunk borders', () => {
     const bare = /\r(?!\n|$)|(?<!\r)\n/.test(text);
     for (const pieces of [[text], [...text], ['', text, '']]) {
       const seen = new BareNewlines();
-      assert.equal(
-        pieces.map((piece) => seen.in(Buffer.from(piece))).some((found) => found),
-        bare,
-        JSON.stringify(pieces),
-      );
+      const looks = pieces.map((piece) => seen.look(Buffer.from(piece)));
+      assert.deepEqual([looks.at(-1) ?? false, seen.found], [bare, bare], JSON.stringify(pieces));
     }
   }
 });

@@ -8,24 +8,10 @@ import type { RefusalCode } from '../submit.js';
  */
 export function enhancedStatus(code: number, context: string | false | undefined): string {
   if (context === false || context === 'EHLO' || context === 'HELO' || (code >= 300 && code < 400)) return '';
-  switch (code) {
-    case 421:
-      return '4.7.0';
-    case 451:
-      return '4.3.0';
-    case 454:
-      return '4.7.0';
-    case 500:
-      return '5.5.2';
-    case 501:
-      return '5.5.4';
-    case 502:
-    case 503:
-      return '5.5.1';
-    default:
-      return `${Math.floor(code / 100)}.0.0`;
-  }
+  return STATUSES[code] ?? `${Math.floor(code / 100)}.0.0`;
 }
+
+const STATUSES: Readonly<Record<number, string>> = { 421: '4.7.0', 500: '5.5.2', 501: '5.5.4', 503: '5.5.1' };
 
 const REFUSED: Readonly<Record<RefusalCode, string>> = {
   TOO_LARGE: '552 5.3.4',

@@ -22,7 +22,7 @@ import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp
 import type { MessageId } from '../../core/message.js';
 import { BareNewlines } from '../newlines.js';
 import type { Submission, SubmissionEnvelope } from '../submission.js';
-import { receivedLine, receivedPrefix } from '../trace.js';
+import { TraceLines } from '../trace.js';
 import { parseMail, parseRcpt } from './commands.js';
 import { Patience } from './patience.js';
 import { CLOSED, enhancedStatus, refusalReply } from './replies.js';
@@ -53,9 +53,8 @@ export class Session extends SMTPConnection implements WireOwner {
   /** The message whose content is coming in. */
   #submission: Submission | undefined;
   #taken: true | Promise<void> = true;
-  /** Content had a bare CR or LF, and the setting is to refuse that. */
-  #bareNewline = false;
-  #bareNewlines = new BareNewlines();
+  /** Where the setting is to refuse them. */
+  #bareNewlines: BareNewlines | undefined;
   /** The message is in; the spool has not answered yet. */
   #finishing = false;
   /** The spool is slower than the client. */
@@ -67,9 +66,15 @@ export class Session extends SMTPConnection implements WireOwner {
   #gathering = false;
   #errors = 0;
   #idleCommands = 0;
-  #tracePrefix = '';
   #handshake: net.Socket | undefined;
   readonly #patience: Patience;
+  readonly #trace = new TraceLines(() => ({
+    helo: this.hostNameAppearsAs || '',
+    client: this.remoteAddress,
+    hostname: this.#ports.hostname,
+    extended: this.openingCommand === 'EHLO',
+    secure: this.secure,
+  }));
 
   constructor(server: SMTPServer, socket: net.Socket | tls.TLSSocket, options: SMTPConnectionOptions | null, ports: SmtpPorts) {
     super(server, socket, options);
@@ -169,8 +174,7 @@ export class Session extends SMTPConnection implements WireOwner {
     if (transaction.recipients.length === 0) return this.#answer('554 5.5.1 No valid recipients');
     this.#submission = this.#ports.intake.begin(this.#envelope(transaction));
     this.#taken = true;
-    this.#bareNewline = false;
-    this.#bareNewlines = new BareNewlines();
+    this.#bareNewlines = this.#ports.bareNewlines === 'refuse' ? new BareNewlines() : undefined;
     this.#patience.contentBegins();
     this.#wire()?.enterContent();
     return this.#answer('354 End data with <CR><LF>.<CR><LF>');
@@ -197,33 +201,17 @@ export class Session extends SMTPConnection implements WireOwner {
       priority: 'medium',
       notBefore: 0,
       bounces: 'mail',
-      received: smtpUtf8 ? this.#receivedUtf8 : this.#received,
+      received: smtpUtf8 ? this.#trace.utf8 : this.#trace.ascii,
     };
-  }
-
-  readonly #received = (id: MessageId, date: string): string => {
-    if (this.#tracePrefix === '') this.#tracePrefix = this.#trace(false);
-    return receivedLine(this.#tracePrefix, id, date);
-  };
-
-  readonly #receivedUtf8 = (id: MessageId, date: string): string => receivedLine(this.#trace(true), id, date);
-
-  #trace(utf8: boolean): string {
-    const extended = this.openingCommand === 'EHLO';
-    const type = utf8 ? (this.secure ? 'UTF8SMTPS' : 'UTF8SMTP') : extended ? (this.secure ? 'ESMTPS' : 'ESMTP') : 'SMTP';
-    return receivedPrefix({ helo: this.hostNameAppearsAs || '', client: this.remoteAddress, hostname: this.#ports.hostname, type });
   }
 
   // — content —
 
   content(octets: Buffer): void {
     const submission = this.#submission;
-    if (submission === undefined) return;
-    if (this.#ports.bareNewlines === 'refuse' && !this.#bareNewline) {
-      this.#bareNewline = this.#bareNewlines.in(octets);
-      if (this.#bareNewline) submission.abort();
-    }
-    if (!this.#bareNewline) this.#taken = submission.write(octets);
+    if (submission === undefined || this.#bareNewlines?.found) return;
+    if (this.#bareNewlines?.look(octets)) submission.abort();
+    else this.#taken = submission.write(octets);
   }
 
   contentTaken(): true | Promise<void> {
@@ -243,7 +231,7 @@ export class Session extends SMTPConnection implements WireOwner {
     this.#submission = undefined;
     this.#transaction = undefined;
     if (submission === undefined) return true;
-    if (this.#bareNewline) {
+    if (this.#bareNewlines?.found) {
       this.#conclude('550 5.6.0 Lines must end in CR LF: there is a bare CR or LF');
       return true;
     }
@@ -349,7 +337,7 @@ export class Session extends SMTPConnection implements WireOwner {
   override _resetSession(): void {
     super._resetSession();
     this.#transaction = undefined;
-    this.#tracePrefix = '';
+    this.#trace.forget();
   }
 
   /** Called by the library for the socket that the handshake runs on. Time is watched by `check`. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { Client, HEADER, openListener } from '../support.js';
+import { Client, HEADER, openListener, until } from '../support.js';
 
 const limit = { timeout: 20_000 };
 
@@ -126,4 +126,17 @@ test('a command line cannot bring a second one with it', limit, async (t) => {
   }
   assert.match(await client.ask('DATA'), /^554 5\.5\.1 /);
   assert.match(await client.ask('EHLO a\0b'), /^501 /);
+});
+
+test('what is refused for its line ends does not fill the spool while the rest comes in', limit, async (t) => {
+  const { port, spool } = await openListener(t, { bareNewlines: 'refuse' });
+  const client = await Client.ready(port);
+  await client.begin();
+  client.send(`${HEADER}\r\n${'x'.repeat(20_000)}`);
+  await until(() => spool.open === 1);
+  client.send('\n');
+  await until(() => spool.open === 0);
+  client.send(`${'x'.repeat(20_000)}\r\n.\r\n`);
+  assert.match(await client.reply(), /^550 5\.6\.0 /);
+  assert.equal(spool.opened, 1);
 });
