@@ -72,7 +72,7 @@ spool.listen({
         lease,
         delivery.recipients.map(() => ({ kind: 'delivered', status: '2.0.0', text: '2.0.0 Ok: queued as 12345', server })),
       );
-      spool.mayFinish();
+      if (spool.mayFinish() !== true) throw new Error('the spool is failing');
       void spool
         .settle(lease, {
           at,

@@ -311,9 +311,13 @@ class MemorySpool implements Spool {
 
   mayFinish(): true | Promise<void> {
     if (this.#closed) return Promise.reject(closedError());
+    this.#writeNotes();
+    return true;
+  }
+
+  #writeNotes(): void {
     for (const [key, note] of this.#unwritten) this.#disk.notes.set(key, note);
     this.#unwritten = [];
-    return true;
   }
 
   async settle(lease: Lease, settlement: Settlement): Promise<boolean> {
@@ -477,7 +481,7 @@ class MemorySpool implements Spool {
     await Promise.resolve();
     await Promise.resolve();
     if (this.#closed) return;
-    this.mayFinish();
+    this.#writeNotes();
     this.#closed = true;
     this.#disk.owned = false;
   }

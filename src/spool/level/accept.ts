@@ -127,7 +127,9 @@ export class AcceptOperation implements Operation {
   }
 
   failed(error: Error, written: boolean): 'drop' {
+    const { body } = this.#acceptance;
     if (written) this.#doubtful(this.#acceptance);
+    else if (!Buffer.isBuffer(body)) this.#ledger.dropBodies([body.place]);
     this.#reject(error);
     return 'drop';
   }

@@ -68,13 +68,13 @@ export class Batch {
     this.#lanes.push(lane);
   }
 
-  /** Open deliveries of a message that has several. */
-  openCount(id: MessageId): number {
+  /** Open deliveries of a message that has several; undefined: damaged. */
+  openCount(id: MessageId): number | undefined {
     const mine = this.#openCounts?.get(id);
     if (mine !== undefined) return mine;
     const key = openCountKey(id);
     const value = this.#store.getSync(key);
-    return (value === undefined ? undefined : unsealNumbers(key, value)?.[0]) ?? 0;
+    return value === undefined ? undefined : unsealNumbers(key, value)?.[0];
   }
 
   setOpenCount(id: MessageId, count: number): void {

@@ -48,6 +48,8 @@ export class Ledger {
   historyTime = 0;
   /** Deliveries that ended since ranges were last compacted. */
   consumed = 0;
+  /** Timers that came due since theirs was. */
+  promoted = 0;
   /** Keys that mean nothing any more (stale index entries, body files deleted): they ride along with the next batch. */
   rubbish: string[] = [];
   /** Deliveries changed while somebody reads. */

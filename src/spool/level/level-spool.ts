@@ -35,14 +35,15 @@ import type { Bodies, BodyEnvelope } from './bodies.js';
 import type { HighWater } from './books.js';
 import { ChangeOperation } from './change.js';
 import type { Entry } from './entry.js';
+import { Health } from './health.js';
 import type { Journal } from './journal.js';
-import { garbageKey, MAX_DELIVERIES } from './keys.js';
+import { AFTER_SLASH, garbageKey, MAX_DELIVERIES } from './keys.js';
 import type { Lane } from './lanes.js';
 import { type LargeAcceptances, PART } from './large.js';
 import type { Ledger } from './ledger.js';
 import { Looking } from './looking.js';
 import { Refill } from './refill.js';
-import { AllWell, dropWindows, PurgeOperation, reopenStore, rereadBooks } from './reopen.js';
+import { Reopener } from './reopen.js';
 import { SettleOperation } from './settle.js';
 import type { Space } from './space.js';
 import type { Store } from './store.js';
@@ -51,6 +52,9 @@ import { Timers } from './timers.js';
 
 /** A batch is closed at about this size: the loop must not stand still, and neighbours wait for its sync. */
 const BATCH_BYTES = 1024 * 1024;
+/** Body files deleted at one start. */
+const MAX_GARBAGE = 10_000;
+const JOURNAL_PAUSE_MS = 500;
 
 export interface LevelParts {
   readonly ledger: Ledger;
@@ -76,16 +80,11 @@ export class LevelSpool implements Spool {
   readonly #refill: Refill;
   readonly #timers: Timers;
   readonly #commit: GroupCommit<Operation>;
-  #state: 'open' | 'failing' | 'closing' | 'closed' = 'open';
-  /** Accepts that were answered as failed and may have landed. */
-  readonly #doubtful = new Set<Acceptance>();
-  /** Waiting for the store to be well again. */
-  #gates: (() => void)[] = [];
-  #batch: Batch | undefined;
-  #reopening: Promise<void> | undefined;
-  #stopPause: () => void = () => {};
-  #closed: Promise<void> | undefined;
+  readonly #health: Health;
+  readonly #reopener: Reopener;
   readonly #looking: Looking;
+  #batch: Batch | undefined;
+  #closing: Promise<void> | undefined;
 
   constructor(parts: LevelParts) {
     this.#parts = parts;
@@ -96,34 +95,48 @@ export class LevelSpool implements Spool {
     this.#looking = new Looking(parts.ledger, parts.bodies);
     this.#refill = new Refill(parts.ledger);
     this.#timers = new Timers(parts.ledger);
+    this.#health = new Health(parts.ledger.clock);
+    this.#reopener = new Reopener({
+      ...parts,
+      health: this.#health,
+      timers: this.#timers,
+      refill: this.#refill,
+      resume: (first) => this.#commit.resume(first),
+      recovered: () => this.#recovered(),
+    });
     this.#commit = new GroupCommit<Operation>({
       maxWeight: BATCH_BYTES,
       write: (group) => this.#write(group),
       done: (group) => this.#done(group),
-      failed: (error, group, waiting) => this.#failed(error, group, waiting),
+      failed: (error, group, waiting) => this.#reopener.failed(error, group, waiting),
     });
-    this.#ledger.submit = (operation) => this.#commit.add(operation);
+    this.#ledger.submit = (operation) => this.#submit(operation);
     this.#ledger.timerAdded = (due) => this.#timers.added(due);
     this.#ledger.dropBodies = (places) => this.#dropBodies(places);
   }
 
   /** Goes on with what was left unfinished. */
   start(): void {
+    void this.#collectGarbage();
     this.#parts.large.resume().catch((error: Error) => {
-      if (this.#state === 'open') this.#ledger.fault({ code: 'SPOOL_FAILED', text: `cannot finish a large message: ${error.message}` });
+      if (this.#health.open) this.#ledger.fault({ code: 'SPOOL_FAILED', text: `cannot finish a large message: ${error.message}` });
     });
   }
 
   // — commit —
 
+  #submit(operation: Operation): void {
+    if (this.#health.ended) operation.failed(this.#health.refusal(), false);
+    else this.#commit.add(operation);
+  }
+
   #write(group: readonly Operation[]): Promise<void> {
     const ledger = this.#ledger;
     const batch = new Batch(ledger.store, ledger.batches + 1, ledger.clock.now());
+    // First, so that whatever an operation puts under the same key stays.
+    for (const key of ledger.rubbish) batch.del(key);
+    if (ledger.rubbish.length > 0) ledger.rubbish = [];
     for (const operation of group) operation.build(batch);
-    if (ledger.rubbish.length > 0) {
-      for (const key of ledger.rubbish) batch.del(key);
-      ledger.rubbish = [];
-    }
     ledger.batches = batch.number;
     this.#batch = batch;
     return batch.finish(ledger);
@@ -138,87 +151,20 @@ export class LevelSpool implements Spool {
     this.#ledger.tellWoken();
   }
 
-  // — a failed write —
-
-  #failed(error: unknown, group: readonly Operation[], waiting: readonly Operation[]): void {
-    if (!isStoreError(error)) throw error;
-    const ledger = this.#ledger;
-    const text = `a write to the spool failed: ${deepest(error)}; nothing is accepted until the spool has been reopened`;
-    const refusal = new MtaError('SPOOL_FAILED', text, { cause: error });
-    const kept = [
-      ...group.filter((one) => one.failed(refusal, true) === 'keep'),
-      ...waiting.filter((one) => one.failed(refusal, false) === 'keep'),
-    ];
-    if (this.#state === 'open') {
-      this.#state = 'failing';
-      ledger.fault({ code: 'SPOOL_FAILED', text });
-    }
-    dropWindows(ledger);
-    this.#refill.reset();
-    this.#reopening = this.#reopen(kept);
-  }
-
-  async #reopen(kept: readonly Operation[]): Promise<void> {
-    const ledger = this.#ledger;
-    const how = {
-      reopen: this.#parts.reopen,
-      // Room for what must be written now: deletes and settlements.
-      before: async () => {
-        await this.#space.dropBallast();
-        await this.#space.measure();
-      },
-      pause: (ms: number) => this.#pause(ms),
-      ended: () => this.#state !== 'failing',
-    };
-    let pause = 0;
-    for (;;) {
-      if (!(await reopenStore(ledger, how))) break;
-      try {
-        await rereadBooks(ledger);
-        await this.#parts.large.prepare();
-        this.#timers.reset();
-        const purges = [...this.#doubtful].map(
-          (acceptance) => new PurgeOperation(ledger, acceptance, () => this.#doubtful.delete(acceptance)),
-        );
-        this.#commit.resume([...purges, ...kept, new AllWell(() => this.#recovered())]);
-        return;
-      } catch (error) {
-        ledger.faultOnce({ code: 'SPOOL_FAILED', text: `the reopened spool cannot be read: ${(error as Error).message}` });
-        dropWindows(ledger);
-      }
-      pause = Math.min(30_000, pause * 2 + 100);
-      await this.#pause(pause);
-    }
-    for (const operation of kept) operation.abandoned?.(this.#refusal());
-  }
-
-  /** Ends early when the spool is closed. */
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = this.#ledger.clock.after(ms, resolve);
-      this.#stopPause = () => {
-        timer.cancel();
-        resolve();
-      };
-    });
-  }
-
   #recovered(): void {
-    if (this.#state === 'failing') this.#state = 'open';
-    this.#ledger.lanes.reveal();
-    this.#ledger.log.info('spool.reopened', {}, 'the spool was reopened and is in order');
-    const gates = this.#gates;
-    this.#gates = [];
-    for (const open of gates) open();
-    for (const lane of this.#ledger.lanes.ready()) this.#ledger.woken.add(lane);
-    this.#ledger.waiting(this.#ledger.clock.now());
+    const ledger = this.#ledger;
+    ledger.log.info('spool.reopened', {}, 'the spool was reopened and is in order');
+    ledger.lanes.reveal();
+    this.#health.recover();
+    for (const lane of ledger.lanes.ready()) ledger.woken.add(lane);
+    ledger.waiting(ledger.clock.now());
     this.start();
   }
 
   // — intake —
 
   closedFor(sizeBytes: number): 'SPOOL_FULL' | 'SPOOL_FAILED' | undefined {
-    if (this.#state !== 'open') return 'SPOOL_FAILED';
+    if (!this.#health.open) return 'SPOOL_FAILED';
     return this.#space.tooLittleFor(sizeBytes) ? 'SPOOL_FULL' : undefined;
   }
 
@@ -231,20 +177,14 @@ export class LevelSpool implements Spool {
   }
 
   accept(entry: Acceptance): Promise<void> {
-    if (this.#state !== 'open') return Promise.reject(this.#refusal());
+    if (!this.#health.open) return Promise.reject(this.#health.refusal());
     const { deliveries } = entry;
     if (deliveries.length === 0 || deliveries.length > MAX_DELIVERIES)
       return Promise.reject(new RangeError(`a message has 1 to ${MAX_DELIVERIES} deliveries`));
     if (deliveries.length > PART) return this.#parts.large.accept(entry);
     return new Promise((resolve, reject) => {
-      this.#commit.add(new AcceptOperation(this.#ledger, entry, { resolve, reject, doubtful: (one) => void this.#doubtful.add(one) }));
+      this.#commit.add(new AcceptOperation(this.#ledger, entry, { resolve, reject, doubtful: (one) => void this.#reopener.doubt(one) }));
     });
-  }
-
-  #refusal(): MtaError {
-    return this.#state === 'failing'
-      ? new MtaError('SPOOL_FAILED', 'a write failed and the spool is being reopened')
-      : new MtaError('SPOOL_CLOSED', 'the spool is closed');
   }
 
   // — scheduling —
@@ -282,7 +222,7 @@ export class LevelSpool implements Spool {
   /** What comes first and is due by the clock as it is now. */
   #first(lane: Lane): { entry: Entry; level: number } | undefined {
     const { lanes, clock } = this.#ledger;
-    if (this.#state !== 'open') return undefined;
+    if (!this.#health.open) return undefined;
     const now = clock.now();
     for (;;) {
       const first = lanes.first(lane, now);
@@ -308,15 +248,17 @@ export class LevelSpool implements Spool {
 
   promote(): Promise<number | undefined> {
     // Once it is well again, `onWaiting` asks for it.
-    return this.#state === 'open' ? this.#timers.promote() : Promise.resolve(undefined);
+    return this.#health.open ? this.#timers.promote() : Promise.resolve(undefined);
   }
 
   // — delivery —
 
   async body(lease: Lease): Promise<Body> {
     if (lease.bytes !== undefined) return { kind: 'bytes', bytes: lease.bytes };
-    const { message, key } = lease.delivery;
-    const place = this.#ledger.live.get(key)?.place;
+    const { message } = lease.delivery;
+    const entry = this.#ledger.leased(lease);
+    if (entry === undefined) throw new MtaError('SPOOL_FAILED', `the lease of ${lease.delivery.key} is no longer held`);
+    const { place } = entry;
     if (place !== undefined)
       return { kind: 'stream', sizeBytes: message.sizeBytes, open: () => this.#bodies.read(place, message.sizeBytes) };
     return { kind: 'bytes', bytes: await this.#looking.inlineBody(message.id) };
@@ -331,34 +273,26 @@ export class LevelSpool implements Spool {
   }
 
   mayFinish(): true | Promise<void> {
-    if (this.#state !== 'open') return this.#whenWell();
+    if (!this.#health.open) return this.#finishLater();
     try {
       this.#journal.flush();
       return true;
     } catch (error) {
-      return this.#flushLater(error as Error);
+      const text = `the journal cannot be written: ${(error as Error).message}; nothing is sent until it can`;
+      this.#ledger.faultOnce({ code: 'SPOOL_FAILED', text });
+      return this.#finishLater();
     }
   }
 
-  #whenWell(): Promise<void> {
-    if (this.#state !== 'failing') return Promise.reject(this.#refusal());
-    return new Promise<void>((resolve) => this.#gates.push(resolve)).then(() => {
-      const after = this.mayFinish();
-      return after === true ? undefined : after;
-    });
-  }
-
-  /** The journal cannot be written: no final dot may be sent until it can. */
-  async #flushLater(error: Error): Promise<void> {
-    this.#ledger.faultOnce({ code: 'SPOOL_FAILED', text: `the journal cannot be written: ${error.message}; nothing is sent until it can` });
-    await this.#space.dropBallast();
+  async #finishLater(): Promise<void> {
     for (;;) {
-      await this.#pause(JOURNAL_PAUSE_MS);
-      if (this.#state !== 'open') return this.#whenWell();
+      if (!this.#health.open) await this.#health.whenWell();
       try {
         return this.#journal.flush();
       } catch {
-        // Still full; told once.
+        // Told already. Most likely the disk is full.
+        await this.#space.dropBallast();
+        await this.#health.pause(JOURNAL_PAUSE_MS);
       }
     }
   }
@@ -373,7 +307,7 @@ export class LevelSpool implements Spool {
   }
 
   #settle(entry: Entry, to: NextVersion, reports: readonly Acceptance[]): Promise<boolean> {
-    if (this.#state === 'closing' || this.#state === 'closed') return Promise.reject(this.#refusal());
+    if (this.#health.ended) return Promise.reject(this.#health.refusal());
     entry.state = 'settling';
     return new Promise((resolve, reject) => this.#commit.add(new SettleOperation(this.#ledger, entry, to, reports, { resolve, reject })));
   }
@@ -385,7 +319,13 @@ export class LevelSpool implements Spool {
   }
 
   async sweepReady(wants: Parameters<Spool['sweepReady']>[0], take: (lease: Lease) => void): Promise<void> {
-    if (this.#state === 'open') await sweepReady(this.#ledger, wants, take);
+    if (this.#health.open) await sweepReady(this.#ledger, wants, take);
+  }
+
+  /** Body files whose message ended, but that were not deleted then. */
+  async #collectGarbage(): Promise<void> {
+    const left = await this.#ledger.store.keys({ gte: 'g/', lt: `g${AFTER_SLASH}`, limit: MAX_GARBAGE }).catch(() => []);
+    this.#dropBodies(left.map((key) => key.slice(2)));
   }
 
   #dropBodies(places: readonly string[]): void {
@@ -417,14 +357,14 @@ export class LevelSpool implements Spool {
 
   /** Not while the store is away. */
   #asked<T>(ask: () => Promise<T>): Promise<T> {
-    if (this.#state !== 'open') return Promise.reject(this.#refusal());
+    if (!this.#health.open) return Promise.reject(this.#health.refusal());
     return ask().catch((error: Error) => {
-      throw this.#state === 'open' ? error : this.#refusal();
+      throw this.#health.open ? error : this.#health.refusal();
     });
   }
 
   change(key: DeliveryKey, change: Change): Promise<ChangeResult> {
-    if (this.#state !== 'open') return Promise.reject(this.#refusal());
+    if (!this.#health.open) return Promise.reject(this.#health.refusal());
     return new Promise((resolve, reject) => this.#commit.add(new ChangeOperation(this.#ledger, key, change, { resolve, reject })));
   }
 
@@ -439,42 +379,29 @@ export class LevelSpool implements Spool {
   }
 
   async tidy(): Promise<void> {
-    if (this.#state === 'open') await this.#parts.tidy();
+    if (this.#health.open) await this.#parts.tidy();
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#close();
-    return this.#closed;
+    this.#closing ??= this.#close();
+    return this.#closing;
   }
 
   async #close(): Promise<void> {
-    const failing = this.#state === 'failing';
-    this.#state = 'closing';
+    this.#health.end();
     await this.#commit.drained();
+    await this.#reopener.idle();
+    await this.#commit.drained();
+    for (const operation of this.#commit.abandon()) operation.abandoned?.(this.#health.refusal());
+    // What still reads is told that it reads in vain.
     this.#ledger.generation++;
-    for (const operation of this.#commit.abandon()) operation.abandoned?.(this.#refusal());
-    const gates = this.#gates;
-    this.#gates = [];
-    for (const open of gates) open();
-    this.#stopPause();
-    if (failing) await this.#reopening;
-    this.#journal.close();
+    try {
+      this.#journal.close();
+    } catch (error) {
+      this.#ledger.log.warn('spool.journal', {}, `the journal cannot be closed: ${(error as Error).message}`);
+    }
     this.#parts.highWater.close();
     await this.#parts.release();
-    this.#state = 'closed';
+    this.#health.closed();
   }
-}
-
-const JOURNAL_PAUSE_MS = 500;
-
-/** LevelDB's errors and the system's; anything else is a broken invariant and ends the process. */
-function isStoreError(error: unknown): boolean {
-  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
-  return code !== undefined && (code.startsWith('LEVEL_') || /^E[A-Z]+$/.test(code));
-}
-
-function deepest(error: unknown): string {
-  let at = error;
-  while (at instanceof Error && at.cause instanceof Error) at = at.cause;
-  return at instanceof Error ? at.message : String(at);
 }

@@ -4,7 +4,7 @@
 import fsp from 'node:fs/promises';
 import path from 'node:path';
 import { Bodies } from './bodies.js';
-import { beginEpoch, checkFormat, HighWater, readCounters, readEpoch, readHighWater, readRing, takeRing } from './books.js';
+import { beginEpoch, checkFormat, HighWater, type Ring, readCounters, readEpoch, readHighWater, readRing, takeRing } from './books.js';
 import { openJournal } from './journal.js';
 import { LaneTable } from './lanes.js';
 import { LargeAcceptances } from './large.js';
@@ -12,6 +12,7 @@ import { Ledger } from './ledger.js';
 import { LevelSpool } from './level-spool.js';
 import type { LevelSpoolOptions } from './options.js';
 import { claimSpool } from './owner.js';
+import { recount } from './recount.js';
 import { applyJournal } from './recover.js';
 import { Space } from './space.js';
 import { Tidy } from './tidy.js';
@@ -34,10 +35,13 @@ export async function openLevelSpool(given: LevelSpoolOptions): Promise<LevelSpo
       hotBodyBytes: options.hotBodyBytes,
       keepHistory: options.historyRetentionMs > 0,
     });
-    await checkRing(ledger, folder);
-    await readCounters(ledger);
+    const ring = await readRing(store);
+    takeRing(ledger, ring);
+    const whole = checkRing(ledger, ring, folder);
+    const counted = await readCounters(ledger);
+    if (!whole || !counted) await recount(ledger);
     const epoch = (await readEpoch(store)) + 1;
-    await beginEpoch(store, epoch);
+    await beginEpoch(store, epoch, ring);
     const files = options.fs ?? fsp;
     const bodyFolder = path.join(folder, 'bodies');
     await fsp.mkdir(bodyFolder, { recursive: true, mode: 0o700 });
@@ -74,13 +78,11 @@ export async function openLevelSpool(given: LevelSpoolOptions): Promise<LevelSpo
   }
 }
 
-/** Batches that should be there and are not (G9). */
-async function checkRing(ledger: Ledger, folder: string): Promise<void> {
-  const ring = await readRing(ledger.store);
-  takeRing(ledger, ring);
+/** False: batches that should be there are not (G9). */
+function checkRing(ledger: Ledger, ring: Ring, folder: string): boolean {
   const mark = readHighWater(folder);
   const lost = mark > ring.batch ? mark - ring.batch : 0;
-  if (ring.missing.length === 0 && lost === 0) return;
+  if (ring.missing.length === 0 && lost === 0) return true;
   const what = [
     ...(ring.missing.length > 0 ? [`${ring.missing.length} batches before number ${ring.batch} are missing`] : []),
     ...(lost > 0 ? [`the last ${lost} batches, which were durable, are missing`] : []),
@@ -89,4 +91,5 @@ async function checkRing(ledger: Ledger, folder: string): Promise<void> {
     code: 'SPOOL_DAMAGED',
     text: `the spool ${folder} is damaged: ${what.join(', and ')}; mail accepted in them may be lost: run \`riata spool check\``,
   });
+  return false;
 }

@@ -8,64 +8,133 @@
  *
  * Windows are dropped and filled anew; leases stay good: their deliveries are known by id and version.
  */
+import { MtaError } from '../../core/errors.js';
 import type { Acceptance } from '../spool.js';
 import type { Batch, Operation } from './batch.js';
 import { readCounters, readRing, takeRing } from './books.js';
 import { indexKeyOf } from './change.js';
 import { type DeliveryRecord, unsealJson } from './codec.js';
 import { MOVED } from './entry.js';
+import type { Health } from './health.js';
 import { bodyKey, messageKey, ordinal } from './keys.js';
+import type { LargeAcceptances } from './large.js';
 import type { Ledger } from './ledger.js';
+import type { Refill } from './refill.js';
+import type { Space } from './space.js';
 import type { Store } from './store.js';
+import type { Timers } from './timers.js';
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 30_000;
 
-/** How to get the store back. */
-export interface Reopening {
+export interface ReopenParts {
+  readonly ledger: Ledger;
+  readonly health: Health;
+  readonly space: Space;
+  readonly large: LargeAcceptances;
+  readonly timers: Timers;
+  readonly refill: Refill;
   readonly reopen: () => Promise<Store>;
-  /** Done before each try: makes room. */
-  readonly before: () => Promise<void>;
-  readonly pause: (ms: number) => Promise<void>;
-  /** Nobody wants it any more. */
-  readonly ended: () => boolean;
+  /** Goes on writing, these first. */
+  readonly resume: (first: readonly Operation[]) => void;
+  /** All is well again. */
+  readonly recovered: () => void;
 }
 
-/** Opens the store again, pausing longer and longer, until it works (true) or has `ended`. */
-export async function reopenStore(ledger: Ledger, how: Reopening): Promise<boolean> {
-  for (let pause = FIRST_PAUSE_MS; !how.ended(); pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
-    await ledger.store.close().catch(() => {});
-    await how.before();
-    try {
-      ledger.store = await how.reopen();
-      return true;
-    } catch (error) {
-      ledger.faultOnce({ code: 'SPOOL_FAILED', text: `the spool cannot be reopened yet: ${(error as Error).message}` });
-    }
-    await how.pause(pause);
+export class Reopener {
+  readonly #parts: ReopenParts;
+  /** Accepts that were answered as failed and may have landed. */
+  readonly #doubtful = new Set<Acceptance>();
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(parts: ReopenParts) {
+    this.#parts = parts;
   }
-  return false;
+
+  doubt(acceptance: Acceptance): void {
+    this.#doubtful.add(acceptance);
+  }
+
+  /** `group` was in the batch that failed, `waiting` came after it. */
+  failed(error: unknown, group: readonly Operation[], waiting: readonly Operation[]): void {
+    if (!isStoreError(error)) throw error;
+    const { ledger, health, refill } = this.#parts;
+    const text = `a write to the spool failed: ${deepest(error)}; nothing is accepted until the spool has been reopened`;
+    if (health.fail()) ledger.fault({ code: 'SPOOL_FAILED', text });
+    const refusal = new MtaError('SPOOL_FAILED', text, { cause: error });
+    const kept = [
+      ...group.filter((one) => one.failed(refusal, true) === 'keep'),
+      ...waiting.filter((one) => one.failed(refusal, false) === 'keep'),
+    ];
+    dropWindows(ledger);
+    refill.reset();
+    this.#running = this.#run(kept);
+  }
+
+  /** Resolves when nothing is going on here any more. */
+  idle(): Promise<void> {
+    return this.#running;
+  }
+
+  async #run(kept: readonly Operation[]): Promise<void> {
+    const { ledger, health, space } = this.#parts;
+    for (let pause = FIRST_PAUSE_MS; !health.ended; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+      await ledger.store.close().catch(() => {});
+      // Room for what must be written now: deletes and settlements.
+      await space.dropBallast();
+      await space.measure();
+      try {
+        ledger.store = await this.#parts.reopen();
+        const first = await this.#reread(kept);
+        if (health.ended) break;
+        this.#parts.resume(first);
+        return;
+      } catch (error) {
+        ledger.faultOnce({ code: 'SPOOL_FAILED', text: `the spool cannot be reopened yet: ${(error as Error).message}` });
+        dropWindows(ledger);
+      }
+      await health.pause(pause);
+    }
+    for (const operation of kept) operation.abandoned?.(health.refusal());
+  }
+
+  /** The books as the reopened store has them; what must be written before anything else. */
+  async #reread(kept: readonly Operation[]): Promise<Operation[]> {
+    const { ledger, large, timers } = this.#parts;
+    takeRing(ledger, await readRing(ledger.store));
+    await readCounters(ledger);
+    for (const entry of ledger.live.values()) {
+      if (entry.promoted) entry.lane.promoted++;
+    }
+    await large.prepare();
+    timers.reset();
+    const purges = [...this.#doubtful].map((acceptance) => new PurgeOperation(ledger, acceptance, () => this.#doubtful.delete(acceptance)));
+    return [...purges, ...kept, new AllWell(() => this.#parts.recovered())];
+  }
+}
+
+/** LevelDB's errors and the system's; anything else is a broken invariant and ends the process. */
+function isStoreError(error: unknown): boolean {
+  const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+  return code !== undefined && (code.startsWith('LEVEL_') || /^E[A-Z]+$/.test(code));
+}
+
+function deepest(error: unknown): string {
+  let at = error;
+  while (at instanceof Error && at.cause instanceof Error) at = at.cause;
+  return at instanceof Error ? at.message : String(at);
 }
 
 /** Everything in memory that the store can tell better is forgotten; leases and settlements under way stay. */
-export function dropWindows(ledger: Ledger): void {
+function dropWindows(ledger: Ledger): void {
   ledger.generation++;
   for (const entry of [...ledger.live.values()]) if (entry.state === 'window' || entry.token === 0) ledger.forget(entry);
   const kept = new Set([...ledger.live.values()].map((entry) => entry.lane));
   ledger.lanes.clear((lane) => kept.has(lane));
 }
 
-/** Numbers and counters as the reopened store has them. */
-export async function rereadBooks(ledger: Ledger): Promise<void> {
-  takeRing(ledger, await readRing(ledger.store));
-  await readCounters(ledger);
-  for (const entry of ledger.live.values()) {
-    if (entry.promoted) entry.lane.promoted++;
-  }
-}
-
 /** Removes what was answered as failed, where it landed all the same. */
-export class PurgeOperation implements Operation {
+class PurgeOperation implements Operation {
   readonly weight: number;
   readonly #ledger: Ledger;
   readonly #acceptance: Acceptance;
@@ -116,7 +185,7 @@ export class PurgeOperation implements Operation {
 }
 
 /** Stands behind everything that must go first. */
-export class AllWell implements Operation {
+class AllWell implements Operation {
   readonly weight = 0;
   readonly committed: () => void;
 

@@ -52,9 +52,15 @@ export function buildEnd(ledger: Ledger, batch: Batch, entry: Entry, last: NextV
     batch.put(pointer, sealNumbers(pointer, [at]));
   }
   if (!entry.single) {
-    const open = batch.openCount(message.id) - 1;
-    batch.setOpenCount(message.id, Math.max(open, 0));
-    if (open > 0) return undefined;
+    const open = batch.openCount(message.id);
+    if (open === undefined) {
+      // Others may be open: the body stays. `riata spool check` tells of it.
+      const text = `the number of open deliveries of message ${message.id} is missing or damaged: its body is kept`;
+      ledger.faultOnce({ code: 'SPOOL_DAMAGED', text, id: message.id });
+      return undefined;
+    }
+    batch.setOpenCount(message.id, open - 1);
+    if (open > 1) return undefined;
     batch.del(messageKey(message.id));
   }
   ledger.messages--;

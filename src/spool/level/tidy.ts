@@ -13,7 +13,7 @@ import type { Space } from './space.js';
 
 const SLICE = 500;
 const HOUR_MS = 3_600_000;
-/** Deleted entries after which a range is compacted at the next tidying. */
+/** Deliveries ended after which their ranges are compacted at the next tidying, if no more than these are still there. */
 const COMPACT_AFTER = 50_000;
 
 export interface TidyOptions {
@@ -87,9 +87,14 @@ export class Tidy {
     const ledger = this.#ledger;
     if (historyDeleted > 0) await ledger.store.compact('h/', `h/${time32(ledger.clock.now())}`);
     if (historyDeleted > 0) await ledger.store.compact('i/', `i${AFTER_SLASH}`);
-    if (ledger.consumed < COMPACT_AFTER) return;
+    if (ledger.promoted >= COMPACT_AFTER) {
+      ledger.promoted = 0;
+      await ledger.store.compact('t/', `t/${time32(ledger.clock.now())}`);
+    }
+    const { ready, waiting, held } = ledger.lanes.totals();
+    if (ledger.consumed < Math.max(COMPACT_AFTER, ready + waiting + held)) return;
     ledger.consumed = 0;
-    for (const letter of ['t', 'r', 'd', 'b']) await ledger.store.compact(`${letter}/`, `${letter}${AFTER_SLASH}`);
+    for (const letter of ['r', 'd', 'b']) await ledger.store.compact(`${letter}/`, `${letter}${AFTER_SLASH}`);
   }
 
   // — orphans —

@@ -89,7 +89,7 @@ export class Timers {
     this.#cursor = upTo + 1;
     this.#next = LAST_TIME;
     try {
-      await ledger.reading(() => this.#walk(from, upTo, generation));
+      await this.#walk(from, upTo, generation);
       const [first] = await ledger.store.keys({ gte: `t/${time32(upTo + 1)}`, lt: `t${AFTER_SLASH}`, limit: 1 });
       if (generation === ledger.generation && first !== undefined) this.#next = Math.min(this.#next, splitTimed(first).at);
     } catch (error) {
@@ -105,17 +105,21 @@ export class Timers {
     const ledger = this.#ledger;
     let gte = `t/${time32(from)}`;
     const lt = `t/${time32(upTo + 1)}`;
-    for (;;) {
-      const page = await ledger.store.entries({ gte, lt, limit: SLICE });
-      if (generation !== ledger.generation || page.length === 0) return;
-      gte = `${page[page.length - 1]![0]}\0`;
-      await this.#take(page, generation);
-      if (page.length < SLICE || generation !== ledger.generation) return;
+    for (let done = false; !done; ) {
+      // What is touched is remembered for one slice only.
+      done = await ledger.reading(async () => {
+        const page = await ledger.store.entries({ gte, lt, limit: SLICE });
+        if (generation !== ledger.generation || page.length === 0) return true;
+        gte = `${page[page.length - 1]![0]}\0`;
+        await this.#take(page, generation);
+        return page.length < SLICE || generation !== ledger.generation;
+      });
     }
   }
 
   async #take(page: readonly [string, string][], generation: number): Promise<void> {
     const ledger = this.#ledger;
+    ledger.promoted += page.length;
     const load: Found[] = [];
     const move: DueEntry[] = [];
     const taken = new Map<Window, number>();
