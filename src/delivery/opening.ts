@@ -150,7 +150,6 @@ class Opening {
       if (!demanded && start.failure.trouble.code !== undefined && start.failure.trouble.code !== 421) return undefined;
       return this.#tlsFailure(start.failure.trouble);
     }
-    this.#extensions = NO_EXTENSIONS;
     const failure = await this.#encrypt(verify);
     if (failure) return failure;
     const hello = await this.#hello();

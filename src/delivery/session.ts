@@ -163,13 +163,15 @@ class SmtpSession implements Session {
 
   // — the jobs —
 
-  /** Goes on where nothing is begun: with the job that is ready, else with the next one, else to rest. */
+  /**
+   * Goes on where nothing is begun: with the job that is ready, else with the next one, else to rest. While a dot is
+   * unanswered only what was looked for with pipelining can be ready.
+   */
   #advance(): void {
     if (this.#current || this.#state === 'over') return;
     if (!this.#finishing) this.#look();
     switch (this.#upcoming.state) {
       case 'ready':
-        if (this.#finishing && !this.#pipelining) return;
         this.#write(this.#begin());
         if (!this.#finishing) this.#wire.expectWithin(this.#timeouts.command);
         return;

@@ -56,7 +56,9 @@ trailing blanks  \t
 .dot
 From the start
 --inner-not
+é
 -- inner
+é
 
 --inner  \t
 Content-Type: text/html; charset=utf-8

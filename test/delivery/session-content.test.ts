@@ -61,6 +61,45 @@ describe('content', () => {
     }
   });
 
+  it('that cannot be read while a dot is unanswered makes room for the next job at once', async () => {
+    let answer = () => {};
+    const held = new Promise<string>((resolve) => (answer = () => resolve('250 2.0.0 fine')));
+    const { port } = await start({ script: ({ verb }, { messages }) => (verb === 'DOT' && messages === 0 ? held : undefined) });
+    const session = await opened(port);
+    const work = new Work(makeJob(), makeJob({ body: () => Promise.reject(new Error('damaged')) }), makeJob());
+    const running = session.run(work);
+    await work.until('next 2');
+    assert.ok(!work.events.includes('done 0'));
+    answer();
+    await running;
+    assert.deepEqual(work.outcomes(2), ['delivered']);
+    await session.quit();
+  });
+
+  it('that comes late, behind an unanswered dot, leaves the deadline of the dot as it is', async () => {
+    const clock = createVirtualClock();
+    let reach = () => {};
+    const reached = new Promise<void>((resolve) => (reach = resolve));
+    const { port } = await start({ script: ({ verb }) => (verb === 'DOT' ? (reach(), { hang: true }) : undefined) });
+    const session = await opened(port, { clock });
+    let come = () => {};
+    const work = new Work(
+      makeJob(),
+      makeJob({ body: () => new Promise((resolve) => (come = () => resolve({ kind: 'bytes', bytes: PLAIN }))) }),
+    );
+    const running = session.run(work);
+    await reached;
+    await work.until('next 1');
+    come();
+    await settle();
+    await clock.advance(TIMEOUTS.finalDot - 1);
+    assert.deepEqual(work.outcomes(0), []);
+    await clock.advance(1);
+    await running;
+    assert.deepEqual(work.outcomes(0), ['deferred content timeout']);
+    assert.equal(work.events.at(-1), 'untried 1');
+  });
+
   it('that breaks off while it is sent is never given a final dot (G9)', async () => {
     const damaged = new MtaError('SPOOL_DAMAGED', 'checksum');
     const pieces = [PLAIN, () => Promise.reject(damaged)];
@@ -116,8 +155,7 @@ describe('content', () => {
       script: ({ verb }) => (verb === 'DATA' ? [{ raw: '354 go on\r\n' }, { waitMs: 10 }, { raw: '552 5.3.4 too large\r\n' }] : undefined),
     });
     const session = await opened(port);
-    const refused = new Promise<void>((resolve) => setTimeout(resolve, 60));
-    const work = new Work(makeJob({ body: streamed([PLAIN, () => refused, PLAIN]) }), makeJob());
+    const work: Work = new Work(makeJob({ body: streamed([PLAIN, () => work.until('done 0'), PLAIN]) }), makeJob());
     const end = await session.run(work);
     assert.deepEqual(work.outcomes(0), ['failed content 552']);
     assert.ok(!work.events.includes('mayFinish') && !work.events.includes('next 1'));
@@ -143,17 +181,19 @@ describe('content', () => {
     assert.equal(counts.messages, 0);
   });
 
-  it('that is still being fetched when everything is destroyed is given back, and ignored when it comes', async () => {
-    const { port } = await start();
-    const session = await opened(port);
-    let come = () => {};
-    const work = new Work(makeJob({ body: () => new Promise((resolve) => (come = () => resolve({ kind: 'bytes', bytes: PLAIN }))) }));
-    const running = session.run(work);
-    session.destroy();
-    come();
-    await running;
-    await settle();
-    assert.deepEqual(work.events, ['next 0', 'untried 0']);
+  it('that is still being fetched when everything is destroyed is given back, and whatever comes of it ignored', async () => {
+    for (const result of [() => ({ kind: 'bytes' as const, bytes: PLAIN }), () => Promise.reject(new Error('damaged'))]) {
+      const { port } = await start();
+      const session = await opened(port);
+      let come = () => {};
+      const work = new Work(makeJob({ body: () => new Promise((resolve) => (come = () => resolve(result()))) }));
+      const running = session.run(work);
+      session.destroy();
+      come();
+      await running;
+      await settle();
+      assert.deepEqual(work.events, ['next 0', 'untried 0']);
+    }
   });
 
   it('waits for a slow disk without a deadline of the server running', async () => {

@@ -1,12 +1,11 @@
 /** More than one message on a connection: order, ends, and what is charged to whom. */
 import assert from 'node:assert/strict';
-import type { Duplex } from 'node:stream';
 import { afterEach, describe, it } from 'node:test';
 import type { Act } from '../../src/dev/act.js';
 import { type Sink, type SinkOptions, type SinkScript, startSink } from '../../src/dev/sink.js';
 import { systemDialer } from '../../src/platform/dialer.js';
 import { createVirtualClock, settle } from '../support/virtual-clock.js';
-import { makeJob, opened, TIMEOUTS, Work } from './session-rig.js';
+import { listening, makeJob, opened, TIMEOUTS, Work } from './session-rig.js';
 
 const SEQUENTIAL = ['8BITMIME', 'SIZE'];
 
@@ -32,19 +31,7 @@ describe('a session', () => {
 
   it('sends the content, the dot and the commands of the next job in one write each', async () => {
     const { port } = await start();
-    const writes: string[] = [];
-    const dialer = {
-      ...systemDialer,
-      async connect(...parameters: Parameters<typeof systemDialer.connect>): Promise<Duplex> {
-        const stream = await systemDialer.connect(...parameters);
-        const write = stream.write.bind(stream);
-        stream.write = ((chunk: Buffer | string, ...rest: []) => {
-          writes.push(chunk.toString());
-          return write(chunk, ...rest);
-        }) as typeof stream.write;
-        return stream;
-      },
-    };
+    const { writes, dialer } = listening();
     const session = await opened(port, { dialer });
     const content = Buffer.from('Subject: x\r\n\r\nbody\r\n');
     const work = new Work(makeJob({ bytes: content }), makeJob({ bytes: content, to: ['a@sink.test', 'b@sink.test'] }));
@@ -177,7 +164,9 @@ describe('a session', () => {
     const running = session.run(work);
     await reached;
     await settle(20);
-    await clock.advance(TIMEOUTS.finalDot);
+    await clock.advance(TIMEOUTS.command - 1);
+    assert.deepEqual(work.outcomes(1), []);
+    await clock.advance(1);
     await running;
     assert.deepEqual(work.outcomes(1), ['deferred mail timeout']);
   });
@@ -370,7 +359,8 @@ describe('a session', () => {
     let reach = () => {};
     const reached = new Promise<void>((resolve) => (reach = resolve));
     const { port, counts, idle } = await start({ script: ({ verb }) => (verb === 'DATA' ? (reach(), { hang: true }) : undefined) });
-    const session = await opened(port);
+    const { writes, dialer } = listening();
+    const session = await opened(port, { dialer });
     const work = new Work(makeJob());
     const running = session.run(work);
     await reached;
@@ -378,6 +368,7 @@ describe('a session', () => {
     assert.equal((await running).kind, 'worn');
     assert.deepEqual(work.events, ['next 0', 'untried 0']);
     assert.equal(counts.messages, 0);
+    assert.ok(!writes.includes('QUIT\r\n'), 'in the middle of a transaction QUIT would be content');
     await idle();
   });
 

@@ -1,4 +1,5 @@
 /** Jobs, a source of work that writes down what it is told, and sessions to the recording destination. */
+import type { Duplex } from 'node:stream';
 import type { Job } from '../../src/core/carrier.js';
 import type { Recipient } from '../../src/core/delivery.js';
 import type { Body, Message } from '../../src/core/message.js';
@@ -6,7 +7,7 @@ import type { RecipientOutcome, TransactionResult } from '../../src/core/outcome
 import type { ChannelPolicy, Opened, Session, SessionWork, Timeouts } from '../../src/delivery/contract.js';
 import { openSession, type SessionOptions } from '../../src/delivery/session.js';
 import { systemClock } from '../../src/platform/clock.js';
-import { systemDialer } from '../../src/platform/dialer.js';
+import { type Dialer, systemDialer } from '../../src/platform/dialer.js';
 import { silentLog } from '../../src/platform/log.js';
 
 export const TIMEOUTS: Timeouts = { connect: 30_000, greeting: 300_000, command: 301_000, data: 180_000, finalDot: 600_000 };
@@ -153,6 +154,25 @@ export function brief(outcome: RecipientOutcome): string {
   if (outcome.kind === 'delivered' || outcome.kind === 'again') return outcome.kind;
   const { stage, code, reason } = outcome.trouble;
   return `${outcome.kind} ${stage} ${code ?? reason}`;
+}
+
+/** A dialer whose connections tell what is written to them, one string for each write. */
+export function listening(): { readonly writes: string[]; readonly dialer: Dialer } {
+  const writes: string[] = [];
+  const connect: Dialer['connect'] = async (target, signal): Promise<Duplex> => {
+    const stream = await systemDialer.connect(target, signal);
+    const { write, end } = stream;
+    stream.write = function (this: Duplex, chunk: Buffer | string, ...rest: []) {
+      writes.push(chunk.toString());
+      return write.call(this, chunk, ...rest);
+    } as typeof write;
+    stream.end = function (this: Duplex, chunk: string, ...rest: []) {
+      if (typeof chunk === 'string') writes.push(chunk);
+      return end.call(this, chunk, ...rest);
+    } as typeof end;
+    return stream;
+  };
+  return { writes, dialer: { ...systemDialer, connect } };
 }
 
 export async function open(port: number, options: Partial<SessionOptions> = {}, signal = new AbortController().signal): Promise<Opened> {
