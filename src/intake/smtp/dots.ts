@@ -48,7 +48,7 @@ export class Dots {
       if (state === 'midLine') {
         const found = chunk.indexOf(CRLF_DOT, at);
         if (found === -1) {
-          state = lastState(chunk, at);
+          state = lastState(chunk);
           break;
         }
         at = found + 2;
@@ -99,9 +99,9 @@ export class Dots {
   }
 }
 
-/** What a chunk ends in whose octets from `at` on are of a line and no dot begins one. */
-function lastState(chunk: Buffer, at: number): State {
+/** What a chunk ends in that goes on in the middle of a line, and in which no more line begins with a dot. */
+function lastState(chunk: Buffer): State {
   const last = chunk.length - 1;
   if (chunk[last] === CR) return 'afterCr';
-  return last > at && chunk[last] === LF && chunk[last - 1] === CR ? 'lineStart' : 'midLine';
+  return chunk[last] === LF && chunk[last - 1] === CR ? 'lineStart' : 'midLine';
 }

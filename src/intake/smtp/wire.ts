@@ -78,13 +78,11 @@ export class Wire extends SMTPStream {
     return !this.#drainOwed;
   }
 
+  /** The stream itself does not end, and so flushes nothing: a command without its line end is none. */
   override end(): this {
     this.#owner.inputEnd();
     return this;
   }
-
-  /** Nothing is flushed at the end: a command without its line end is none. */
-  override _flushData(): void {}
 
   /** One wait is over. */
   resume(): void {

@@ -63,6 +63,8 @@ test('errors are forgotten when a message was accepted', limit, async (t) => {
   const client = await Client.ready(port);
   for (let i = 0; i < 5; i++) {
     for (let n = 0; n < 3; n++) assert.match(await client.ask('RCPT TO:<bad>'), /^503/);
+    client.send('NOOP\r\n'.repeat(60));
+    assert.ok((await client.replies(60)).every((reply) => reply.startsWith('250')));
     await client.begin();
     assert.match(await client.ask(`${HEADER}\r\n.`), /^250/);
   }
@@ -189,6 +191,24 @@ test('time that the spool takes does not count against the client', limit, async
   open();
   assert.match(await client.reply(), /^250/);
   assert.match(await client.ask('NOOP'), /^250/);
+});
+
+test('nor does the time that it takes to write what has come', limit, async (t) => {
+  const clock = new ManualClock();
+  const { port, spool } = await openListener(t, { clock, idleTimeoutMs: 60_000 });
+  let open = () => {};
+  spool.writeGate = new Promise((resolve) => {
+    open = resolve;
+  });
+  const client = await Client.ready(port);
+  await client.begin();
+  client.send(`${HEADER}\r\n${'x'.repeat(10_000)}`);
+  await until(() => spool.writes.length > 0);
+  for (let i = 0; i < 100; i++) clock.advance(10_000);
+  spool.writeGate = undefined;
+  open();
+  client.send('\r\n.\r\n');
+  assert.match(await client.reply(), /^250/);
 });
 
 test('patience ends as its limits say', () => {

@@ -277,8 +277,17 @@ test('a message is accepted though its client went away before the 250', limit, 
 
 test('a client that closes its half when it has said everything still gets every reply', limit, async (t) => {
   const { port, spool } = await openListener(t);
+  let open = () => {};
+  spool.gate = new Promise((resolve) => {
+    open = resolve;
+  });
   const client = await Client.dial(port);
+  const other = await Client.ready(port);
   client.socket.end(`EHLO c\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\n${HEADER}\r\nx\r\n.\r\n`);
+  await until(() => spool.opened === 1);
+  // Once another has been answered twice, the end of this one's input has come in, too.
+  for (let i = 0; i < 2; i++) await other.ask('NOOP');
+  open();
   const replies = await client.replies(6);
   assert.match(replies.at(-1)!, ID);
   assert.equal(await client.rest(), '');
