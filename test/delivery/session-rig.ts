@@ -161,15 +161,13 @@ export function listening(): { readonly writes: string[]; readonly dialer: Diale
   const writes: string[] = [];
   const connect: Dialer['connect'] = async (target, signal): Promise<Duplex> => {
     const stream = await systemDialer.connect(target, signal);
-    const { write, end } = stream;
-    stream.write = function (this: Duplex, chunk: Buffer | string, ...rest: []) {
-      writes.push(chunk.toString());
-      return write.call(this, chunk, ...rest);
-    } as typeof write;
-    stream.end = function (this: Duplex, chunk: string, ...rest: []) {
-      if (typeof chunk === 'string') writes.push(chunk);
-      return end.call(this, chunk, ...rest);
-    } as typeof end;
+    const spy = <Call extends (...parameters: never[]) => unknown>(call: Call): Call =>
+      ((...parameters: Parameters<Call>) => {
+        if (parameters[0] !== undefined) writes.push(String(parameters[0]));
+        return call.apply(stream, parameters);
+      }) as Call;
+    stream.write = spy(stream.write);
+    stream.end = spy(stream.end);
     return stream;
   };
   return { writes, dialer: { ...systemDialer, connect } };
