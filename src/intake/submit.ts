@@ -146,7 +146,6 @@ class Incoming implements Submission, HeaderSink {
   }
 
   #take(bytes: Buffer): void {
-    if (this.#refused !== undefined) return;
     if (!this.#inHeader) {
       this.#gatherer.put(bytes, 0, bytes.length);
       return;
@@ -165,7 +164,7 @@ class Incoming implements Submission, HeaderSink {
   }
 
   #refuse(code: RefusalCode): true {
-    this.#refused = code;
+    this.#refused ??= code;
     this.#gatherer.abort();
     return true;
   }

@@ -278,6 +278,25 @@ test('a slow spool is waited for', async () => {
   await submission.finish();
 });
 
+test('every write is waited for, not only the first', async () => {
+  const { intake, spool } = openIntake();
+  const submission = intake.begin(ENVELOPE);
+  const opens: (() => void)[] = [];
+  const piece = Buffer.from(`${HEADER}\r\n${'x'.repeat(10_000)}\r\n`);
+  for (let i = 0; i < 2; i++) {
+    spool.writeGate = new Promise((resolve) => opens.push(resolve));
+    assert.ok(submission.write(Buffer.from(piece)) !== true);
+  }
+  spool.writeGate = undefined;
+  opens[0]!();
+  await new Promise((resolve) => setImmediate(resolve));
+  const taken = submission.write(Buffer.from('x\r\n'));
+  assert.ok(taken !== true);
+  opens[1]!();
+  await taken;
+  assert.equal(submission.write(Buffer.from('x\r\n')), true);
+});
+
 test('a write that fails ends the wait, and is told by finish', async () => {
   const { intake, spool } = openIntake();
   spool.writeGate = Promise.reject(new Error('disk'));

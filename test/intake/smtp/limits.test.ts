@@ -239,6 +239,40 @@ test('patience ends as its limits say', () => {
   assert.ok(now > 2000 && now <= 2600, String(now));
 });
 
+test('patience counts each content anew, and none of our own time', () => {
+  const limits = { idleTimeoutMs: 1000, leastBytesPerSecond: 10 };
+  const patience = new Patience(0);
+  patience.contentBegins();
+  patience.content(1_000_000);
+  assert.equal(patience.look(0, { inContent: true, ours: false }, limits), 'well');
+  patience.contentBegins();
+  // Nothing is left of the million: one octet for each look is worth 100 ms.
+  let now = 0;
+  for (; now <= 1000; now += 250) {
+    patience.content(1);
+    assert.equal(patience.look(now, { inContent: true, ours: false }, limits), 'well');
+  }
+  // A minute of ours, looked at several times, changes nothing.
+  for (; now <= 60_000; now += 10_000) assert.equal(patience.look(now, { inContent: true, ours: true }, limits), 'well');
+  const last = now - 10_000;
+  patience.content(1);
+  assert.equal(patience.look(last + 250, { inContent: true, ours: false }, limits), 'well');
+  patience.content(1);
+  assert.equal(patience.look(last + 950, { inContent: true, ours: false }, limits), 'slow');
+});
+
+test('silence is counted from the last sign of life, less our own time', () => {
+  const limits = { idleTimeoutMs: 1000, leastBytesPerSecond: 10 };
+  const idle = { inContent: false, ours: false };
+  const patience = new Patience(0);
+  patience.command();
+  assert.equal(patience.look(500, idle, limits), 'well');
+  assert.equal(patience.look(1400, idle, limits), 'well');
+  assert.equal(patience.look(1450, { inContent: false, ours: true }, limits), 'well');
+  assert.equal(patience.look(1549, idle, limits), 'well');
+  assert.equal(patience.look(1550, idle, limits), 'idle');
+});
+
 test('a client that does not read its replies is not read from either, and is sent away', limit, async (t) => {
   const clock = new ManualClock();
   const { listener, port } = await openListener(t, { clock, maxErrors: 1e9, maxRecipients: 1e9 });
