@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { Clock } from '../../../src/platform/clock.js';
 import { silentLog } from '../../../src/platform/log.js';
 import type { LevelSpoolOptions } from '../../../src/spool/level/options.js';
+import { type OpenStore, openLevelStore, type StoreBatch } from '../../../src/spool/level/store.js';
 import { INLINE_LIMIT, PROMOTE_AFTER_MS, RETENTION_MS } from '../../contract/spool.js';
 
 export async function temporaryFolder(): Promise<{ path: string; remove: () => Promise<void> }> {
@@ -24,4 +25,45 @@ export function levelOptions(folder: string, clock: Clock, more: Partial<LevelSp
     promoteAfterMs: PROMOTE_AFTER_MS,
     ...more,
   };
+}
+
+/** A store whose writes fail when told to. */
+export interface Faults {
+  /** What happens to the next writes, in order: `lost` fails without writing, `landed` writes and then fails, `good` is as ever. */
+  readonly writes: ('lost' | 'landed' | 'good')[];
+  /** Openings that fail before one works. */
+  openings: number;
+  /** While set, writes wait for it. */
+  hold: Promise<void> | undefined;
+  opened: number;
+}
+
+export function faultyStore(): { faults: Faults; openStore: OpenStore } {
+  const faults: Faults = { writes: [], openings: 0, hold: undefined, opened: 0 };
+  const openStore: OpenStore = async (folder) => {
+    if (faults.openings > 0) {
+      faults.openings--;
+      throw ioError();
+    }
+    const store = await openLevelStore(folder);
+    faults.opened++;
+    return { ...store, batch: () => faultyBatch(store.batch(), faults) };
+  };
+  return { faults, openStore };
+}
+
+function faultyBatch(batch: StoreBatch, faults: Faults): StoreBatch {
+  return {
+    ...batch,
+    async write() {
+      await faults.hold;
+      const fate = faults.writes.shift();
+      if (fate !== 'lost') await batch.write();
+      if (fate === 'lost' || fate === 'landed') throw ioError();
+    },
+  };
+}
+
+function ioError(): Error {
+  return Object.assign(new Error('IO error: No space left on device'), { code: 'LEVEL_IO_ERROR' });
 }
