@@ -146,11 +146,7 @@ export class HeaderScan implements HeaderFindings {
     if (field === 'received') this.received++;
     else if (field === 'date') this.date = true;
     else if (field === 'from') this.from = true;
-    else if (field === 'messageId') {
-      // Only the first is read.
-      if (this.messageId) this.#field = 'other';
-      this.messageId = true;
-    }
+    else if (field === 'messageId') this.messageId = true;
   }
 
   #keep(chunk: Buffer, from: number, to: number): void {

@@ -209,6 +209,20 @@ test('a header is refused where it is larger than 256 KiB, and not where it is t
   assert.equal((await refused(`${HEADER}Bcc: ${'x'.repeat(limit)}\r\n`, 1000)).issues[0]?.code, 'HEADER_TOO_LARGE');
 });
 
+test('the size of a header is counted, too, where every chunk ends within a name', async () => {
+  const line = (length: number) => `X-Padding: ${'x'.repeat(length - 13)}\r\n`;
+  assert.equal((await refused(`${line(997)}${line(1000).repeat(270)}`, 1000)).issues[0]?.code, 'HEADER_TOO_LARGE');
+});
+
+test('a line without end is no field, and goes on to the spool as it comes', async () => {
+  const { intake, spool } = openIntake();
+  const submission = intake.begin(ENVELOPE);
+  await write(submission, 'x'.repeat(300_000), 100);
+  assert.ok(spool.writes.reduce((sum, octets) => sum + octets, 0) > 290_000);
+  await submission.finish();
+  assert.equal(spool.stored.length, 1);
+});
+
 test('the size that counts is what the client sent, to the octet', async () => {
   const content = `${HEADER}\r\n${'x'.repeat(100)}\n`;
   const exact = openIntake({ maxMessageSizeBytes: content.length });
