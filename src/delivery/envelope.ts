@@ -37,6 +37,8 @@ export interface Envelope {
   readonly utf8: boolean;
   /** The content must be made 7-bit for this server. */
   readonly downgrade: boolean;
+  /** The server is told who wants to hear of success (RFC 3461): telling them is its affair then. */
+  readonly dsnPassedOn: boolean;
 }
 
 export type Enveloped =
@@ -109,6 +111,7 @@ export function makeEnvelope(job: Job, peer: Peer, maxRecipients: number, sizeBy
     end,
     utf8,
     downgrade,
+    dsnPassedOn: details !== undefined,
   };
 }
 

@@ -195,6 +195,7 @@ export class Transaction {
       endedAt: now,
       server: this.#server,
       ...(tls === undefined ? undefined : { tls }),
+      ...(this.envelope.dsnPassedOn ? { dsnPassedOn: true } : undefined),
       // Asked only when it has ended: by then nobody is without one.
       outcomes: this.#outcomes as readonly RecipientOutcome[],
     };

@@ -125,12 +125,14 @@ describe('delivery status notifications', () => {
       'RCPT TO:<b@sink.test>\r\n',
       'RCPT TO:<c@sink.test> NOTIFY=NEVER\r\n',
     ]);
+    assert.equal(envelope.dsnPassedOn, true, 'whoever asked hears of success from that server');
   });
 
   it('are not asked of a server that does not offer them', () => {
     const envelope = made({ recipients, message }, peer({ dsn: false }));
     assert.equal(envelope.mail, 'MAIL FROM:<from@client.test> SIZE=26\r\n');
     assert.equal(envelope.rcpts[0], 'RCPT TO:<a@sink.test>\r\n');
+    assert.equal(envelope.dsnPassedOn, false, 'whoever asked hears of success from us');
   });
 
   it('cannot smuggle anything into a command', () => {
