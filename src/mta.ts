@@ -148,7 +148,6 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
     expiryMs: config.retry.expiry,
     laneOf,
     emit,
-    log,
   });
   const settler = createSettler({ spool, clock, newId, policy: retryPolicy(config), hostname: config.hostname, laneOf, emit, log });
   const scheduler = createScheduler({ spool, clock, random, log, emit, settling: settler });

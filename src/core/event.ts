@@ -31,7 +31,12 @@ export type MailEvent =
       readonly recipients: number;
       readonly sizeBytes: number;
       readonly messageId: string;
+      /** `smtp:<client address>`, `api`, or `report`. */
       readonly origin: string;
+      /** What the client called itself. */
+      readonly helo?: string;
+      /** Who was logged in. */
+      readonly user?: string;
     }
   | ({ readonly type: 'delivered' } & AboutRecipient)
   | ({ readonly type: 'deferred'; readonly nextAttemptAt: number; readonly attempts: number } & AboutRecipient)

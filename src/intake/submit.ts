@@ -4,7 +4,7 @@
  * Promises
  *  - What is stored is what came in, with all line ends CRLF, the trace line on top, `Date`, `Message-ID` and `From` put in
  *    where they were missing, `Bcc` and `Resent-Bcc` taken out, and nothing else changed (G11).
- *  - `finish` resolves once the spool has it durable, and not before (G1). One `accepted` event and one line of log each.
+ *  - `finish` resolves once the spool has it durable, and not before (G1). One `accepted` event each.
  *  - A submission that is refused or aborted leaves nothing behind.
  *  - Memory is bounded whatever the size: octets go on to the spool as they come (G8).
  *
@@ -12,12 +12,11 @@
  */
 import { canonicalAddress } from '../core/address.js';
 import type { NewDelivery, Recipient } from '../core/delivery.js';
-import { assertNever, MtaError } from '../core/errors.js';
+import { MtaError } from '../core/errors.js';
 import type { Emit } from '../core/event.js';
 import type { LaneKey } from '../core/lane.js';
 import type { Message, MessageId } from '../core/message.js';
 import type { Clock } from '../platform/clock.js';
-import type { Log, LogFields } from '../platform/log.js';
 import type { Spool } from '../spool/spool.js';
 import { Gatherer } from './gatherer.js';
 import { type HeaderFindings, HeaderScan, type HeaderSink } from './header.js';
@@ -42,7 +41,6 @@ export interface IntakeOptions {
   readonly expiryMs: number;
   readonly laneOf: (recipient: string, sender: string) => LaneKey;
   readonly emit: Emit;
-  readonly log: Log;
 }
 
 interface Door extends IntakeOptions {
@@ -197,24 +195,15 @@ class Incoming implements Submission, HeaderSink {
   #tell(message: Message): void {
     const { id, sender, origin, sizeBytes, messageId, acceptedAt } = message;
     const recipients = this.#envelope.recipients.length;
-    const from = origin.kind === 'smtp' ? `smtp:${origin.client}` : origin.kind;
-    this.#door.emit({ type: 'accepted', at: acceptedAt, id, sender, recipients, sizeBytes, messageId, origin: from });
-    this.#door.log.info(`${origin.kind}.accepted`, { id, from: sender, recipients, sizeBytes, messageId, ...about(origin) });
+    this.#door.emit({ type: 'accepted', at: acceptedAt, id, sender, recipients, sizeBytes, messageId, ...about(origin) });
   }
 }
 
-/** Who handed it in, for the log. */
-function about(origin: Message['origin']): LogFields {
-  switch (origin.kind) {
-    case 'smtp':
-      return { client: origin.client, helo: origin.helo, user: origin.user };
-    case 'api':
-      return { user: origin.user };
-    case 'report':
-      return { of: origin.of };
-    default:
-      return assertNever(origin);
-  }
+/** Who handed it in, as events tell it. */
+function about(origin: Message['origin']): { origin: string; helo?: string; user?: string } {
+  if (origin.kind === 'smtp') return { origin: `smtp:${origin.client}`, helo: origin.helo, ...(origin.user === undefined ? undefined : { user: origin.user }) };
+  if (origin.kind === 'api' && origin.user !== undefined) return { origin: 'api', user: origin.user };
+  return { origin: origin.kind };
 }
 
 /** One delivery for each lane, in the order in which the lanes first appear; each mailbox once. */

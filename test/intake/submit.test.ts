@@ -322,7 +322,7 @@ test('a write that fails ends the wait, and is told by finish', async () => {
 });
 
 test('nothing is told before the spool has it, and then once', async () => {
-  const { intake, spool, events, lines } = openIntake();
+  const { intake, spool, events } = openIntake();
   let open = () => {};
   spool.gate = new Promise((resolve) => {
     open = resolve;
@@ -331,7 +331,7 @@ test('nothing is told before the spool has it, and then once', async () => {
   await write(submission, `${HEADER}\r\n`);
   const finished = submission.finish();
   await new Promise((resolve) => setImmediate(resolve));
-  assert.deepEqual([events.length, lines.length], [0, 0]);
+  assert.equal(events.length, 0);
   open();
   assert.deepEqual(await finished, { id: submission.id, messageId: '<1@example.org>', sizeBytes: HEADER.length + 2 });
   assert.deepEqual(events, [
@@ -344,12 +344,9 @@ test('nothing is told before the spool has it, and then once', async () => {
       sizeBytes: HEADER.length + 2,
       messageId: '<1@example.org>',
       origin: 'smtp:127.0.0.1',
+      helo: 'h',
     },
   ]);
-  assert.deepEqual(
-    lines.map(({ level, event }) => [level, event]),
-    [['info', 'smtp.accepted']],
-  );
 });
 
 test('a spool that refuses is told to the caller, and to nobody else', async () => {

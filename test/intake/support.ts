@@ -99,7 +99,6 @@ export function openIntake(more: Partial<IntakeOptions> = {}) {
     expiryMs: 5 * 86_400_000,
     laneOf: (recipient) => `mx:${domainOf(recipient)}`,
     emit: (event) => void events.push(event),
-    log,
     ...more,
   });
   return { spool, intake, events, lines, log };
