@@ -14,14 +14,14 @@ export function matches(query: Query, message: Message, delivery: DeliveryView):
   )
     return false;
   if (query.acceptedBefore !== undefined && message.acceptedAt >= query.acceptedBefore) return false;
-  return query.error === undefined || lastTrouble(delivery).toLowerCase().includes(query.error.toLowerCase());
+  if (query.error === undefined) return true;
+  const wanted = query.error.toLowerCase();
+  return troubles(delivery).some((text) => text.toLowerCase().includes(wanted));
 }
 
-/** Of the newest attempt that had any; else what stands with a recipient that is still queued. */
-function lastTrouble(delivery: DeliveryView): string {
-  for (let at = delivery.log.length - 1; at >= 0; at--) {
-    const trouble = delivery.log[at]!.trouble;
-    if (trouble !== undefined) return trouble.text;
-  }
-  return delivery.recipients.find((one) => one.state === 'queued' && one.last !== undefined)?.last?.text ?? '';
+/** What an operator sees and searches for: what stands with the recipients that are still queued, and the newest attempt that had any. */
+function troubles(delivery: DeliveryView): string[] {
+  const texts = delivery.recipients.filter((one) => one.state === 'queued').map((one) => one.last?.text ?? '');
+  const newest = delivery.log.findLast((attempt) => attempt.trouble !== undefined);
+  return [...texts, newest?.trouble?.text ?? ''];
 }
