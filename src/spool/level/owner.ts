@@ -8,6 +8,7 @@ import fsp from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { MtaError } from '../../core/errors.js';
+import { waitAlive } from '../../platform/alive.js';
 import type { Clock } from '../../platform/clock.js';
 import { type OpenStore, openLevelStore, type Store } from './store.js';
 
@@ -28,8 +29,9 @@ export interface ClaimOptions {
   readonly reading?: boolean;
 }
 
-/** How long an agent waits for one that only reads. */
+/** How long one waits for an owner that only reads, and for one that does not say: it is just coming or going. */
 const READER_WAIT_MS = 10_000;
+const NAMELESS_WAIT_MS = 1000;
 const READER_PAUSE_MS = 50;
 
 export interface Claim {
@@ -107,9 +109,12 @@ async function openPatiently(open: () => Promise<Store>, folder: string, clock: 
     try {
       return await open();
     } catch (error) {
-      if (!isLocked(error) || clock.monotonic() - began > READER_WAIT_MS || !(await readOwner(folder))?.reading) throw error;
+      if (!isLocked(error)) throw error;
+      const owner = await readOwner(folder);
+      const patience = owner === undefined ? NAMELESS_WAIT_MS : owner.reading ? READER_WAIT_MS : 0;
+      if (clock.monotonic() - began >= patience) throw error;
     }
-    await new Promise<void>((resolve) => clock.after(READER_PAUSE_MS, resolve));
+    await waitAlive(READER_PAUSE_MS);
   }
 }
 
