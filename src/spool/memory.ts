@@ -98,7 +98,6 @@ class MemorySpool implements Spool {
   readonly #clock: Clock;
   readonly #disk: MemoryDisk;
   readonly #lanes = new Map<LaneKey, Set<Item>>();
-  #unwritten: [DeliveryKey, Noted & { readonly version: number }][] = [];
   #token = 0;
   #leased = 0;
   #places = 0;
@@ -306,18 +305,11 @@ class MemorySpool implements Spool {
   note(lease: Lease, outcomes: readonly RecipientOutcome[]): void {
     const item = this.#leaseOf(lease);
     if (item)
-      this.#unwritten.push([item.delivery.key, { version: item.version, at: this.#clock.now(), outcomes: outcomes.map(notedOutcome) }]);
+      this.#disk.notes.set(item.delivery.key, { version: item.version, at: this.#clock.now(), outcomes: outcomes.map(notedOutcome) });
   }
 
   mayFinish(): true | Promise<void> {
-    if (this.#closed) return Promise.reject(closedError());
-    this.#writeNotes();
-    return true;
-  }
-
-  #writeNotes(): void {
-    for (const [key, note] of this.#unwritten) this.#disk.notes.set(key, note);
-    this.#unwritten = [];
+    return this.#closed ? Promise.reject(closedError()) : true;
   }
 
   async settle(lease: Lease, settlement: Settlement): Promise<boolean> {
@@ -481,7 +473,6 @@ class MemorySpool implements Spool {
     await Promise.resolve();
     await Promise.resolve();
     if (this.#closed) return;
-    this.#writeNotes();
     this.#closed = true;
     this.#disk.owned = false;
   }

@@ -192,11 +192,11 @@ export interface Spool {
   // — delivery —
   body(lease: Lease): Promise<Body>;
   /**
-   * Tells what the remote answered to a final dot, before it is settled: kept in the journal so that the death of the
-   * process cannot double it (G3). Cheap; written by the next `mayFinish`.
+   * Tells what the remote answered to a final dot, before it is settled: in the journal when this returns, so that the death
+   * of the process cannot double it (G3), also where that connection is closed now. What cannot be written is tried again by `mayFinish`.
    */
   note(lease: Lease, outcomes: readonly RecipientOutcome[]): void;
-  /** Writes the noted outcomes out. A promise only while the store is failing. */
+  /** Whether a final dot may be sent: what was noted is written, and the store is well. A promise only while one of both is not. */
   mayFinish(): true | Promise<void>;
   /** False if the lease is no longer held. */
   settle(lease: Lease, settlement: Settlement): Promise<boolean>;

@@ -270,6 +270,12 @@ export class LevelSpool implements Spool {
     const file = this.#journal.note(lease.delivery.key, entry.version, this.#ledger.clock.now(), outcomes);
     if (entry.noted) entry.noted.push(file);
     else entry.noted = [file];
+    // At once, not with the next dot: there may be none on this connection, and none elsewhere for long.
+    try {
+      this.#journal.flush();
+    } catch {
+      // `mayFinish` tries again, and tells of it.
+    }
   }
 
   mayFinish(): true | Promise<void> {
