@@ -35,21 +35,23 @@ export class Victim {
     const number = ++this.#lives;
     const child = spawn(process.execPath, [...this.#program, 'serve', '--config', join(this.#folder, 'riata.toml')], {
       cwd: this.#folder,
-      env: { ...process.env, ...settings, RIATA_DELIVERY_HELO_NAME: heloOf(number) },
+      env: { ...surroundings(), ...settings, RIATA_DELIVERY_HELO_NAME: heloOf(number) },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    const ended = untilEnd(child);
+    const { listening, ended } = watch(child);
     atEnd(this.#scope, () => {
       child.kill('SIGKILL');
       return ended;
     });
-    const ready = Promise.race([
-      untilListening(child),
-      ended.then((said) => Promise.reject(new Error(`life ${number} ended early: ${said}`))),
-    ]);
+    const ready = Promise.race([listening, ended.then((said) => Promise.reject(new Error(`life ${number} ended early: ${said}`)))]);
     ready.catch(() => {});
     return { number, ready, ended, signal: (signal) => void child.kill(signal) };
   }
+}
+
+/** What this test is told by is not for the agent. */
+function surroundings(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('RIATA_')));
 }
 
 export function heloOf(life: number): string {
@@ -62,23 +64,22 @@ export function lifeOf(helo: string): number | undefined {
   return match ? Number(match[1]) : undefined;
 }
 
-function untilListening(child: ChildProcess): Promise<number> {
-  return new Promise((resolve) => {
+function watch(child: ChildProcess): { listening: Promise<number>; ended: Promise<string | undefined> } {
+  let said = '';
+  child.stderr!.on('data', (chunk: Buffer) => (said += chunk));
+  const listening = new Promise<number>((resolve) => {
     createInterface({ input: child.stdout! }).on('line', (line) => {
       const port = /"event":"agent\.started".*"listen":"127\.0\.0\.1:(\d+)"/.exec(line)?.[1];
       if (port !== undefined) resolve(Number(port));
+      if (line.includes('"level":"error"')) said += line;
     });
   });
-}
-
-function untilEnd(child: ChildProcess): Promise<string | undefined> {
-  let said = '';
-  child.stderr!.on('data', (chunk: Buffer) => (said += chunk));
-  return new Promise((resolve, reject) => {
+  const ended = new Promise<string | undefined>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code, signal) => {
       const asWished = signal === 'SIGKILL' || code === 0;
       resolve(asWished && said === '' ? undefined : `code ${code}, signal ${signal}: ${said}`);
     });
   });
+  return { listening, ended };
 }
