@@ -3,14 +3,19 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { connectControl, findControlSocket } from '../../src/control/client.js';
 import type { ControlVerbs } from '../../src/control/types.js';
 import { temporaryFolder } from './agent.js';
+import { compileRiata } from './compiled.js';
 import { atEnd, type Scope, until } from './scope.js';
 
-/** Runs from the sources: there is nothing to build first, and nothing to be stale. */
-const RIATA = ['--import', import.meta.resolve('tsx'), fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))];
+/** Compiled once for all tests of a file. */
+let compiled: Promise<readonly string[]> | undefined;
+
+function program(): Promise<readonly string[]> {
+  compiled ??= compileRiata({ after: (call) => void process.once('beforeExit', call) });
+  return compiled;
+}
 
 export interface Ran {
   /** Exit code; a signal's number above 128. */
@@ -56,7 +61,10 @@ export async function spawnAgent(scope: Scope, options: ProcessOptions = {}): Pr
   const configFile = join(folder, 'riata.toml');
   const spool = join(folder, 'spool');
   writeFileSync(configFile, configuration(spool, options.toml));
-  const { child, ended } = run(scope, ['serve', '--config', configFile], { cwd: folder, ...(options.env ? { env: options.env } : {}) });
+  const { child, ended } = await run(scope, ['serve', '--config', configFile], {
+    cwd: folder,
+    ...(options.env ? { env: options.env } : {}),
+  });
   const early = ended.then(({ code, out, err }) => Promise.reject(new Error(`the agent ended with ${code}: ${err}${out}`)));
   early.catch(() => {});
   const verbs = await Promise.race([until('the control socket of the agent', () => connected(spool)), early]);
@@ -82,8 +90,8 @@ export async function spawnAgent(scope: Scope, options: ProcessOptions = {}): Pr
 }
 
 /** One run of the command line, to its end. */
-export function riata(scope: Scope, args: readonly string[], options: RunOptions = {}): Promise<Ran> {
-  return run(scope, args, options).ended;
+export async function riata(scope: Scope, args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  return (await run(scope, args, options)).ended;
 }
 
 function configuration(spool: string, toml = ''): string {
@@ -103,8 +111,12 @@ async function connected(spool: string): Promise<ControlVerbs | undefined> {
   }
 }
 
-function run(scope: Scope, args: readonly string[], { stdin, cwd, env }: RunOptions): { child: ChildProcess; ended: Promise<Ran> } {
-  const child = spawn(process.execPath, [...RIATA, ...args], {
+async function run(
+  scope: Scope,
+  args: readonly string[],
+  { stdin, cwd, env }: RunOptions,
+): Promise<{ child: ChildProcess; ended: Promise<Ran> }> {
+  const child = spawn(process.execPath, [...(await program()), ...args], {
     cwd: cwd ?? '/',
     env: { ...process.env, ...env },
     stdio: [stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
