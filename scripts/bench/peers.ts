@@ -26,7 +26,7 @@ export type PeerName = keyof typeof PEERS;
 const project = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Extra TOML for Riata's configuration, after the settings of the benchmark. */
-export async function startRiata(folder: string, ports: Ports, more = ''): Promise<Peer> {
+export async function startRiata(folder: string, ports: Ports, more = ''): Promise<Peer & { readonly ended: Promise<void> }> {
   mkdirSync(folder, { recursive: true });
   const config = join(folder, 'riata.toml');
   writeFileSync(
@@ -48,12 +48,15 @@ ${more}`,
   );
   const log = openSync(join(folder, 'log'), 'a');
   const flags = process.env['BENCH_NODE_FLAGS']?.split(' ').filter(Boolean) ?? [];
-  const child = spawn(process.execPath, [...flags, join(project, 'dist/cli/main.js'), 'serve', '--config', config], { stdio: ['ignore', log, log] });
+  const child = spawn(process.execPath, [...flags, join(project, 'dist/cli/main.js'), 'serve', '--config', config], {
+    stdio: ['ignore', log, log],
+  });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  await portOpens(ports.agent);
+  await portOpens(ports.agent, 30_000, 5);
   return {
     name: 'riata',
     pid: child.pid!,
+    ended,
     async stop() {
       child.kill('SIGTERM');
       await ended;
@@ -63,14 +66,16 @@ ${more}`,
 
 export async function startPostfix(folder: string, ports: Ports): Promise<Peer> {
   const etc = join(folder, 'etc');
-  for (const name of [etc, join(folder, 'queue'), join(folder, 'data'), join(etc, 'dynamicmaps.cf.d'), join(etc, 'postfix-files.d')]) mkdirSync(name, { recursive: true });
+  for (const name of [etc, join(folder, 'queue'), join(folder, 'data'), join(etc, 'dynamicmaps.cf.d'), join(etc, 'postfix-files.d')])
+    mkdirSync(name, { recursive: true });
   // Postfix's processes run as another user and must get through.
   chmodSync(folder, 0o755);
   chmodSync(join(folder, 'data'), 0o700);
   chownSync(join(folder, 'data'), Number(execFileSync('id', ['-u', 'postfix'], { encoding: 'utf8' })), -1);
   const master = ['/usr/share/postfix/master.cf.dist', '/etc/postfix/master.cf'].find(existsSync)!;
   copyFileSync(master, join(etc, 'master.cf'));
-  for (const name of ['dynamicmaps.cf', 'postfix-files']) if (existsSync(`/etc/postfix/${name}`)) copyFileSync(`/etc/postfix/${name}`, join(etc, name));
+  for (const name of ['dynamicmaps.cf', 'postfix-files'])
+    if (existsSync(`/etc/postfix/${name}`)) copyFileSync(`/etc/postfix/${name}`, join(etc, name));
   writeFileSync(
     join(etc, 'main.cf'),
     `compatibility_level = 3.6
@@ -114,7 +119,7 @@ smtpd_relay_restrictions = permit_mynetworks, reject
   };
 }
 
-export async function portOpens(port: number, withinMs = 30_000): Promise<void> {
+export async function portOpens(port: number, withinMs = 30_000, everyMs = 50): Promise<void> {
   for (const end = Date.now() + withinMs; ; ) {
     const open = await new Promise<boolean>((resolve) => {
       const socket = net.connect(port, '127.0.0.1', () => {
@@ -125,6 +130,6 @@ export async function portOpens(port: number, withinMs = 30_000): Promise<void> 
     });
     if (open) return;
     if (Date.now() > end) throw new Error(`port ${port} did not open`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }
