@@ -30,10 +30,9 @@ export async function selection(args: SelectionArgs, cli: Cli): Promise<Query> {
   };
 }
 
-/** Whether anything but ids is asked for, or nothing at all: such a selection may hold more than one thinks. */
+/** Whether it is not by id: such a selection may hold more than one thinks. */
 export function isBroad(query: Query): boolean {
-  const { ids, ...filters } = query;
-  return ids === undefined || Object.keys(filters).length > 0;
+  return query.ids === undefined;
 }
 
 export function span(option: string, text: string): number {

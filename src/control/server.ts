@@ -58,7 +58,6 @@ export async function startControlServer(options: ControlServerOptions): Promise
 async function closeServer(server: http.Server, socket: BoundSocket, graceMs: number): Promise<void> {
   await socket.remove();
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  server.closeIdleConnections();
   const cut = setTimeout(() => server.closeAllConnections(), graceMs);
   await closed;
   clearTimeout(cut);

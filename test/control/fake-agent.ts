@@ -95,12 +95,23 @@ export class FakeAgent implements ControlledAgent {
   submit(envelope: ControlledEnvelope) {
     const id = nextId();
     const chunks: Buffer[] = [];
+    let paused = false;
     const kept: FakeSubmission = { envelope, content: Buffer.alloc(0), end: 'open' };
     this.submissions.push(kept);
     return {
       id,
-      // Every other chunk asks for a pause, as a disk would.
-      write: (chunk: Buffer) => (chunks.push(chunk) % 2 === 0 ? new Promise<void>((resolve) => setImmediate(resolve)) : (true as const)),
+      // Every other chunk asks for a pause, as a disk would, and means it.
+      write: (chunk: Buffer) => {
+        if (paused) throw new Error('written to during a pause');
+        if (chunks.push(chunk) % 2 === 1) return true as const;
+        paused = true;
+        return new Promise<void>((resolve) =>
+          setImmediate(() => {
+            paused = false;
+            resolve();
+          }),
+        );
+      },
       finish: async () => {
         kept.content = Buffer.concat(chunks);
         kept.end = 'finished';
