@@ -200,6 +200,7 @@ class FileBodyWriter implements BodyWriter {
       this.#error = new MtaError('SPOOL_FAILED', `the body cannot be written: ${(error as Error).message}`, { cause: error });
     }
     this.#pump = undefined;
+    if (this.#error) this.abort();
   }
 
   async #drain(): Promise<void> {

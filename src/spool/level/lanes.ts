@@ -85,6 +85,8 @@ export class LaneTable {
   readonly #active = new Set<Lane>();
   /** In windows, over all lanes. */
   total = 0;
+  /** Places kept for what is being read. */
+  reserved = 0;
   leased = 0;
 
   constructor(limits: LaneLimits) {
@@ -126,7 +128,7 @@ export class LaneTable {
   room(lane: Lane, priority: number): number {
     let mine = 0;
     if (lane.windows) for (let p = 0; p <= priority; p++) mine += lane.windows[p]!.size;
-    return Math.max(Math.min(this.#limits.windowSize - mine, this.#limits.windowTotal - this.total), LANE_FLOOR - mine, 0);
+    return Math.max(Math.min(this.#limits.windowSize - mine, this.#limits.windowTotal - this.total - this.reserved), LANE_FLOOR - mine, 0);
   }
 
   /** It is time to read on: of some priority less than a quarter of the window is left, and there is more on disk. */
@@ -267,6 +269,7 @@ export class LaneTable {
   clear(keep: (lane: Lane) => boolean): void {
     this.#active.clear();
     this.total = 0;
+    this.reserved = 0;
     for (const lane of this.#lanes.values()) {
       if (!keep(lane)) this.#lanes.delete(lane.key);
       lane.windows = undefined;

@@ -56,7 +56,13 @@ export class Refill {
       for (let priority = 0; priority < 3; priority++) {
         const window = lane.windows?.[priority];
         while (window?.overflow && ledger.lanes.room(lane, priority) > 0 && generation === ledger.generation) {
-          await ledger.reading(() => this.#page(lane, priority, window, generation));
+          const limit = Math.min(ledger.lanes.room(lane, priority), PAGE);
+          ledger.lanes.reserved += limit;
+          await ledger
+            .reading(() => this.#page(lane, priority, window, limit, generation))
+            .finally(() => {
+              if (generation === ledger.generation) ledger.lanes.reserved -= limit;
+            });
         }
       }
     } catch (error) {
@@ -76,10 +82,9 @@ export class Refill {
     }
   }
 
-  async #page(lane: Lane, priority: number, window: Window, generation: number): Promise<void> {
+  async #page(lane: Lane, priority: number, window: Window, limit: number, generation: number): Promise<void> {
     const ledger = this.#ledger;
     const { until } = window;
-    const limit = Math.min(ledger.lanes.room(lane, priority), PAGE);
     const page = await ledger.store.entries({
       gte: lane.readyPrefix(priority) + sequence32(window.from),
       lt: lane.readyEnd(priority),

@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict';
+import fsp from 'node:fs/promises';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import type { SpoolFs } from '../../../src/spool/level/bodies.js';
+import type { LevelSpool } from '../../../src/spool/level/level-spool.js';
+import { openLevelSpool } from '../../../src/spool/level/open.js';
+import type { LevelSpoolOptions } from '../../../src/spool/level/options.js';
+import type { StoredBody } from '../../../src/spool/spool.js';
+import { bytesOf, pattern, until } from '../../contract/spool.js';
+import { acceptance, delivered, message, nextId, recipient } from '../../support/mail.js';
+import { createVirtualClock, type VirtualClock } from '../../support/virtual-clock.js';
+import { faultyStore, levelOptions, temporaryFolder } from './support.js';
+
+describe('bodies in files', () => {
+  let folder: Awaited<ReturnType<typeof temporaryFolder>>;
+  let clock: VirtualClock;
+  let spool: LevelSpool;
+  let faults: string[];
+
+  const open = async (more: Partial<LevelSpoolOptions> = {}) => {
+    spool = await openLevelSpool(levelOptions(folder.path, clock, more));
+    faults = [];
+    spool.listen({ onReady: () => {}, onWaiting: () => {}, onFault: (fault) => faults.push(fault.text) });
+  };
+  const reopen = async (more: Partial<LevelSpoolOptions> = {}) => {
+    await spool.close();
+    await open(more);
+  };
+  beforeEach(async () => {
+    folder = await temporaryFolder();
+    clock = createVirtualClock();
+    await open();
+  });
+  afterEach(async () => {
+    await spool.close();
+    await folder.remove();
+  });
+
+  const store = async (body: Buffer, id = nextId()): Promise<StoredBody> => {
+    const writer = spool.writeBody({ id, sender: 'sender@example.com', recipients: ['user@one.test'] });
+    await writer.write(body);
+    const stored = await writer.finish();
+    assert.ok(!Buffer.isBuffer(stored));
+    return stored;
+  };
+  const accept = async (body: Buffer): Promise<{ id: string; place: string }> => {
+    const about = message({ acceptedAt: clock.now(), sizeBytes: body.length });
+    const stored = await store(body, about.id);
+    await spool.accept({ message: about, deliveries: [{ lane: 'mx:one.test', recipients: [recipient('user@one.test')] }], body: stored });
+    return { id: about.id, place: stored.place };
+  };
+  const files = async (): Promise<string[]> => {
+    const root = path.join(folder.path, 'bodies');
+    const all = await fsp.readdir(root, { recursive: true, withFileTypes: true });
+    return all.filter((one) => one.isFile()).map((one) => one.name);
+  };
+
+  test('the file goes when its message has ended', async () => {
+    const { id } = await accept(pattern(50_000));
+    assert.deepEqual(await files(), [id]);
+    const lease = spool.pull('mx:one.test')!;
+    await spool.settle(lease, delivered(lease.delivery, clock.now()));
+    while ((await files()).length > 0) await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(await spool.readBody(id), undefined);
+  });
+
+  test('a file that could not be deleted is deleted at the next start, and nobody is alarmed', async () => {
+    const { id, place } = await accept(pattern(50_000));
+    const file = path.join(folder.path, 'bodies', place);
+    const copy = await fsp.readFile(file);
+    const lease = spool.pull('mx:one.test')!;
+    await spool.settle(lease, delivered(lease.delivery, clock.now()));
+    await spool.close();
+    await fsp.writeFile(file, copy);
+    await open();
+    while ((await files()).includes(id)) await new Promise((resolve) => setImmediate(resolve));
+    await spool.tidy();
+    assert.deepEqual(faults, []);
+  });
+
+  test('tidying moves files without a record to lost/, tells whose they are, and deletes unfinished ones', async () => {
+    const kept = await accept(pattern(50_000));
+    const lost = await store(pattern(60_000));
+    await fsp.writeFile(path.join(folder.path, 'bodies', `${lost.place}2.tmp`), 'half');
+    await spool.tidy();
+    assert.equal((await files()).length, 3, 'files of this start are left alone');
+    await reopen();
+    await spool.tidy();
+    assert.deepEqual(await files(), [kept.id]);
+    assert.equal(faults.length, 1);
+    assert.match(faults[0]!, /from <sender@example\.com> to 1 recipients/);
+    assert.deepEqual(await fsp.readdir(path.join(folder.path, 'lost')), [path.basename(lost.place)]);
+    assert.ok((await bytesOf((await spool.readBody(kept.id))!)).equals(pattern(50_000)));
+    await spool.tidy();
+    assert.equal(faults.length, 1);
+  });
+
+  test('a body that is given up halfway leaves no file', async () => {
+    const writer = spool.writeBody({ id: nextId(), sender: '', recipients: [] });
+    await writer.write(pattern(500_000));
+    writer.abort();
+    while ((await files()).length > 0) await new Promise((resolve) => setImmediate(resolve));
+  });
+
+  test('the writer asks for a pause when the disk is slow, and memory stays bounded', async () => {
+    let release: () => void = () => {};
+    const gate = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const slow: SpoolFs = { ...fsp, open: (...args) => gate.then(() => fsp.open(...args)) };
+    await reopen({ fs: slow });
+    const writer = spool.writeBody({ id: nextId(), sender: '', recipients: [] });
+    let accepted = 0;
+    let pause: true | Promise<void> = true;
+    while (pause === true && accepted < 100) {
+      pause = writer.write(pattern(65_536));
+      accepted++;
+    }
+    assert.ok(accepted < 10, `${accepted} blocks taken without a pause`);
+    release();
+    await pause;
+    writer.abort();
+  });
+
+  test('a disk that fails is told by the writer, leaves nothing, and harms nobody else', async () => {
+    let failing = true;
+    const broken: SpoolFs = {
+      ...fsp,
+      open: async (...args) => {
+        const handle = await fsp.open(...args);
+        if (failing && String(args[0]).endsWith('.tmp')) {
+          handle.writev = () => Promise.reject(Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' }));
+        }
+        return handle;
+      },
+    };
+    await reopen({ fs: broken });
+    const writer = spool.writeBody({ id: nextId(), sender: '', recipients: [] });
+    const write = async () => {
+      for (let i = 0; i < 20; i++) await writer.write(pattern(65_536));
+      await writer.finish();
+    };
+    await assert.rejects(write(), { code: 'SPOOL_FAILED' });
+    while ((await files()).length > 0) await new Promise((resolve) => setImmediate(resolve));
+    failing = false;
+    const { id } = await accept(pattern(70_000));
+    assert.ok((await bytesOf((await spool.readBody(id))!)).equals(pattern(70_000)));
+  });
+
+  test('bodies in memory have a cap; beyond it they are read back', async () => {
+    await reopen({ hotBodyBytes: 25_000 });
+    const bodies = [pattern(10_000), pattern(10_001), pattern(10_002)];
+    for (const body of bodies) {
+      const about = message({ acceptedAt: clock.now(), sizeBytes: body.length });
+      await spool.accept({ message: about, deliveries: [{ lane: 'mx:one.test', recipients: [recipient('user@one.test')] }], body });
+    }
+    const leases = bodies.map(() => spool.pull('mx:one.test')!);
+    assert.deepEqual(
+      leases.map((lease) => lease.bytes?.length),
+      [10_000, 10_001, undefined],
+    );
+    for (const [i, lease] of leases.entries()) assert.ok((await bytesOf(await spool.body(lease))).equals(bodies[i]!));
+    for (const lease of leases) await spool.settle(lease, delivered(lease.delivery, clock.now()));
+    const about = message({ acceptedAt: clock.now(), sizeBytes: 25_000 - 20_000 });
+    await spool.accept({
+      message: about,
+      deliveries: [{ lane: 'mx:one.test', recipients: [recipient('user@one.test')] }],
+      body: pattern(16_000),
+    });
+    assert.equal(spool.pull('mx:one.test')?.bytes?.length, 16_000, 'what ended gave its place back');
+  });
+
+  test('intake closes below the mark of free space, and opens again above it', async () => {
+    let free = 10_000_000;
+    const files: SpoolFs = { ...fsp, statfs: (async () => ({ bavail: free, bsize: 1 })) as unknown as SpoolFs['statfs'] };
+    await reopen({ fs: files, minFreeBytes: 4_000_000 });
+    assert.equal(spool.closedFor(5_000_000), undefined);
+    assert.equal(spool.closedFor(7_000_000), 'SPOOL_FULL');
+    assert.equal(spool.counts().freeBytes, 6_000_000);
+    free = 4_000_000;
+    await clock.advance(20_000);
+    await spool.accept(acceptance({ acceptedAt: clock.now() }));
+    await until(() => spool.closedFor(1) === 'SPOOL_FULL');
+    free = 50_000_000;
+    await clock.advance(1000);
+    assert.equal(spool.closedFor(1), 'SPOOL_FULL', 'asking starts a measurement');
+    await until(() => spool.closedFor(1) === undefined);
+  });
+
+  test('the ballast lies there where there is room, and is given up where there is need', async () => {
+    const ballast = path.join(folder.path, 'ballast');
+    const { faults: store, openStore } = faultyStore();
+    await reopen({ minFreeBytes: 4_000_000, openStore });
+    await spool.tidy();
+    assert.equal((await fsp.stat(ballast)).size, 1_000_000);
+    store.writes.push('lost');
+    await assert.rejects(spool.accept(acceptance({ acceptedAt: clock.now() })));
+    await until(() => spool.closedFor(0) === undefined);
+    await assert.rejects(fsp.stat(ballast));
+    await spool.tidy();
+    assert.equal((await fsp.stat(ballast)).size, 1_000_000);
+  });
+});
