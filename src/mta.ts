@@ -11,6 +11,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { showHostPort } from './config/addresses.js';
 import type { Config } from './config/config.js';
+import { controlSocketPaths, surroundings } from './control/socket.js';
 import type { SiteReport } from './control/types.js';
 import { MtaError } from './core/errors.js';
 import type { MailEvent } from './core/event.js';
@@ -21,6 +22,7 @@ import { type SmtpListener, startSmtpListener } from './intake/smtp/listener.js'
 import type { Intake, Submission, SubmissionEnvelope } from './intake/submission.js';
 import { createIntake } from './intake/submit.js';
 import { createMetrics } from './outcome/metrics.js';
+import { createOperator, type Operate } from './outcome/operate.js';
 import type { RetryPolicy } from './outcome/retry.js';
 import { createSettler, type Settler } from './outcome/settler.js';
 import { type Clock, systemClock } from './platform/clock.js';
@@ -61,7 +63,10 @@ export interface Mta {
   readonly hostname: string;
   /** Epoch ms. */
   readonly startedAt: number;
+  /** To look at; changes go through `operate`. */
   readonly spool: Spool;
+  /** What an operator does to a delivery: remove, retry, hold, release. */
+  readonly operate: Operate;
   submit(envelope: SubmissionEnvelope): Submission;
   mxLookup(domain: string, options?: MxLookupOptions): Promise<MxView>;
   /** Connections outward, by `host[address]:port`. */
@@ -171,6 +176,7 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
   const surface: Core['surface'] = {
     startedAt: clock.now(),
     spool,
+    operate: createOperator({ spool, clock, emit }),
     submit: (envelope) => intake.begin(envelope),
     mxLookup: (domain, lookup) => carrier.mxLookup(domain, lookup),
     connections: () => carrier.connections(),
@@ -182,13 +188,15 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
   return { surface, clock, log, spool, intake, settler, scheduler, carrier, housekeeping: keepHouse(TIDY_TIMES, 'tidy', () => spool.tidy(), log) };
 }
 
-function openSpool(config: Config, clock: Clock, log: Log): Promise<Spool> {
+async function openSpool(config: Config, clock: Clock, log: Log): Promise<Spool> {
   const { spool, delivery, control } = config;
+  const path = resolve(spool.path);
+  const [socket] = controlSocketPaths(path, control.socket, await surroundings(path));
   return openLevelSpool({
-    path: resolve(spool.path),
+    path,
     clock,
     log,
-    socket: control.socket,
+    socket,
     inlineLimitBytes: spool.inlineLimit,
     minFreeBytes: spool.minFreeSpace,
     historyRetentionMs: spool.historyRetention,

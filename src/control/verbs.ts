@@ -18,6 +18,7 @@ import type {
   ChangeRequest,
   ControlVerbs,
   MxReport,
+  QueueEntry,
   RecipientStatus,
   Selector,
   SiteReport,
@@ -50,7 +51,10 @@ export interface ControlledEnvelope {
 
 /** What the control verbs need of an agent. */
 export interface ControlledAgent {
+  /** To look at only: changes go through `operate`. */
   readonly spool: Spool;
+  /** Changes a delivery, durably, and lets those hear of it who listen. */
+  operate(listed: QueueEntry, change: Change): Promise<ChangeResult>;
   readonly hostname: string;
   readonly startedAt: number;
   submit(envelope: ControlledEnvelope): ControlledSubmission;
@@ -148,7 +152,7 @@ async function change(agent: ControlledAgent, log: Log, request: ChangeRequest, 
       if (query.ids) found.add(message.id);
     }
     if (!request.dryRun) {
-      const results = await Promise.all(page.items.map(({ delivery }) => agent.spool.change(delivery.key, CHANGES[request.action])));
+      const results = await Promise.all(page.items.map((listed) => agent.operate(listed, CHANGES[request.action])));
       for (const result of results) tally[result]++;
     }
     after = page.next;
@@ -202,7 +206,7 @@ function isOpen({ state, last, held }: RecipientStatus): boolean {
 async function submit(agent: ControlledAgent, options: VerbOptions, request: SubmitRequest, content: AsyncIterable<Buffer>) {
   const { envelope, recipients } = readEnvelope(agent.hostname, options, request);
   const closed = agent.spool.closedFor(0);
-  if (closed !== undefined) throw new MtaError(closed, 'no mail can be taken in now: the log of the agent says why');
+  if (closed !== undefined) throw new MtaError(closed, CLOSED[closed]);
   const submission = agent.submit(envelope);
   try {
     let size = 0;
@@ -219,6 +223,13 @@ async function submit(agent: ControlledAgent, options: VerbOptions, request: Sub
   }
   return { ...(await submission.finish()), recipients };
 }
+
+const CLOSED = {
+  SPOOL_FULL:
+    'no mail can be taken in: the disk of the spool has no more free space than spool.minFreeSpace. Make room there, and try again',
+  SPOOL_FAILED:
+    'no mail can be taken in now: the spool is being reopened after a failed write, and the log of the agent says which. Try again in a moment',
+} as const;
 
 export function tooLarge(limit: number): MtaError {
   return new MtaError('MESSAGE_TOO_LARGE', `the message is larger than ${limit} octets, the limit of this agent`);

@@ -86,6 +86,8 @@ export class FakeAgent implements ControlledAgent {
     this.spool = this.#spool() as Spool;
   }
 
+  operate: ControlledAgent['operate'] = ({ delivery }, change) => this.spool.change(delivery.key, change);
+
   add(message: Message, deliveries: FakeDelivery[], body?: Buffer | Body): FakeEntry {
     const entry: FakeEntry = { message, deliveries, body: Buffer.isBuffer(body) ? { kind: 'bytes', bytes: body } : body };
     this.entries.push(entry);
