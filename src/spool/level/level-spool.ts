@@ -84,6 +84,8 @@ export class LevelSpool implements Spool {
   readonly #reopener: Reopener;
   readonly #looking: Looking;
   #batch: Batch | undefined;
+  /** Intake was found closed for want of space, and that was told. */
+  #full = false;
   #closing: Promise<void> | undefined;
 
   constructor(parts: LevelParts) {
@@ -165,7 +167,22 @@ export class LevelSpool implements Spool {
 
   closedFor(sizeBytes: number): 'SPOOL_FULL' | 'SPOOL_FAILED' | undefined {
     if (!this.#health.open) return 'SPOOL_FAILED';
-    return this.#space.tooLittleFor(sizeBytes) ? 'SPOOL_FULL' : undefined;
+    const closed = this.#space.tooLittleFor(sizeBytes);
+    if (closed || this.#full) this.#tellRoom();
+    return closed ? 'SPOOL_FULL' : undefined;
+  }
+
+  /** Where only a large message finds no room, its client alone is told. */
+  #tellRoom(): void {
+    const full = this.#space.freeBytes === 0;
+    if (full === this.#full) return;
+    this.#full = full;
+    if (full)
+      this.#ledger.fault({
+        code: 'SPOOL_FULL',
+        text: 'the disk of the spool has no more free space than spool.minFreeSpace: no new mail is taken in',
+      });
+    else this.#ledger.log.info('spool.room', {}, 'the disk of the spool has room again: mail is taken in');
   }
 
   writeBody(message: BodyEnvelope): BodyWriter {

@@ -177,15 +177,24 @@ describe('bodies in files', () => {
     await reopen({ fs: files, minFreeBytes: 4_000_000 });
     assert.equal(spool.closedFor(5_000_000), undefined);
     assert.equal(spool.closedFor(7_000_000), 'SPOOL_FULL');
+    assert.deepEqual(faults, [], 'there is room for other mail');
     assert.equal(spool.counts().freeBytes, 6_000_000);
     free = 4_000_000;
     await clock.advance(20_000);
     await spool.accept(acceptance({ acceptedAt: clock.now() }));
     await until(() => spool.closedFor(1) === 'SPOOL_FULL');
+    spool.closedFor(1);
+    assert.equal(faults.length, 1, 'told once');
+    assert.match(faults[0]!, /spool\.minFreeSpace/);
     free = 50_000_000;
     await clock.advance(1000);
     assert.equal(spool.closedFor(1), 'SPOOL_FULL', 'asking starts a measurement');
     await until(() => spool.closedFor(1) === undefined);
+    free = 4_000_000;
+    await clock.advance(20_000);
+    await spool.accept(acceptance({ acceptedAt: clock.now() }));
+    await until(() => spool.closedFor(1) === 'SPOOL_FULL');
+    assert.equal(faults.length, 2, 'told anew');
   });
 
   test('the ballast lies there where there is room, and is given up where there is need', async () => {
