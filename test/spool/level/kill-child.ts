@@ -1,5 +1,5 @@
 /**
- * A process that works on a spool as hard as it can, and says on its output what it was told, until it is killed: `A id` accepted,
+ * A process that works on a spool as hard as it can, and writes into a file what it was told, until it is killed: `A id` accepted,
  * `N key` noted, `B key` about to be ended, `E key` ended.
  */
 import fs from 'node:fs';
@@ -16,7 +16,9 @@ const SUBMITTERS = 8;
 
 const spool = await openLevelSpool(levelOptions(process.argv[2]!, systemClock, { windowSize: 20, windowTotal: 60 }));
 const newId = createIdSource(systemClock, systemRandom, spool.lastId());
-const say = (word: string, what: string) => void fs.writeSync(1, `${word} ${what}\n`);
+// A file: what was written is there, whatever becomes of us, and it never says to try again.
+const words = fs.openSync(process.argv[3]!, 'a');
+const say = (word: string, what: string) => void fs.writeSync(words, `${word} ${what}\n`);
 const now = () => systemClock.now();
 const server = { host: 'mx.test', address: '192.0.2.1', port: 25 };
 let made = 0;
@@ -72,5 +74,5 @@ async function schedule(): Promise<void> {
   }
 }
 
-say('O', 'open');
+process.stdout.write('open\n');
 await Promise.all([schedule(), ...Array.from({ length: SUBMITTERS }, submit)]);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import fsp from 'node:fs/promises';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../../src/platform/clock.js';
@@ -25,15 +26,13 @@ interface Known {
 
 /** Lets the child work for a moment and kills it; what it said is true. */
 async function workAndKill(folder: string, known: Known, ms: number): Promise<void> {
-  const child = spawn(process.execPath, ['--import', 'tsx', CHILD, folder], { stdio: ['ignore', 'pipe', 'inherit'] });
-  let text = '';
-  let timer: NodeJS.Timeout | undefined;
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-    text += chunk;
-    timer ??= setTimeout(() => child.kill('SIGKILL'), ms);
-  });
+  const words = `${folder}.words`;
+  const child = spawn(process.execPath, ['--import', 'tsx', CHILD, folder, words], { stdio: ['ignore', 'pipe', 'inherit'] });
+  child.stdout.once('data', () => setTimeout(() => child.kill('SIGKILL'), ms));
   const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
   assert.deepEqual([code, signal], [null, 'SIGKILL']);
+  const text = await fsp.readFile(words, 'utf8').catch(() => '');
+  await fsp.rm(words, { force: true });
   for (const line of text.split('\n').slice(0, -1)) {
     const what = line.slice(2);
     if (line[0] === 'A') known.accepted.add(what);
