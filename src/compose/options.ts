@@ -1,0 +1,263 @@
+/**
+ * The options of composing, and the plan that is made of them.
+ *
+ * Promises: every missing or wrong option puts an issue, and nothing is opened. Without `to`, `from` and `subject` it is the plan of
+ * a MIME part, else that of a message.
+ */
+import type { Listed } from '../core/address-list.js';
+import {
+  type Attachment,
+  type Attachments,
+  checkContentIds,
+  type Images,
+  readAttachment,
+  readAttachments,
+  readImages,
+} from './attachments.js';
+import { boolean, type Issues, isObject, line, onlyKnown, put, string } from './checks.js';
+import { type Form, readForm } from './form.js';
+import {
+  type ExtraHeader,
+  type ExtraHeaders,
+  type HeaderPlan,
+  type ListUnsubscribe,
+  readExtraHeaders,
+  readMessageId,
+  readMessageIds,
+  readUnsubscribe,
+} from './headers.js';
+import { type AddressInput, distinctAddresses, readEnvelopeAddress, readMailboxes } from './mailboxes.js';
+import { readDelay, readMoment } from './moment.js';
+import { type CalendarInput, type PartInput, type Piece, readCalendar, readPart } from './pieces.js';
+
+/** Everything but the content: addresses, header, structure. See each option's page in the API reference. */
+export interface ComposeOptions {
+  readonly from?: AddressInput | undefined;
+  readonly to?: AddressInput | undefined;
+  readonly cc?: AddressInput | undefined;
+  /** Envelope only: it is never in what is composed. */
+  readonly bcc?: AddressInput | undefined;
+  readonly sender?: AddressInput | undefined;
+  readonly replyTo?: AddressInput | undefined;
+  /** Envelope sender; `''` for the null sender. Default: `sender`, else `from`. */
+  readonly returnPath?: string | undefined;
+  /** Replaces the envelope that follows from the header. */
+  readonly envelope?: { readonly from?: string | undefined; readonly to?: AddressInput | undefined } | undefined;
+  readonly subject?: string | undefined;
+  readonly body?: string | undefined;
+  readonly html?: string | undefined;
+  /** Shown within the page: `<img src="X">` with exactly the path or name given here, or `cid:` and the file name. */
+  readonly htmlImages?: Images | undefined;
+  readonly attachments?: Attachments | undefined;
+  readonly attachment?: Attachment | undefined;
+  readonly parts?: readonly PartInput[] | undefined;
+  readonly calendar?: CalendarInput | undefined;
+  /** Of the text; `multipart/…` of the whole. */
+  readonly contentType?: string | undefined;
+  /** Default: UTF-8. */
+  readonly characterSet?: string | undefined;
+  /** `7bit`, `8bit`, `quoted-printable` or `base64`, for body and html. Default: by the content. */
+  readonly transferEncoding?: string | undefined;
+  /** `inline`, `attachment`, with parameters if need be. */
+  readonly contentDisposition?: string | undefined;
+  /** What kind of multipart this is: `mixed`, `related`, `alternative`, `parallel`, … Default: as its pieces demand. */
+  readonly headerType?: string | undefined;
+  readonly extraMIMEHeaders?: ExtraHeaders | undefined;
+  /** A header without a body. */
+  readonly simpleForm?: boolean | undefined;
+  /** When it is to be sent: a Date, epoch milliseconds, or ISO 8601 with an offset. The Date field shows it. */
+  readonly date?: Date | string | number | undefined;
+  /** The same, in seconds from now. */
+  readonly delay?: number | undefined;
+  readonly messageId?: string | undefined;
+  readonly inReplyTo?: string | readonly string[] | undefined;
+  readonly references?: string | readonly string[] | undefined;
+  readonly listUnsubscribe?: ListUnsubscribe | undefined;
+}
+
+/** Options that only a message has. */
+const OF_MESSAGES = [
+  'from',
+  'to',
+  'cc',
+  'bcc',
+  'sender',
+  'replyTo',
+  'returnPath',
+  'envelope',
+  'subject',
+  'simpleForm',
+  'date',
+  'delay',
+  'messageId',
+  'inReplyTo',
+  'references',
+  'listUnsubscribe',
+] as const satisfies readonly (keyof ComposeOptions)[];
+
+const OF_CONTENT = [
+  'body',
+  'html',
+  'htmlImages',
+  'attachments',
+  'attachment',
+  'parts',
+  'calendar',
+  'contentType',
+  'characterSet',
+  'transferEncoding',
+  'contentDisposition',
+  'headerType',
+  'extraMIMEHeaders',
+] as const satisfies readonly (keyof ComposeOptions)[];
+
+/** Every option there is. */
+export const COMPOSE_OPTIONS: readonly (keyof ComposeOptions)[] = [...OF_MESSAGES, ...OF_CONTENT];
+
+/** What a caller demands beyond what composing needs: each absence puts an issue. */
+export interface Demands {
+  readonly subject?: boolean;
+  /** One of to, cc, bcc, or an envelope with to. */
+  readonly recipients?: boolean;
+  /** One of body and html, unless `simpleForm`. */
+  readonly content?: boolean;
+}
+
+export interface Envelope {
+  /** `''` for the null sender. */
+  readonly from: string;
+  readonly to: readonly string[];
+  /** An address of it is not ASCII. */
+  readonly smtpUtf8: boolean;
+}
+
+export interface Plan {
+  /** Undefined: it is a part. */
+  readonly header: HeaderPlan | undefined;
+  readonly envelope: Envelope;
+  readonly extra: readonly ExtraHeader[];
+  readonly form: Form;
+  readonly simpleForm: boolean;
+  readonly pieces: readonly Piece[];
+}
+
+/** What comes from outside of the options. */
+export interface PlanWorld {
+  readonly now: number;
+  /** For a message that was given no id. */
+  readonly newMessageId: () => string;
+}
+
+type Given = Readonly<Record<string, unknown>>;
+type Read<T> = (value: unknown, path: string, issues: Issues) => T | undefined;
+
+export function readPlan(options: unknown, world: PlanWorld, demands: Demands, issues: Issues): Plan | undefined {
+  if (!isObject(options)) return put(issues, 'options', 'WRONG_TYPE', 'must be an object');
+  const message = ['to', 'from', 'subject'].some((name) => options[name] !== undefined) || Object.keys(demands).length > 0;
+  if (!message) refuseMessageOptions(options, issues);
+  const simpleForm = option(options, 'simpleForm', boolean, issues) ?? false;
+  const pieces = readPieces(options, simpleForm, demands, issues);
+  const extra = option(options, 'extraMIMEHeaders', readExtraHeaders, issues) ?? [];
+  const form = readForm(options, issues);
+  const { header, envelope } = message ? readMessage(options, world, demands, issues) : PART;
+  if (header?.unsubscribe && extra.some(({ name }) => /^list-unsubscribe/i.test(name)))
+    put(issues, 'listUnsubscribe', 'CONFLICT', 'extraMIMEHeaders has that field, too');
+  return { header, envelope, extra, form, simpleForm, pieces };
+}
+
+const PART = { header: undefined, envelope: { from: '', to: [], smtpUtf8: false } };
+
+function option<T>(options: Given, name: keyof ComposeOptions, read: Read<T>, issues: Issues): T | undefined {
+  const value = options[name];
+  return value === undefined ? undefined : read(value, name, issues);
+}
+
+function refuseMessageOptions(options: Given, issues: Issues): void {
+  const given = OF_MESSAGES.filter((name) => options[name] !== undefined);
+  for (const name of given) put(issues, name, 'CONFLICT', 'without from, to and subject this is a part, which has no such thing');
+}
+
+function readMessage(options: Given, world: PlanWorld, demands: Demands, issues: Issues): { header: HeaderPlan; envelope: Envelope } {
+  const mailboxes = (name: keyof ComposeOptions) => option(options, name, readMailboxes, issues) ?? [];
+  const before = issues.length;
+  const [from, to, cc, bcc, senders, replyTo] = (['from', 'to', 'cc', 'bcc', 'sender', 'replyTo'] as const).map(mailboxes) as Six<Listed[]>;
+  const readable = issues.length === before;
+  if (readable && from.length === 0) put(issues, 'from', 'MISSING_FIELD', 'is missing');
+  if (senders.length > 1) put(issues, 'sender', 'INVALID_VALUE', 'must be one address');
+  if (from.length > 1 && options['sender'] === undefined)
+    put(issues, 'sender', 'MISSING_FIELD', 'is needed where from has several addresses');
+  if (demands.subject && options['subject'] === undefined) put(issues, 'subject', 'MISSING_FIELD', 'is missing');
+  const sender = senders[0];
+  const envelope = readEnvelope(options, sender ?? from[0], [...to, ...cc, ...bcc], issues);
+  if (demands.recipients && readable && envelope.to.length === 0)
+    put(issues, 'to', 'MISSING_FIELD', 'there is no recipient: give to, cc or bcc');
+  const header: HeaderPlan = {
+    from,
+    to,
+    cc,
+    sender,
+    replyTo,
+    subject: option(options, 'subject', line, issues),
+    messageId: option(options, 'messageId', readMessageId, issues) ?? world.newMessageId(),
+    inReplyTo: option(options, 'inReplyTo', readMessageIds, issues) ?? [],
+    references: option(options, 'references', readMessageIds, issues) ?? [],
+    unsubscribe: option(options, 'listUnsubscribe', readUnsubscribe, issues),
+    date: readWhen(options, world.now, issues),
+  };
+  return { header, envelope };
+}
+
+type Six<T> = [T, T, T, T, T, T];
+
+function readWhen(options: Given, now: number, issues: Issues): number {
+  if (options['date'] !== undefined && options['delay'] !== undefined) put(issues, 'delay', 'CONFLICT', 'give date or delay, not both');
+  const date = option(options, 'date', readMoment, issues);
+  return date ?? option(options, 'delay', (value, path) => readDelay(value, now, path, issues), issues) ?? now;
+}
+
+function readEnvelope(options: Given, from: Listed | undefined, recipients: readonly Listed[], issues: Issues): Envelope {
+  const given = options['envelope'] ?? {};
+  if (!isObject(given)) put(issues, 'envelope', 'WRONG_TYPE', 'must be an object with from and to');
+  else onlyKnown(given, ['from', 'to'], 'envelope', issues);
+  const own: Given = isObject(given) ? given : {};
+  const returnPath = option(options, 'returnPath', readEnvelopeAddress, issues);
+  const asked = own['from'] === undefined ? undefined : readEnvelopeAddress(own['from'], 'envelope.from', issues);
+  if (asked !== undefined && returnPath !== undefined) put(issues, 'returnPath', 'CONFLICT', 'envelope.from says the same thing');
+  const to = distinctAddresses(own['to'] === undefined ? recipients : readMailboxes(own['to'], 'envelope.to', issues));
+  const sender = asked ?? returnPath ?? from?.address ?? '';
+  return { from: sender, to, smtpUtf8: [sender, ...to].some((address) => NOT_ASCII.test(address)) };
+}
+
+const NOT_ASCII = /[^\0-\x7f]/;
+
+function readPieces(options: Given, simpleForm: boolean, demands: Demands, issues: Issues): Piece[] {
+  const pieces: Piece[] = [];
+  const body = option(options, 'body', string, issues);
+  if (body !== undefined) pieces.push({ kind: 'text', at: 'body', source: { kind: 'text', text: body } });
+  const html = option(options, 'html', string, issues);
+  const images = option(options, 'htmlImages', readImages, issues) ?? [];
+  checkContentIds(images, issues);
+  if (html !== undefined) pieces.push({ kind: 'html', at: 'html', source: { kind: 'text', text: html }, images });
+  else if (images.length > 0 && options['html'] === undefined) put(issues, 'htmlImages', 'CONFLICT', 'images need html to stand in');
+  const calendar = option(options, 'calendar', readCalendar, issues);
+  if (calendar) pieces.push(calendar);
+  const one = option(options, 'attachment', readAttachment, issues);
+  const attached = [...(one ? [one] : []), ...(option(options, 'attachments', readAttachments, issues) ?? [])];
+  pieces.push(...attached.map((attached) => ({ kind: 'attached', attached }) as const));
+  pieces.push(...(option(options, 'parts', readParts, issues) ?? []));
+  if (demands.content && !simpleForm && options['body'] === undefined && options['html'] === undefined)
+    put(issues, 'body', 'MISSING_FIELD', 'there is no content: give body or html, or simpleForm for a header alone');
+  if (simpleForm) refuseContent(options, issues);
+  return pieces;
+}
+
+function readParts(value: unknown, path: string, issues: Issues): Piece[] {
+  if (Array.isArray(value)) return value.flatMap((part: unknown, i) => readPart(part, `${path}[${i}]`, issues) ?? []);
+  put(issues, path, 'WRONG_TYPE', 'must be an array');
+  return [];
+}
+
+function refuseContent(options: Given, issues: Issues): void {
+  const given = OF_CONTENT.filter((name) => name !== 'extraMIMEHeaders' && options[name] !== undefined);
+  for (const name of given) put(issues, name, 'CONFLICT', 'simpleForm makes a header without content');
+}
