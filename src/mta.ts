@@ -16,8 +16,9 @@ import type { SiteReport } from './control/types.js';
 import { MtaError } from './core/errors.js';
 import type { MailEvent } from './core/event.js';
 import { createIdSource } from './core/id.js';
+import type { LaneKey } from './core/lane.js';
 import { createCarrier, type DeliveryCarrier, type MxLookupOptions, type MxView } from './delivery/carrier.js';
-import { createRouter, type RouteRule } from './delivery/routes.js';
+import { createRouter, type Router, type RouteRule } from './delivery/routes.js';
 import { type SmtpListener, startSmtpListener } from './intake/smtp/listener.js';
 import type { Intake, Submission, SubmissionEnvelope } from './intake/submission.js';
 import { createIntake } from './intake/submit.js';
@@ -141,7 +142,7 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
     metrics.observe(event);
     onEvent?.(event);
   };
-  const newId = createIdSource(clock, random);
+  const newId = createIdSource(clock, random, spool.lastId());
   const laneOf = (recipient: string, sender: string) => router.laneOf(recipient, sender);
   const intake = createIntake({
     spool,
@@ -155,7 +156,8 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
     emit,
   });
   const settler = createSettler({ spool, clock, newId, policy: retryPolicy(config), hostname: config.hostname, laneOf, emit, log });
-  const scheduler = createScheduler({ spool, clock, random, log, emit, settling: settler });
+  const reroute = (lane: LaneKey) => rerouteLane(lane, spool, router, log);
+  const scheduler = createScheduler({ spool, clock, random, log, emit, settling: settler, reroute });
   const carrier = createCarrier({
     router,
     resolver,
@@ -219,6 +221,25 @@ function retryPolicy({ retry }: Config): RetryPolicy {
 
 function routeRule({ port, tls, ...route }: Config['route'][number]): RouteRule {
   return { ...route, ...(port === undefined ? {} : { port }), ...(tls === undefined ? {} : { tls }) };
+}
+
+/** Deliveries rerouted at once: enough to share a commit. */
+const REROUTED_AT_ONCE = 256;
+
+/** The configuration does not lead to this lane any more: its mail takes the routes there are, page by page. */
+async function rerouteLane(lane: LaneKey, spool: Spool, router: Router, log: Log): Promise<void> {
+  let moved = 0;
+  for (let after: string | undefined, more = true; more; more = after !== undefined) {
+    const page = await spool.list({ lane }, { limit: REROUTED_AT_ONCE, ...(after === undefined ? {} : { after }) });
+    await Promise.all(
+      page.items.map(({ message, delivery }) =>
+        spool.change(delivery.key, { kind: 'reroute', laneOf: (recipient) => router.laneOf(recipient, message.sender) }),
+      ),
+    );
+    moved += page.items.length;
+    after = page.next;
+  }
+  log.info('lane.rerouted', { lane, deliveries: moved }, `no route leads to ${router.describe(lane)} any more: its mail takes the routes there are`);
 }
 
 /** How often an agent that is not idle yet is looked at again. */

@@ -12,7 +12,7 @@
  * It must not: know SMTP or DNS, decide what an outcome means, write to the spool other than through leases.
  *
  *   lane:  quiet ──ready──► resolving ──route──► listed on its site ──pulled empty──► quiet
- *                              └──trouble──► resting (DNS) or failed whole (no such domain)
+ *                              └──trouble──► resting (DNS), failed whole (no such domain), or rerouted (no such lane)
  *   site:  well ──siteTrouble──► resting ──pause over──► probing ──siteWell──► well
  *                                   ▲────────siteTrouble────┘
  */
@@ -48,6 +48,8 @@ export interface SchedulerOptions {
   readonly log: Log;
   readonly emit: Emit;
   readonly settling: Settling;
+  /** The lane leads nowhere any more (the configuration has changed): gives its mail the lanes that it has now. */
+  readonly reroute: (lane: LaneKey) => Promise<void>;
 }
 
 /** Why a lane or a site is left alone now. */
@@ -250,6 +252,10 @@ class SpoolScheduler implements Scheduler {
     lane.route = undefined;
     lane.site?.lanes.remove(lane);
     lane.site = undefined;
+    if (trouble.reason === 'unknownLane') {
+      this.#reroute(lane, trouble);
+      return;
+    }
     const { spool, settling, clock, random } = this.#options;
     if (trouble.lasting === 'permanent') {
       for (let lease = spool.pull(lane.key); lease !== undefined; lease = spool.pull(lane.key)) settling.settleTrouble(lease, trouble);
@@ -260,6 +266,21 @@ class SpoolScheduler implements Scheduler {
     lane.rest.begin(now, trouble, random.unit());
     this.#options.log.warn('lane.resting', { lane: lane.key, failures: lane.rest.failures, seconds: Math.round((lane.rest.until - now) / 1000), error: trouble.text });
     this.#chargeFront(lane, trouble);
+  }
+
+  #reroute(lane: LaneState, trouble: Trouble): void {
+    lane.resolving = true;
+    this.#options.reroute(lane.key).then(
+      () => {
+        lane.resolving = false;
+        this.#lanes.delete(lane.key);
+      },
+      (error: Error) => {
+        lane.resolving = false;
+        lane.rest.begin(this.#options.clock.now(), { ...trouble, text: error.message }, this.#options.random.unit());
+        this.#options.log.error('lane.rerouteFailed', { lane: lane.key, error: error.message });
+      },
+    );
   }
 
   #list(lane: LaneState): void {

@@ -30,7 +30,17 @@ import type {
   SpoolEvents,
   StoredBody,
 } from './spool.js';
-import { asideVersion, changedVersion, isConsistent, type NextVersion, type Noted, notedOutcome, notedVersion } from './versions.js';
+import {
+  asideVersion,
+  changedVersion,
+  isConsistent,
+  type NextVersion,
+  type Noted,
+  notedOutcome,
+  notedVersion,
+  type Part,
+  reroutedParts,
+} from './versions.js';
 
 export interface MemorySpoolOptions {
   readonly clock: Clock;
@@ -347,12 +357,12 @@ class MemorySpool implements Spool {
   }
 
   /** The one place where a delivery changes. */
-  #become(item: Item, to: NextVersion): void {
-    const { delivery } = item;
+  #become(item: Item, to: NextVersion, move?: Pick<Delivery, 'lane' | 'key'>): void {
+    const delivery = move ? { ...item.delivery, ...move } : item.delivery;
     this.#disk.notes.delete(delivery.key);
     this.#disk.items.delete(delivery.key);
+    this.#leave(item);
     const lane = this.#lane(delivery.lane);
-    lane.delete(item);
     const { next, recipients, attempts, log, delayNoticed } = to;
     if (next.kind === 'done') {
       if (lane.size === 0) this.#lanes.delete(delivery.lane);
@@ -374,6 +384,12 @@ class MemorySpool implements Spool {
     this.#disk.items.set(delivery.key, changed);
     lane.add(changed);
     this.#tell(changed);
+  }
+
+  #leave(item: Item): void {
+    const { lane } = item.delivery;
+    const left = this.#lanes.get(lane);
+    if (left?.delete(item) && left.size === 0) this.#lanes.delete(lane);
   }
 
   #finish(delivery: Delivery): void {
@@ -431,9 +447,28 @@ class MemorySpool implements Spool {
     const item = this.#disk.items.get(key);
     if (item === undefined) return 'gone';
     if (item.token !== 0) return 'inFlight';
+    if (change.kind === 'reroute') {
+      const parts = reroutedParts(item.delivery, item.state, change.laneOf);
+      if (parts) this.#split(item, parts);
+      return 'done';
+    }
     const to = changedVersion(item.delivery, item.state, change, this.#clock.now());
     if (to) this.#become(item, to);
     return 'done';
+  }
+
+  #split(item: Item, parts: readonly Part[]): void {
+    const { message, key } = item.delivery;
+    const taken = (n: number) => {
+      const other = deliveryKey(message.id, n);
+      return this.#disk.items.has(other) || this.#disk.past.some((one) => one.delivery.key === other);
+    };
+    let { n } = splitDeliveryKey(key);
+    this.#disk.messages.get(message.id)!.open += parts.length - 1;
+    for (const [part, { lane, to }] of parts.entries()) {
+      if (part > 0) do n++; while (taken(n));
+      this.#become(item, to, { lane, key: deliveryKey(message.id, n) });
+    }
   }
 
   counts(): SpoolCounts {

@@ -132,7 +132,12 @@ export type Change =
   | { readonly kind: 'retryNow' }
   | { readonly kind: 'reschedule'; readonly due: number }
   | { readonly kind: 'hold' }
-  | { readonly kind: 'release' };
+  | { readonly kind: 'release' }
+  /**
+   * Its lane leads nowhere any more: each queued recipient gets the lane that `laneOf` says (pure; asked once for each). Where that is
+   * several, the delivery is split; those who have their end stay with the first part, and so does the key.
+   */
+  | { readonly kind: 'reroute'; readonly laneOf: (recipient: string) => LaneKey };
 
 /** `inFlight`: leased at this moment, so nothing was changed. */
 export type ChangeResult = 'done' | 'inFlight' | 'gone';

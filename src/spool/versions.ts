@@ -3,6 +3,7 @@
  * knows more than the store. The same for all drivers. Pure.
  */
 import { type Attempt, type Delivery, MAX_ATTEMPTS_KEPT, type Recipient } from '../core/delivery.js';
+import type { LaneKey } from '../core/lane.js';
 import type { RecipientOutcome, Trouble } from '../core/outcome.js';
 import { type Change, isFinal, type Settlement } from './spool.js';
 
@@ -32,7 +33,7 @@ export function asideVersion(delivery: Delivery, reason: string, at: number): Ne
 export function changedVersion(
   delivery: Delivery,
   state: 'ready' | 'waiting' | 'held',
-  change: Change,
+  change: Exclude<Change, { readonly kind: 'reroute' }>,
   now: number,
 ): NextVersion | undefined {
   const { due } = delivery;
@@ -49,6 +50,32 @@ export function changedVersion(
     case 'reschedule':
       return { ...same(delivery), next: state === 'held' ? { kind: 'hold', due: change.due } : { kind: 'retry', due: change.due } };
   }
+}
+
+/** A part of a delivery that was given other lanes. */
+export interface Part {
+  readonly lane: LaneKey;
+  readonly to: NextVersion;
+}
+
+/**
+ * The parts a delivery falls into when its recipients are given lanes anew; they wait for what it waited for. The first takes those
+ * who have their end along. Undefined: it is in the right lane.
+ */
+export function reroutedParts(delivery: Delivery, state: 'ready' | 'waiting' | 'held', laneOf: (recipient: string) => LaneKey): Part[] | undefined {
+  const lanes = new Map<LaneKey, Recipient[]>();
+  for (const one of delivery.recipients) {
+    if (isFinal(one.state)) continue;
+    const lane = laneOf(one.address);
+    const together = lanes.get(lane);
+    if (together === undefined) lanes.set(lane, [one]);
+    else together.push(one);
+  }
+  if (lanes.size === 1 && lanes.has(delivery.lane)) return undefined;
+  const { due } = delivery;
+  const next = state === 'held' ? ({ kind: 'hold', due } as const) : state === 'waiting' ? ({ kind: 'retry', due } as const) : ({ kind: 'ready' } as const);
+  const ended = delivery.recipients.filter((one) => isFinal(one.state));
+  return Array.from(lanes, ([lane, queued], part) => ({ lane, to: { ...same(delivery), recipients: part === 0 ? [...ended, ...queued] : queued, next } }));
 }
 
 /** One recipient's outcome as the journal keeps it: status, text and server of a delivery, or 0 for anything else. */

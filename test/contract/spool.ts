@@ -507,6 +507,69 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
       assert.equal(await spool.promote(), undefined);
     });
 
+    test('a lane that leads nowhere any more gives its mail away: whole, or in parts where its recipients part', async () => {
+      const old = 'host:relay.test:25:';
+      const to = (...names: string[]) => names.map(recipient);
+      const laneOf = (address: string) => `mx:${address.split('@')[1]}`;
+      const mail = {
+        parted: { ...acceptance({ acceptedAt: now() }), deliveries: [{ lane: old, recipients: to('a@one.test', 'b@two.test', 'c@one.test') }] },
+        waiting: { ...acceptance({ acceptedAt: now(), notBefore: now() + 60_000 }), deliveries: [{ lane: old, recipients: to('w@one.test') }] },
+        held: { ...acceptance({ acceptedAt: now() }), deliveries: [{ lane: old, recipients: to('w@one.test') }] },
+        several: {
+          ...acceptance({ acceptedAt: now() }),
+          deliveries: [
+            { lane: old, recipients: to('x@one.test', 'y@three.test') },
+            { lane: 'mx:two.test', recipients: to('user@two.test') },
+          ],
+        },
+      };
+      for (const each of Object.values(mail)) await spool.accept(each);
+      await spool.change(`${mail.held.message.id}.0`, { kind: 'hold' });
+      // One recipient has its end already: it stays with the first part.
+      const lease = await take(old);
+      assert.equal(idOf(lease), mail.parted.message.id);
+      assert.equal(await spool.change(lease.delivery.key, { kind: 'reroute', laneOf }), 'inFlight');
+      const [first, ...others] = delivered(lease.delivery, now()).recipients;
+      await spool.settle(lease, { ...deferred(lease.delivery, now()), recipients: [first!, ...others.map((one) => recipient(one.address))] });
+
+      const listed = (await spool.list({ lane: old }, { limit: 100 })).items;
+      assert.equal(listed.length, 4);
+      const results = await Promise.all(listed.map(({ delivery }) => spool.change(delivery.key, { kind: 'reroute', laneOf })));
+      assert.deepEqual(results, ['done', 'done', 'done', 'done']);
+
+      const shape = async (each: { message: { id: string } }) =>
+        (await spool.inspect(each.message.id))!.deliveries
+          .map(({ lane, state, recipients }) => `${lane} ${state} ${recipients.map((one) => `${one.address}:${one.state}`).join(' ')}`)
+          .sort();
+      const check = async () => {
+        assert.deepEqual(await shape(mail.parted), ['mx:one.test ready c@one.test:queued', 'mx:two.test ready a@one.test:delivered b@two.test:queued']);
+        assert.deepEqual(await shape(mail.waiting), ['mx:one.test waiting w@one.test:queued']);
+        assert.deepEqual(await shape(mail.held), ['mx:one.test held w@one.test:queued']);
+        assert.deepEqual(await shape(mail.several), ['mx:one.test ready x@one.test:queued', 'mx:three.test ready y@three.test:queued', 'mx:two.test ready user@two.test:queued']);
+        assert.ok(![...spool.laneCounts()].some(({ lane }) => lane === old));
+        const { ready, waiting, held, messages } = spool.counts();
+        assert.deepEqual({ ready, waiting, held, messages }, { ready: 5, waiting: 1, held: 1, messages: 4 });
+      };
+      await check();
+      await reopen();
+      await check();
+      assert.equal(await spool.change(listed[0]!.delivery.key, { kind: 'reroute', laneOf }), 'done', 'in its right lane already');
+      await check();
+
+      // Each part ends by itself, and the message with the last one.
+      for (const lane of ['mx:two.test', 'mx:one.test', 'mx:three.test']) {
+        for (let part = await pullSoon(lane); part; part = await pullSoon(lane)) {
+          const body = await spool.body(part);
+          assert.equal(body.kind === 'bytes' && body.bytes.toString(), 'hello');
+          await spool.settle(part, delivered(part.delivery, now()));
+        }
+      }
+      assert.equal(spool.counts().messages, 2, 'what waits and what is held');
+      assert.equal(await spool.readBody(mail.parted.message.id), undefined);
+      const ended = (await spool.inspect(mail.several.message.id))!.deliveries;
+      assert.deepEqual(new Set(ended.map(({ key }) => key)).size, 3);
+    });
+
     test('removing one delivery of several leaves the others and the body', async () => {
       const mail = acceptance({ acceptedAt: now() }, ['mx:one.test', 'mx:two.test']);
       await spool.accept(mail);

@@ -28,6 +28,8 @@ export interface Rig {
   /** What `settleTrouble` was told, by message id. */
   readonly troubled: { readonly id: string; readonly trouble: Trouble }[];
   readonly overdue: string[];
+  /** Lanes to be rerouted. */
+  readonly rerouted: LaneKey[];
   /** Answers by lane; default: one server named as the lane's domain. */
   readonly routes: Map<LaneKey, RouteAnswer>;
   /** What `serve` says; default `served`. */
@@ -50,6 +52,7 @@ export async function makeRig(): Promise<Rig> {
   const spool = await createMemorySpool({ clock, promoteAfterMs: PROMOTE_AFTER_MS, historyRetentionMs: 0, inlineLimitBytes: 16_384 });
   const troubled: Rig['troubled'] = [];
   const overdue: string[] = [];
+  const rerouted: LaneKey[] = [];
   const events: MailEvent[] = [];
   const settling: Settling = {
     settle: (lease, result) => void settleAll(spool, clock, lease, result.outcomes),
@@ -63,7 +66,11 @@ export async function makeRig(): Promise<Rig> {
       void spool.settle(lease, delivered(lease.delivery, clock.now()));
     },
   };
-  const scheduler = createScheduler({ spool, clock, random: createSeededRandom(1), log: silentLog, emit: (event) => events.push(event), settling });
+  const reroute = async (lane: LaneKey) => {
+    rerouted.push(lane);
+    for (const { delivery } of (await spool.list({ lane }, { limit: 100 })).items) await spool.change(delivery.key, { kind: 'reroute', laneOf: () => 'mx:new.test' });
+  };
+  const scheduler = createScheduler({ spool, clock, random: createSeededRandom(1), log: silentLog, emit: (event) => events.push(event), settling, reroute });
   const served: string[] = [];
   const carrier: Carrier = {
     route: (lane) => Promise.resolve(rig.routes.get(lane) ?? { kind: 'route', route: routeTo(lane.replace('mx:', '')) }),
@@ -83,6 +90,7 @@ export async function makeRig(): Promise<Rig> {
     served,
     troubled,
     overdue,
+    rerouted,
     routes: new Map(),
     answer: () => 'served',
     overdueFrom: 0,

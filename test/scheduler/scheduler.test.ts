@@ -148,6 +148,16 @@ test('a domain that does not exist fails all its mail; trouble of the DNS charge
   assert.deepEqual(rig.scheduler.resting(), []);
 });
 
+test('a lane that no route leads to any more gives its mail to the lanes there are, charged nothing', async () => {
+  const trouble = { lasting: 'temporary', stage: 'resolve', status: '4.3.5', text: 'no route', reason: 'unknownLane' } as const;
+  rig.routes.set('host:gone.test:25:', { kind: 'trouble', trouble });
+  const id = await rig.accept({}, ['host:gone.test:25:']);
+  await settle();
+  assert.deepEqual(rig.rerouted, ['host:gone.test:25:']);
+  assert.deepEqual(rig.troubled, []);
+  assert.equal(idOf(rig.take('new.test')), id);
+});
+
 test('what was handed out and not tried is ready again, before what came later', async () => {
   const first = await rig.accept();
   const second = await rig.accept();

@@ -6,12 +6,12 @@
  */
 import { type DeliveryKey, splitDeliveryKey } from '../../core/delivery.js';
 import { MtaError } from '../../core/errors.js';
-import type { Message } from '../../core/message.js';
+import type { Message, MessageId } from '../../core/message.js';
 import type { Change, ChangeResult } from '../spool.js';
-import { changedVersion } from '../versions.js';
+import { changedVersion, type Part, reroutedParts } from '../versions.js';
 import { admit, RECORD_WEIGHT } from './accept.js';
 import type { Batch, Operation } from './batch.js';
-import { type DeliveryRecord, type MessageRecord, unsealJson } from './codec.js';
+import { type DeliveryRecord, type MessageRecord, sealJson, unsealJson } from './codec.js';
 import { deliveryOf, Entry, MOVED } from './entry.js';
 import { messageKey, ordinal, timerKey } from './keys.js';
 import type { Ledger } from './ledger.js';
@@ -26,7 +26,7 @@ export class ChangeOperation implements Operation {
   readonly #reject: (error: Error) => void;
   #result: ChangeResult | 'again' | MtaError = 'gone';
   #entry: Entry | undefined;
-  #next: Entry | undefined;
+  #next: readonly Entry[] = [];
   #place: string | undefined;
 
   constructor(
@@ -62,8 +62,24 @@ export class ChangeOperation implements Operation {
       return;
     }
     this.#result = 'done';
-    const to = changedVersion(found.delivery, stateOf(found), this.#change, batch.now);
+    const change = this.#change;
+    const state = stateOf(found);
+    if (change.kind === 'reroute') {
+      const parts = reroutedParts(found.delivery, state, change.laneOf);
+      if (parts === undefined) return;
+      this.#takeOut(batch, found, known);
+      this.#next = buildParts(ledger, batch, found, parts);
+      return;
+    }
+    const to = changedVersion(found.delivery, state, change, batch.now);
     if (to === undefined) return;
+    this.#takeOut(batch, found, known);
+    if (to.next.kind === 'done') this.#place = buildEnd(ledger, batch, found, to);
+    else this.#next = [buildNext(ledger, batch, found, to)];
+  }
+
+  #takeOut(batch: Batch, found: Entry, known: Entry | undefined): void {
+    const ledger = this.#ledger;
     this.#entry = found;
     if (known !== undefined) {
       ledger.lanes.take(known);
@@ -71,8 +87,6 @@ export class ChangeOperation implements Operation {
     }
     ledger.touch(this.#key);
     unindex(ledger, batch, found);
-    if (to.next.kind === 'done') this.#place = buildEnd(ledger, batch, found, to);
-    else this.#next = buildNext(ledger, batch, found, to);
   }
 
   committed(): void {
@@ -84,7 +98,7 @@ export class ChangeOperation implements Operation {
     }
     const entry = this.#entry;
     if (entry !== undefined) {
-      if (this.#next !== undefined) admit(ledger, [this.#next], entry.hot);
+      if (this.#next.length > 0) admit(ledger, this.#next, entry.hot);
       ledger.forget(entry);
       if (this.#place !== undefined) ledger.dropBodies([this.#place]);
       ledger.lanes.release(entry.lane);
@@ -98,6 +112,34 @@ export class ChangeOperation implements Operation {
     if (this.#entry !== undefined) this.#ledger.forget(this.#entry);
     this.#reject(error);
     return 'drop';
+  }
+}
+
+/** The first part keeps the number of the delivery, the others get numbers that nothing of the message has. */
+function buildParts(ledger: Ledger, batch: Batch, entry: Entry, parts: readonly Part[]): Entry[] {
+  const { message } = entry.delivery;
+  const alone = entry.single && parts.length === 1;
+  if (!alone) {
+    if (entry.single) {
+      const key = messageKey(message.id);
+      batch.put(key, sealJson(key, entry.place === undefined ? { m: message } : { m: message, f: entry.place }));
+    }
+    const open = entry.single ? 1 : batch.openCount(message.id);
+    // Where the count is damaged, the body stays whatever happens: `buildEnd` says so at the end of each.
+    if (open !== undefined) batch.setOpenCount(message.id, open + parts.length - 1);
+  }
+  let n = entry.n;
+  return parts.map(({ lane, to }, part) => {
+    if (part > 0) n = freeNumber(batch, message.id, n);
+    return buildNext(ledger, batch, entry, to, { lane: ledger.lanes.make(lane), n, single: alone });
+  });
+}
+
+/** The next number after `n` that no delivery of the message has, in the queue or in the history, nor gets by this batch. */
+function freeNumber(batch: Batch, id: MessageId, n: number): number {
+  for (let free = n + 1; ; free++) {
+    const about = ordinal(id, free);
+    if (batch.current(`d/${about}`) === undefined && batch.current(`i/${about}`) === undefined && batch.claim(about)) return free;
   }
 }
 

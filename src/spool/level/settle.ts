@@ -5,13 +5,15 @@
  * It survives a failed write: it is kept and written again, first, when the store is back. Whether the failed batch landed after
  * all is told by the version of the record.
  */
+import { deliveryKey } from '../../core/delivery.js';
 import type { Settlement } from '../spool.js';
 import type { NextVersion } from '../versions.js';
 import { admit, buildAcceptance, hotBody, putDelivery, RECORD_WEIGHT, weightOf } from './accept.js';
 import type { Batch, Operation } from './batch.js';
 import { type DeliveryRecord, type HistoryRecord, sealJson, sealNumbers, unsealJson } from './codec.js';
 import { Entry, MOVED } from './entry.js';
-import { bodyKey, garbageKey, historyKey, messageKey, sequence32, timerKey } from './keys.js';
+import { bodyKey, garbageKey, historyKey, messageKey, ordinal, sequence32, timerKey } from './keys.js';
+import type { Lane } from './lanes.js';
 import type { Ledger } from './ledger.js';
 
 /** Takes the entry's keys out of the store. */
@@ -73,9 +75,17 @@ export function buildEnd(ledger: Ledger, batch: Batch, entry: Entry, last: NextV
   return entry.place;
 }
 
+/** Where the next version of a delivery goes, if not where it was. */
+export interface Move {
+  readonly lane: Lane;
+  readonly n: number;
+  readonly single: boolean;
+}
+
 /** Its next version: a new record, a new place in an index. */
-export function buildNext(ledger: Ledger, batch: Batch, entry: Entry, to: NextVersion): Entry {
-  const { delivery, lane } = entry;
+export function buildNext(ledger: Ledger, batch: Batch, entry: Entry, to: NextVersion, { lane, n, single }: Move = entry): Entry {
+  const { delivery } = entry;
+  const about = ordinal(delivery.message.id, n);
   const version = entry.version + 1;
   const { next } = to;
   const sequence = ledger.nextSequence();
@@ -89,13 +99,15 @@ export function buildNext(ledger: Ledger, batch: Batch, entry: Entry, to: NextVe
           : delivery.due;
   const indexKey =
     next.kind === 'retry'
-      ? timerKey(due, entry.ordinal)
+      ? timerKey(due, about)
       : next.kind === 'ready'
         ? lane.readyPrefix(entry.priority) + sequence32(sequence)
         : '';
   const fresh = new Entry(
     {
       ...delivery,
+      key: deliveryKey(delivery.message.id, n),
+      lane: lane.key,
       recipients: to.recipients,
       attempts: to.attempts,
       log: to.log,
@@ -106,12 +118,12 @@ export function buildNext(ledger: Ledger, batch: Batch, entry: Entry, to: NextVe
     lane,
     {
       priority: entry.priority,
-      n: entry.n,
+      n,
       version,
       indexKey,
       sequence,
       gate: next.kind === 'retry' ? due : 0,
-      single: entry.single,
+      single,
       place: entry.place,
     },
   );
@@ -125,8 +137,8 @@ export function buildNext(ledger: Ledger, batch: Batch, entry: Entry, to: NextVe
     g: to.log,
     n: to.delayNoticed,
     d: due,
-    m: entry.single ? delivery.message : undefined,
-    f: entry.single ? entry.place : undefined,
+    m: single ? delivery.message : undefined,
+    f: single ? entry.place : undefined,
   };
   putDelivery(batch, fresh, record);
   return fresh;
