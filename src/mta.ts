@@ -187,7 +187,17 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
     flush: () => scheduler.nudge(),
     idle: (signal) => untilIdle(scheduler, settler, clock, signal),
   };
-  return { surface, clock, log, spool, intake, settler, scheduler, carrier, housekeeping: keepHouse(TIDY_TIMES, 'tidy', () => spool.tidy(), log) };
+  return {
+    surface,
+    clock,
+    log,
+    spool,
+    intake,
+    settler,
+    scheduler,
+    carrier,
+    housekeeping: keepHouse(TIDY_TIMES, 'tidy', () => spool.tidy(), log),
+  };
 }
 
 async function openSpool(config: Config, clock: Clock, log: Log): Promise<Spool> {
@@ -239,7 +249,11 @@ async function rerouteLane(lane: LaneKey, spool: Spool, router: Router, log: Log
     moved += page.items.length;
     after = page.next;
   }
-  log.info('lane.rerouted', { lane, deliveries: moved }, `no route leads to ${router.describe(lane)} any more: its mail takes the routes there are`);
+  log.info(
+    'lane.rerouted',
+    { lane, deliveries: moved },
+    `no route leads to ${router.describe(lane)} any more: its mail takes the routes there are`,
+  );
 }
 
 /** How often an agent that is not idle yet is looked at again. */
@@ -263,7 +277,10 @@ function readCertificate({ submission: { tls } }: Config): { cert: string; key: 
       return readFileSync(path, 'utf8');
     } catch (cause) {
       const message = `submission.tls.${setting}: ${path} cannot be read: ${(cause as Error).message}`;
-      throw new MtaError('INVALID_OPTIONS', message, { cause, issues: [{ path: `submission.tls.${setting}`, code: 'UNREADABLE', message }] });
+      throw new MtaError('INVALID_OPTIONS', message, {
+        cause,
+        issues: [{ path: `submission.tls.${setting}`, code: 'UNREADABLE', message }],
+      });
     }
   };
   return { cert: read(tls.certFile, 'certFile'), key: read(tls.keyFile, 'keyFile') };

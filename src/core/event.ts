@@ -44,7 +44,14 @@ export type MailEvent =
   | ({ readonly type: 'expired' } & AboutRecipient)
   | ({ readonly type: 'removed' } & AboutRecipient)
   /** Something that an operator should know: a site in trouble, a refused login, damage, a full disk. */
-  | { readonly type: 'fault'; readonly at: number; readonly code: string; readonly text: string; readonly lane?: LaneKey; readonly id?: MessageId };
+  | {
+      readonly type: 'fault';
+      readonly at: number;
+      readonly code: string;
+      readonly text: string;
+      readonly lane?: LaneKey;
+      readonly id?: MessageId;
+    };
 
 export type MailEventType = MailEvent['type'];
 export type Emit = (event: MailEvent) => void;

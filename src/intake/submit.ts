@@ -201,7 +201,8 @@ class Incoming implements Submission, HeaderSink {
 
 /** Who handed it in, as events tell it. */
 function about(origin: Message['origin']): { origin: string; helo?: string; user?: string } {
-  if (origin.kind === 'smtp') return { origin: `smtp:${origin.client}`, helo: origin.helo, ...(origin.user === undefined ? undefined : { user: origin.user }) };
+  if (origin.kind === 'smtp')
+    return { origin: `smtp:${origin.client}`, helo: origin.helo, ...(origin.user === undefined ? undefined : { user: origin.user }) };
   if (origin.kind === 'api' && origin.user !== undefined) return { origin: 'api', user: origin.user };
   return { origin: origin.kind };
 }

@@ -13,7 +13,8 @@ export const REFUSED_LOGIN_PAUSE_MS = 15 * 60_000;
 
 /** `failures` in a row, counting this one; `unit` (0 ≤ x < 1) spreads the pause by ±10 %. */
 export function pauseMs(failures: number, trouble: Trouble, unit: number): number {
-  const usual = trouble.reason === 'auth' ? REFUSED_LOGIN_PAUSE_MS : Math.min(FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 20), LONGEST_PAUSE_MS);
+  const usual =
+    trouble.reason === 'auth' ? REFUSED_LOGIN_PAUSE_MS : Math.min(FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 20), LONGEST_PAUSE_MS);
   const spread = usual * (0.9 + 0.2 * unit);
   return Math.round(Math.max(spread, Math.min(trouble.retryAfterMs ?? 0, LONGEST_PAUSE_MS)));
 }

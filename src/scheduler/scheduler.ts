@@ -264,7 +264,12 @@ class SpoolScheduler implements Scheduler {
     }
     const now = clock.now();
     lane.rest.begin(now, trouble, random.unit());
-    this.#options.log.warn('lane.resting', { lane: lane.key, failures: lane.rest.failures, seconds: Math.round((lane.rest.until - now) / 1000), error: trouble.text });
+    this.#options.log.warn('lane.resting', {
+      lane: lane.key,
+      failures: lane.rest.failures,
+      seconds: Math.round((lane.rest.until - now) / 1000),
+      error: trouble.text,
+    });
     this.#chargeFront(lane, trouble);
   }
 
@@ -297,7 +302,18 @@ class SpoolScheduler implements Scheduler {
   #siteOf(route: Route): SiteState {
     let site = this.#sites.get(route.site);
     if (site === undefined) {
-      site = { key: route.site, route, lanes: new Rings(), rest: new Rest(), asked: 0, askedTick: 0, full: false, forgotten: false, level: undefined, place: 0 };
+      site = {
+        key: route.site,
+        route,
+        lanes: new Rings(),
+        rest: new Rest(),
+        asked: 0,
+        askedTick: 0,
+        full: false,
+        forgotten: false,
+        level: undefined,
+        place: 0,
+      };
       this.#sites.set(route.site, site);
     } else if (site.route === route) return site;
     else this.#leaveChannels(site);
@@ -383,7 +399,9 @@ class SpoolScheduler implements Scheduler {
     const lease = leaseOf(job);
     log.error('spool.unreadable', { id: job.delivery.message.id, error: error.message });
     if ('code' in error && error.code === 'SPOOL_DAMAGED') {
-      spool.setAside(lease, error.message).catch((cause: Error) => log.error('spool.setAsideFailed', { id: job.delivery.message.id, error: cause.message }));
+      spool
+        .setAside(lease, error.message)
+        .catch((cause: Error) => log.error('spool.setAsideFailed', { id: job.delivery.message.id, error: cause.message }));
     } else {
       // The store is being reopened; it calls again when it is back.
       spool.giveBack(lease);
@@ -411,7 +429,12 @@ class SpoolScheduler implements Scheduler {
       error: trouble.text,
     });
     if (trouble.reason === 'auth') {
-      emit({ type: 'fault', at: now, code: 'AUTH_REFUSED', text: `${describe(route)} refuses the login: ${trouble.text}. Mail for it waits; correct the username or password.` });
+      emit({
+        type: 'fault',
+        at: now,
+        code: 'AUTH_REFUSED',
+        text: `${describe(route)} refuses the login: ${trouble.text}. Mail for it waits; correct the username or password.`,
+      });
     }
     const lane = site.lanes.take();
     if (lane === undefined) return;
@@ -555,8 +578,14 @@ class SpoolScheduler implements Scheduler {
   /** Deliveries behind a place in trouble are not tried, but they expire, and their senders hear of the delay. */
   #sweepOverdue(): void {
     const { spool, settling, log } = this.#options;
-    const take = (lease: Lease) => settling.settleOverdue(lease, this.#lanes.get(lease.delivery.lane)?.rest.trouble ?? this.#lanes.get(lease.delivery.lane)?.site?.rest.trouble);
-    spool.sweepReady((about) => settling.isOverdue(about), take).catch((error: Error) => log.error('spool.sweepFailed', { error: error.message }));
+    const take = (lease: Lease) =>
+      settling.settleOverdue(
+        lease,
+        this.#lanes.get(lease.delivery.lane)?.rest.trouble ?? this.#lanes.get(lease.delivery.lane)?.site?.rest.trouble,
+      );
+    spool
+      .sweepReady((about) => settling.isOverdue(about), take)
+      .catch((error: Error) => log.error('spool.sweepFailed', { error: error.message }));
   }
 
   #forgetSite(site: SiteState): void {

@@ -466,7 +466,9 @@ class MemorySpool implements Spool {
     let { n } = splitDeliveryKey(key);
     this.#disk.messages.get(message.id)!.open += parts.length - 1;
     for (const [part, { lane, to }] of parts.entries()) {
-      if (part > 0) do n++; while (taken(n));
+      if (part > 0)
+        do n++;
+        while (taken(n));
       this.#become(item, to, { lane, key: deliveryKey(message.id, n) });
     }
   }

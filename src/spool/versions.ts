@@ -62,7 +62,11 @@ export interface Part {
  * The parts a delivery falls into when its recipients are given lanes anew; they wait for what it waited for. The first takes those
  * who have their end along. Undefined: it is in the right lane.
  */
-export function reroutedParts(delivery: Delivery, state: 'ready' | 'waiting' | 'held', laneOf: (recipient: string) => LaneKey): Part[] | undefined {
+export function reroutedParts(
+  delivery: Delivery,
+  state: 'ready' | 'waiting' | 'held',
+  laneOf: (recipient: string) => LaneKey,
+): Part[] | undefined {
   const lanes = new Map<LaneKey, Recipient[]>();
   for (const one of delivery.recipients) {
     if (isFinal(one.state)) continue;
@@ -73,9 +77,17 @@ export function reroutedParts(delivery: Delivery, state: 'ready' | 'waiting' | '
   }
   if (lanes.size === 1 && lanes.has(delivery.lane)) return undefined;
   const { due } = delivery;
-  const next = state === 'held' ? ({ kind: 'hold', due } as const) : state === 'waiting' ? ({ kind: 'retry', due } as const) : ({ kind: 'ready' } as const);
+  const next =
+    state === 'held'
+      ? ({ kind: 'hold', due } as const)
+      : state === 'waiting'
+        ? ({ kind: 'retry', due } as const)
+        : ({ kind: 'ready' } as const);
   const ended = delivery.recipients.filter((one) => isFinal(one.state));
-  return Array.from(lanes, ([lane, queued], part) => ({ lane, to: { ...same(delivery), recipients: part === 0 ? [...ended, ...queued] : queued, next } }));
+  return Array.from(lanes, ([lane, queued], part) => ({
+    lane,
+    to: { ...same(delivery), recipients: part === 0 ? [...ended, ...queued] : queued, next },
+  }));
 }
 
 /** One recipient's outcome as the journal keeps it: status, text and server of a delivery, or 0 for anything else. */

@@ -512,8 +512,14 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
       const to = (...names: string[]) => names.map(recipient);
       const laneOf = (address: string) => `mx:${address.split('@')[1]}`;
       const mail = {
-        parted: { ...acceptance({ acceptedAt: now() }), deliveries: [{ lane: old, recipients: to('a@one.test', 'b@two.test', 'c@one.test') }] },
-        waiting: { ...acceptance({ acceptedAt: now(), notBefore: now() + 60_000 }), deliveries: [{ lane: old, recipients: to('w@one.test') }] },
+        parted: {
+          ...acceptance({ acceptedAt: now() }),
+          deliveries: [{ lane: old, recipients: to('a@one.test', 'b@two.test', 'c@one.test') }],
+        },
+        waiting: {
+          ...acceptance({ acceptedAt: now(), notBefore: now() + 60_000 }),
+          deliveries: [{ lane: old, recipients: to('w@one.test') }],
+        },
         held: { ...acceptance({ acceptedAt: now() }), deliveries: [{ lane: old, recipients: to('w@one.test') }] },
         several: {
           ...acceptance({ acceptedAt: now() }),
@@ -530,7 +536,10 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
       assert.equal(idOf(lease), mail.parted.message.id);
       assert.equal(await spool.change(lease.delivery.key, { kind: 'reroute', laneOf }), 'inFlight');
       const [first, ...others] = delivered(lease.delivery, now()).recipients;
-      await spool.settle(lease, { ...deferred(lease.delivery, now()), recipients: [first!, ...others.map((one) => recipient(one.address))] });
+      await spool.settle(lease, {
+        ...deferred(lease.delivery, now()),
+        recipients: [first!, ...others.map((one) => recipient(one.address))],
+      });
 
       const listed = (await spool.list({ lane: old }, { limit: 100 })).items;
       assert.equal(listed.length, 4);
@@ -542,10 +551,17 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
           .map(({ lane, state, recipients }) => `${lane} ${state} ${recipients.map((one) => `${one.address}:${one.state}`).join(' ')}`)
           .sort();
       const check = async () => {
-        assert.deepEqual(await shape(mail.parted), ['mx:one.test ready c@one.test:queued', 'mx:two.test ready a@one.test:delivered b@two.test:queued']);
+        assert.deepEqual(await shape(mail.parted), [
+          'mx:one.test ready c@one.test:queued',
+          'mx:two.test ready a@one.test:delivered b@two.test:queued',
+        ]);
         assert.deepEqual(await shape(mail.waiting), ['mx:one.test waiting w@one.test:queued']);
         assert.deepEqual(await shape(mail.held), ['mx:one.test held w@one.test:queued']);
-        assert.deepEqual(await shape(mail.several), ['mx:one.test ready x@one.test:queued', 'mx:three.test ready y@three.test:queued', 'mx:two.test ready user@two.test:queued']);
+        assert.deepEqual(await shape(mail.several), [
+          'mx:one.test ready x@one.test:queued',
+          'mx:three.test ready y@three.test:queued',
+          'mx:two.test ready user@two.test:queued',
+        ]);
         assert.ok(![...spool.laneCounts()].some(({ lane }) => lane === old));
         const { ready, waiting, held, messages } = spool.counts();
         assert.deepEqual({ ready, waiting, held, messages }, { ready: 5, waiting: 1, held: 1, messages: 4 });

@@ -44,7 +44,11 @@ export interface Rig {
 }
 
 export function routeTo(site: string, channels: readonly string[] = [site], expiresAt = Number.MAX_SAFE_INTEGER): Route {
-  return { site, expiresAt, targets: channels.map((channel): Target => ({ host: channel, address: '192.0.2.1', port: 25, preference: 10, channel })) };
+  return {
+    site,
+    expiresAt,
+    targets: channels.map((channel): Target => ({ host: channel, address: '192.0.2.1', port: 25, preference: 10, channel })),
+  };
 }
 
 export async function makeRig(): Promise<Rig> {
@@ -58,7 +62,12 @@ export async function makeRig(): Promise<Rig> {
     settle: (lease, result) => void settleAll(spool, clock, lease, result.outcomes),
     settleTrouble(lease, trouble) {
       troubled.push({ id: lease.delivery.message.id, trouble });
-      void spool.settle(lease, trouble.lasting === 'permanent' ? delivered(lease.delivery, clock.now()) : deferred(lease.delivery, clock.now(), clock.now() + RETRY_MS));
+      void spool.settle(
+        lease,
+        trouble.lasting === 'permanent'
+          ? delivered(lease.delivery, clock.now())
+          : deferred(lease.delivery, clock.now(), clock.now() + RETRY_MS),
+      );
     },
     isOverdue: (about) => about.expiresAt <= rig.overdueFrom,
     settleOverdue(lease) {
@@ -68,9 +77,18 @@ export async function makeRig(): Promise<Rig> {
   };
   const reroute = async (lane: LaneKey) => {
     rerouted.push(lane);
-    for (const { delivery } of (await spool.list({ lane }, { limit: 100 })).items) await spool.change(delivery.key, { kind: 'reroute', laneOf: () => 'mx:new.test' });
+    for (const { delivery } of (await spool.list({ lane }, { limit: 100 })).items)
+      await spool.change(delivery.key, { kind: 'reroute', laneOf: () => 'mx:new.test' });
   };
-  const scheduler = createScheduler({ spool, clock, random: createSeededRandom(1), log: silentLog, emit: (event) => events.push(event), settling, reroute });
+  const scheduler = createScheduler({
+    spool,
+    clock,
+    random: createSeededRandom(1),
+    log: silentLog,
+    emit: (event) => events.push(event),
+    settling,
+    reroute,
+  });
   const served: string[] = [];
   const carrier: Carrier = {
     route: (lane) => Promise.resolve(rig.routes.get(lane) ?? { kind: 'route', route: routeTo(lane.replace('mx:', '')) }),
@@ -117,7 +135,12 @@ export async function makeRig(): Promise<Rig> {
 
 function resultOf(job: Job, at: number): TransactionResult {
   const server = { host: 'mx.test', address: '192.0.2.1', port: 25 };
-  return { startedAt: at, endedAt: at, server, outcomes: job.recipients.map((): RecipientOutcome => ({ kind: 'delivered', status: '2.0.0', text: 'Ok', server })) };
+  return {
+    startedAt: at,
+    endedAt: at,
+    server,
+    outcomes: job.recipients.map((): RecipientOutcome => ({ kind: 'delivered', status: '2.0.0', text: 'Ok', server })),
+  };
 }
 
 function settleAll(spool: Spool, clock: VirtualClock, lease: Lease, outcomes: readonly RecipientOutcome[]): Promise<boolean> {

@@ -48,14 +48,16 @@ test('a lower level does not move an entry down', () => {
 });
 
 test('whatever happens, each waiting entry is taken once, in order of level', () => {
-  const step = fc.record({ who: fc.nat(7), what: fc.constantFrom<Priority | 'remove' | 'take'>('high', 'medium', 'low', 'remove', 'take') });
+  const step = fc.record({
+    who: fc.nat(7),
+    what: fc.constantFrom<Priority | 'remove' | 'take'>('high', 'medium', 'low', 'remove', 'take'),
+  });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
       const rings = new Rings<Entry>();
       const entries = [...'abcdefgh'].map(entry);
       const model = new Map<Entry, { level: Priority; since: number }>();
-      const expected = () =>
-        [...model].sort(([, x], [, y]) => rank(x.level) - rank(y.level) || x.since - y.since)[0]?.[0];
+      const expected = () => [...model].sort(([, x], [, y]) => rank(x.level) - rank(y.level) || x.since - y.since)[0]?.[0];
       for (const [now, { who, what }] of steps.entries()) {
         const one = entries[who]!;
         if (what === 'remove') {

@@ -40,7 +40,10 @@ test('a connection takes what is due for its channel, highest priority first, ac
   const high = await rig.accept({ priority: 'high' }, ['mx:a.test']);
   const later = await rig.accept({}, ['mx:a.test']);
   assert.equal(idOf(rig.take('mx2')), medium, 'mx2 serves only b');
-  assert.deepEqual([1, 2, 3].map(() => idOf(rig.take('mx1'))), [high, later, low]);
+  assert.deepEqual(
+    [1, 2, 3].map(() => idOf(rig.take('mx1'))),
+    [high, later, low],
+  );
   assert.equal(rig.take('mx1'), undefined);
 });
 
@@ -48,7 +51,10 @@ test('lanes of one level take turns', async () => {
   for (const lane of ['mx:a.test', 'mx:b.test']) rig.routes.set(lane, { kind: 'route', route: routeTo('shared') });
   const a = [await rig.accept({}, ['mx:a.test']), await rig.accept({}, ['mx:a.test'])];
   const b = [await rig.accept({}, ['mx:b.test']), await rig.accept({}, ['mx:b.test'])];
-  assert.deepEqual([1, 2, 3, 4].map(() => idOf(rig.take('shared'))), [a[0], b[0], a[1], b[1]]);
+  assert.deepEqual(
+    [1, 2, 3, 4].map(() => idOf(rig.take('shared'))),
+    [a[0], b[0], a[1], b[1]],
+  );
 });
 
 test('waiting raises a delivery, so that nothing starves', async () => {
@@ -74,7 +80,10 @@ test('a site in trouble rests; the delivery it was tried for is charged, the oth
   rig.served.length = 0;
   rig.scheduler.siteTrouble(routeTo('one.test'), refused);
   await settle();
-  assert.deepEqual(rig.troubled.map(({ id }) => id), [first]);
+  assert.deepEqual(
+    rig.troubled.map(({ id }) => id),
+    [first],
+  );
   assert.equal(rig.scheduler.resting()[0]?.trouble.text, 'connection refused');
   assert.deepEqual(rig.scheduler.resting()[0]?.lanes, ['mx:one.test']);
   await rig.clock.advance(FIRST_PAUSE_MS * 0.9 - 1_000);
@@ -85,7 +94,10 @@ test('a site in trouble rests; the delivery it was tried for is charged, the oth
   rig.scheduler.siteWell(routeTo('one.test'));
   assert.equal(rig.served.length, 3, 'then full width: two more for the three that wait');
   assert.deepEqual(rig.scheduler.resting(), []);
-  assert.deepEqual([1, 2].map(() => idOf(rig.take('one.test'))), [second, third]);
+  assert.deepEqual(
+    [1, 2].map(() => idOf(rig.take('one.test'))),
+    [second, third],
+  );
 });
 
 test('a nudge ends the pause at once', async () => {
@@ -132,9 +144,15 @@ test('a site whose servers are full is not asked for again before a connection o
 });
 
 test('a domain that does not exist fails all its mail; trouble of the DNS charges one and lets the lane rest', async () => {
-  rig.routes.set('mx:none.test', { kind: 'trouble', trouble: { lasting: 'permanent', stage: 'resolve', status: '5.1.2', text: 'no such domain' } });
+  rig.routes.set('mx:none.test', {
+    kind: 'trouble',
+    trouble: { lasting: 'permanent', stage: 'resolve', status: '5.1.2', text: 'no such domain' },
+  });
   const lost = [await rig.accept({}, ['mx:none.test']), await rig.accept({}, ['mx:none.test'])];
-  assert.deepEqual(rig.troubled.map(({ id }) => id), lost);
+  assert.deepEqual(
+    rig.troubled.map(({ id }) => id),
+    lost,
+  );
   rig.troubled.length = 0;
   const trouble = { lasting: 'temporary', stage: 'resolve', status: '4.4.3', text: 'SERVFAIL', reason: 'dns' } as const;
   rig.routes.set('mx:dns.test', { kind: 'trouble', trouble });
@@ -165,7 +183,10 @@ test('what was handed out and not tried is ready again, before what came later',
   rig.served.length = 0;
   rig.scheduler.untried(job);
   assert.ok(rig.served.length > 0, 'a connection is asked for it');
-  assert.deepEqual([1, 2].map(() => idOf(rig.take('one.test'))), [first, second]);
+  assert.deepEqual(
+    [1, 2].map(() => idOf(rig.take('one.test'))),
+    [first, second],
+  );
 });
 
 test('what cannot be read is set aside, and no connection is given it again', async () => {

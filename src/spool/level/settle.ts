@@ -98,11 +98,7 @@ export function buildNext(ledger: Ledger, batch: Batch, entry: Entry, to: NextVe
           ? next.due
           : delivery.due;
   const indexKey =
-    next.kind === 'retry'
-      ? timerKey(due, about)
-      : next.kind === 'ready'
-        ? lane.readyPrefix(entry.priority) + sequence32(sequence)
-        : '';
+    next.kind === 'retry' ? timerKey(due, about) : next.kind === 'ready' ? lane.readyPrefix(entry.priority) + sequence32(sequence) : '';
   const fresh = new Entry(
     {
       ...delivery,
