@@ -152,12 +152,20 @@ export class Ledger {
 
   // — readers —
 
-  async reading<T>(read: () => Promise<T>): Promise<T> {
+  startReading(): void {
     this.#readers++;
+  }
+
+  endReading(): void {
+    if (--this.#readers === 0) this.touched.clear();
+  }
+
+  async reading<T>(read: () => Promise<T>): Promise<T> {
+    this.startReading();
     try {
       return await read();
     } finally {
-      if (--this.#readers === 0) this.touched.clear();
+      this.endReading();
     }
   }
 

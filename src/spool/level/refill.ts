@@ -76,6 +76,8 @@ export class Refill {
         lane.refilling = false;
         // Also where nothing came: more urgent ones were waited for.
         if (lane.size > 0) ledger.wake(lane.key);
+        // Something was left to the disk after its priority had been read; whoever asked for it meanwhile was told to wait.
+        else if (lane.overflow) this.want(lane);
         ledger.lanes.release(lane);
       }
       this.#start();

@@ -2,6 +2,7 @@
  * The slow sweep over everything that is ready, lane served or not: expiry and delay notices while a site is in trouble. What is
  * in memory is looked at there; the rest through the ready index, whose values say enough.
  */
+import type { DeliveryKey } from '../../core/delivery.js';
 import type { Lease, Spool } from '../spool.js';
 import { unsealReady } from './codec.js';
 import type { Entry } from './entry.js';
@@ -15,7 +16,13 @@ type Wants = Parameters<Spool['sweepReady']>[0];
 
 export async function sweepReady(ledger: Ledger, wants: Wants, take: (lease: Lease) => void): Promise<void> {
   const { generation } = ledger;
-  sweepMemory(ledger, wants, take);
+  // Once each: `take` may well give it back.
+  const taken = new Set<DeliveryKey>();
+  const takeOnce = (entry: Entry) => {
+    taken.add(entry.delivery.key);
+    take(ledger.lease(entry));
+  };
+  sweepMemory(ledger, wants, taken, takeOnce);
   let gte = 'r/';
   for (let done = false; !done; ) {
     done = await ledger
@@ -24,7 +31,7 @@ export async function sweepReady(ledger: Ledger, wants: Wants, take: (lease: Lea
         if (generation !== ledger.generation) return true;
         const found = wanted(ledger, page, wants);
         // Leased at once, without passing through a window.
-        if (found.length > 0) await loadEntries(ledger, found, generation, (entry) => take(ledger.lease(entry)));
+        if (found.length > 0) await loadEntries(ledger, found, generation, takeOnce);
         if (page.length > 0) gte = `${page[page.length - 1]![0]}\0`;
         return page.length < SLICE || generation !== ledger.generation;
       })
@@ -34,21 +41,23 @@ export async function sweepReady(ledger: Ledger, wants: Wants, take: (lease: Lea
         throw error;
       });
   }
+  // What came into memory while the disk was read.
+  if (generation === ledger.generation) sweepMemory(ledger, wants, taken, takeOnce);
 }
 
-function sweepMemory(ledger: Ledger, wants: Wants, take: (lease: Lease) => void): void {
+function sweepMemory(ledger: Ledger, wants: Wants, taken: ReadonlySet<DeliveryKey>, take: (entry: Entry) => void): void {
   const inMemory: Entry[] = [];
   const now = ledger.clock.now();
   for (const entry of ledger.live.values()) {
     const { message, delayNoticed } = entry.delivery;
-    if (entry.state !== 'window' || entry.gate > now) continue;
+    if (entry.state !== 'window' || entry.gate > now || taken.has(entry.delivery.key)) continue;
     if (wants({ expiresAt: message.expiresAt, acceptedAt: message.acceptedAt, delayNoticed })) inMemory.push(entry);
   }
   for (const entry of inMemory) {
     // Taking one may have changed another.
     if (entry.state !== 'window') continue;
     ledger.lanes.take(entry);
-    take(ledger.lease(entry));
+    take(entry);
   }
 }
 

@@ -105,15 +105,31 @@ export class Timers {
     const ledger = this.#ledger;
     let gte = `t/${time32(from)}`;
     const lt = `t/${time32(upTo + 1)}`;
+    // While one slice is being written, the next one is read: two at a time.
+    let before: Promise<void> = Promise.resolve();
     for (let done = false; !done; ) {
-      // What is touched is remembered for one slice only.
-      done = await ledger.reading(async () => {
-        const page = await ledger.store.entries({ gte, lt, limit: SLICE });
-        if (generation !== ledger.generation || page.length === 0) return true;
-        gte = `${page[page.length - 1]![0]}\0`;
-        await this.#take(page, generation);
-        return page.length < SLICE || generation !== ledger.generation;
-      });
+      const { page, taken } = await this.#slice(gte, lt, generation);
+      done = page.length < SLICE || generation !== ledger.generation;
+      gte = `${page.at(-1)?.[0]}\0`;
+      // Told when it is awaited.
+      taken.catch(() => {});
+      await before;
+      before = taken;
+    }
+    await before;
+  }
+
+  /** Reads a slice and begins to take it; what is touched from the reading to the end of that is remembered. */
+  async #slice(gte: string, lt: string, generation: number): Promise<{ page: readonly [string, string][]; taken: Promise<void> }> {
+    const ledger = this.#ledger;
+    ledger.startReading();
+    try {
+      const page = await ledger.store.entries({ gte, lt, limit: SLICE });
+      const taken = generation === ledger.generation ? this.#take(page, generation) : Promise.resolve();
+      return { page, taken: taken.finally(() => ledger.endReading()) };
+    } catch (error) {
+      ledger.endReading();
+      throw error;
     }
   }
 
@@ -145,14 +161,21 @@ export class Timers {
         move.push({ key, indexKey, ordinal, lane, priority: index.priority, index });
       }
     }
-    if (load.length > 0)
-      await loadEntries(ledger, load, generation, (entry) => {
-        ledger.lanes.insert(entry);
-        ledger.woken.add(entry.lane.key);
-      });
+    const moved = move.length === 0 ? undefined : new Promise<void>((resolve) => ledger.submit(new MoveOperation(ledger, move, resolve)));
+    if (load.length > 0) await this.#load(load, generation);
+    await moved;
+  }
+
+  async #load(load: readonly Found[], generation: number): Promise<void> {
+    const ledger = this.#ledger;
+    ledger.lanes.reserved += load.length;
+    await loadEntries(ledger, load, generation, (entry) => {
+      ledger.lanes.insert(entry);
+      ledger.woken.add(entry.lane.key);
+    }).finally(() => {
+      if (generation === ledger.generation) ledger.lanes.reserved -= load.length;
+    });
     ledger.tellWoken();
-    if (move.length > 0 && generation === ledger.generation)
-      await new Promise<void>((resolve) => ledger.submit(new MoveOperation(ledger, move, resolve)));
   }
 }
 
@@ -175,7 +198,7 @@ class MoveOperation implements Operation {
     const ledger = this.#ledger;
     for (const { key, indexKey, ordinal, lane, priority, index } of this.#entries) {
       if (!ledger.unknown(key) || !batch.claim(ordinal)) continue;
-      ledger.touch(key);
+      // Not touched: nobody else reads timers, and no reader of the ready index can have seen it there.
       const sequence = ledger.nextSequence();
       const readyKey = lane.readyPrefix(priority) + sequence32(sequence);
       batch.del(indexKey);
