@@ -7,13 +7,15 @@
  * what is in memory already is left alone. A million that come due at once never hold the event loop for long.
  */
 import type { DeliveryKey } from '../../core/delivery.js';
+import { RECORD_WEIGHT } from './accept.js';
 import type { Batch, Operation } from './batch.js';
-import { type IndexEntry, sealReady, sealTimer, unsealTimer } from './codec.js';
+import { type IndexEntry, sealReady, unsealTimer } from './codec.js';
 import type { Entry } from './entry.js';
-import { AFTER_SLASH, deliveryKeyOf, LAST_TIME, sequence32, splitTimed, time32, timerKey, unescapeLane } from './keys.js';
+import { AFTER_SLASH, deliveryKeyOf, LAST_TIME, sequence32, splitTimed, time32, unescapeLane } from './keys.js';
 import type { Lane } from './lanes.js';
 import type { Ledger } from './ledger.js';
 import { type Found, loadEntries } from './load.js';
+import { buildNext, unindex } from './settle.js';
 import type { Window } from './window.js';
 
 /** Timer entries looked at between two turns of the event loop. */
@@ -226,9 +228,9 @@ class MoveOperation implements Operation {
   }
 }
 
-/** From the ready index back to the timers. */
+/** From the ready index back to the timers: its record says where it is, so it is a new version. */
 class WaitOperation implements Operation {
-  readonly weight = 200;
+  readonly weight = RECORD_WEIGHT;
   readonly #ledger: Ledger;
   readonly #entry: Entry;
 
@@ -239,21 +241,10 @@ class WaitOperation implements Operation {
 
   build(batch: Batch): void {
     const entry = this.#entry;
-    const { delivery, lane } = entry;
-    const { message } = delivery;
-    this.#ledger.touch(delivery.key);
-    const key = timerKey(entry.gate, entry.ordinal);
-    batch.del(entry.indexKey);
-    const index = {
-      version: entry.version,
-      expiresAt: message.expiresAt,
-      acceptedAt: message.acceptedAt,
-      delayNoticed: delivery.delayNoticed,
-    };
-    batch.put(key, sealTimer(key, lane.escaped, entry.priority, index));
-    lane.ready--;
-    lane.waiting++;
-    batch.count(lane);
+    const { recipients, attempts, log, delayNoticed, key } = entry.delivery;
+    this.#ledger.touch(key);
+    unindex(this.#ledger, batch, entry);
+    buildNext(this.#ledger, batch, entry, { recipients, attempts, log, delayNoticed, next: { kind: 'retry', due: entry.gate } });
   }
 
   committed(): void {

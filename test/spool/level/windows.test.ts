@@ -9,7 +9,7 @@ import type { Lease } from '../../../src/spool/spool.js';
 import { until } from '../../contract/spool.js';
 import { acceptance, deferred, delivered, idOf } from '../../support/mail.js';
 import { createVirtualClock, type VirtualClock } from '../../support/virtual-clock.js';
-import { levelOptions, temporaryFolder } from './support.js';
+import { faultyStore, levelOptions, temporaryFolder } from './support.js';
 
 describe('more than fits into memory', () => {
   let folder: Awaited<ReturnType<typeof temporaryFolder>>;
@@ -213,6 +213,33 @@ describe('more than fits into memory', () => {
     assert.equal(idOf(await take('mx:one.test')), ids[32]);
   });
 
+  test('what was moved to the ready index waits again when the clock is set back', async () => {
+    await reopen({ windowSize: 4, windowTotal: 4 });
+    const due = now() + 1000;
+    const ids = await acceptMany(20, () => acceptance({ acceptedAt: now(), notBefore: due }));
+    await clock.advance(1000);
+    await spool.promote();
+    for (let i = 0; i < 4; i++) await spool.change(`${ids[i]}.0`, { kind: 'remove' });
+    spool.head('mx:one.test');
+    await until(() => spool.readyNow('mx:one.test') === 4);
+    clock.step(-500);
+    for (let turn = 0; turn < 200; turn++) {
+      assert.equal(spool.pull('mx:one.test'), undefined);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await until(() => spool.counts().waiting === 16);
+    assert.equal(await spool.change(`${ids[10]}.0`, { kind: 'remove' }), 'done');
+    assert.equal(await spool.promote(), due);
+    await clock.advance(500);
+    await spool.promote();
+    const got = new Set<string | undefined>();
+    for (let i = 0; i < 15; i++) got.add(idOf(await take('mx:one.test')));
+    assert.deepEqual(
+      [...got].sort(),
+      ids.filter((_, i) => i >= 4 && i !== 10),
+    );
+  });
+
   test('retries, changes and accepts between promotions and refills lose nothing and double nothing', async () => {
     await reopen({ windowSize: 5, windowTotal: 10 });
     const open = new Set(
@@ -260,6 +287,50 @@ describe('more than fits into memory', () => {
     }
     assert.deepEqual([...open], []);
     assert.equal(spool.counts().messages, 0);
+  });
+
+  test('what is moved to disk while its lane is being read is not left lying when nobody asks again', async () => {
+    await acceptMany(1, () => acceptance({ acceptedAt: now(), priority: 'low' }));
+    const low = spool.pull('mx:one.test')!;
+    const due = now() + 10;
+    const [late] = await acceptMany(1, () => acceptance({ acceptedAt: now(), notBefore: due }));
+    await spool.close();
+    // Reading waits for `read`, writing for `written`.
+    const gates: (() => void)[] = [];
+    const { faults, openStore } = faultyStore();
+    let gated = false;
+    await open({
+      openStore: async (place) => {
+        const store = await openStore(place);
+        const entries: Store['entries'] = async (range) => {
+          if (gated && range.gte.startsWith('r/')) await new Promise<void>((resolve) => gates.push(resolve));
+          return store.entries(range);
+        };
+        return { ...store, entries };
+      },
+    });
+    await clock.advance(10);
+    await spool.change(low.delivery.key, { kind: 'remove' });
+    gated = true;
+    assert.equal(spool.head('mx:one.test'), undefined);
+    // The lane is being read from the top; what comes due must go to disk, behind it.
+    let release: () => void = () => {};
+    faults.hold = new Promise((resolve) => {
+      release = resolve;
+    });
+    const promoted = spool.promote();
+    for (const _ of ['high', 'medium']) {
+      await until(() => gates.length === 1);
+      gates.shift()!();
+    }
+    await until(() => gates.length === 1);
+    release();
+    await promoted;
+    gated = false;
+    ready.clear();
+    gates.shift()!();
+    await until(() => ready.has('mx:one.test'));
+    assert.equal(idOf(spool.pull('mx:one.test')), late);
   });
 
   test('tidying forgets history beyond its size, oldest first', async () => {
