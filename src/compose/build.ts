@@ -135,8 +135,8 @@ class Builder {
     if (lost.length > 0) return put(this.#job.issues, at, 'UNENCODABLE', `${charset.label} has no ${nameCharacters(lost)}`);
     const octets = charset.encode(written);
     const facts = factsOf(octets);
-    const encoding = asked ?? (charset.asciiBased ? suitableEncoding(facts, octets.length) : 'base64');
-    const unfit = unfitFor(encoding, facts);
+    const encoding = asked ?? (charset.hasLines ? suitableEncoding(facts, octets.length) : 'base64');
+    const unfit = charset.hasLines || encoding === 'base64' ? unfitFor(encoding, facts) : `${charset.label} needs base64`;
     if (unfit !== undefined) return put(this.#job.issues, at, 'UNENCODABLE', `${encoding} cannot carry this: ${unfit}`);
     const parameters = showCharset ? [...media.parameters, ['charset', charset.label] as const] : media.parameters;
     return {

@@ -12,6 +12,8 @@ export interface Charset {
   readonly label: string;
   /** Every ASCII character is its own octet, and no other character holds one of `#`, CR or LF. */
   readonly asciiBased: boolean;
+  /** CR and LF are octets of their own, as lines of mail have them. */
+  readonly hasLines: boolean;
   encode(text: string): Buffer;
   /** What cannot be read becomes U+FFFD. */
   decode(octets: Uint8Array): string;
@@ -57,6 +59,7 @@ const PRINTABLE_ASCII = Array.from({ length: 95 }, (_, i) => String.fromCharCode
 const utf8: Charset = {
   label: 'utf-8',
   asciiBased: true,
+  hasLines: true,
   encode: (text) => Buffer.from(text, 'utf8'),
   decode: (octets) => Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('utf8'),
   unencodable: (text) => distinct(text.match(/\p{Cs}/gu) ?? []),
@@ -65,6 +68,7 @@ const utf8: Charset = {
 const usAscii: Charset = {
   label: 'us-ascii',
   asciiBased: true,
+  hasLines: true,
   encode: (text) => Buffer.from(text, 'latin1'),
   decode: (octets) =>
     Buffer.from(octets)
@@ -105,6 +109,7 @@ function makeCharset(name: string): Charset | undefined {
   const survives = (text: string) => read(encode(text)) === text;
   return {
     label,
+    hasLines: encode('\r\n').equals(Buffer.from('\r\n')),
     asciiBased: encode(`${PRINTABLE_ASCII}\r\n`).equals(Buffer.from(`${PRINTABLE_ASCII}\r\n`)),
     encode,
     decode: read,

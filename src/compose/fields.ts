@@ -33,6 +33,8 @@ class FieldWriter {
   #column: number;
   /** There is a word on the first line: to fold before that would gain nothing. */
   #begun = false;
+  /** Of the line under way. */
+  #limit = LINE;
 
   constructor(name: string) {
     this.#out = `${name}:`;
@@ -41,7 +43,7 @@ class FieldWriter {
 
   /** `gap`: the blanks before it, at least one. */
   word(gap: string, word: string): void {
-    if (this.#begun && this.#column + gap.length + word.length > LINE) this.#fold(gap);
+    if (this.#begun && this.#column + gap.length + word.length > this.#limit) this.#fold(gap);
     else this.#put(gap);
     this.#put(word);
     this.#begun = true;
@@ -57,6 +59,7 @@ class FieldWriter {
       // No word takes more than this: the rest need not be looked at.
       const { word, length } = nextWord(text.slice(at, at + ENCODED_LINE), kind, ENCODED_LINE - this.#column);
       this.#put(word);
+      this.#limit = ENCODED_LINE;
       at += length;
     }
     this.#begun = true;
@@ -69,6 +72,7 @@ class FieldWriter {
   #fold(gap: string): void {
     this.#out += `\r\n${gap}`;
     this.#column = gap.length;
+    this.#limit = LINE;
   }
 
   #put(text: string): void {
@@ -172,16 +176,18 @@ function wordsWithBlanks(name: string, pieces: readonly string[]): string {
 /** Characters of a piece of a parameter (RFC 2231 §3). */
 const PARAMETER_PIECE = 60;
 const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`{|}~-]+$/;
-const EXTENDED = /[A-Za-z0-9!#$&+.^_`{|}~-]/;
+const EXTENDED = /^[A-Za-z0-9!#$&+.^_`{|}~-]$/;
 
 /** `name=value`, quoted where it must be; in the extended form of RFC 2231 where that does not do, in pieces where it is long. */
 function parameter(name: string, value: string): string[] {
-  if (isAsciiText(value) && value.length <= PARAMETER_PIECE) return [`${name}=${TOKEN.test(value) ? value : quoted(value)}`];
+  // Blanks at the ends of a quoted value get lost with some readers.
+  const plain = isAsciiText(value) && value.length <= PARAMETER_PIECE && value === value.trim();
+  if (plain) return [`${name}=${TOKEN.test(value) ? value : quoted(value)}`];
   const pieces: string[] = [];
   let piece = "utf-8''";
-  for (const octet of Buffer.from(value, 'utf8')) {
-    const character = String.fromCharCode(octet);
-    const written = octet < 128 && EXTENDED.test(character) ? character : `%${octet.toString(16).toUpperCase().padStart(2, '0')}`;
+  for (const character of value) {
+    // Some readers decode each piece by itself: no character is divided.
+    const written = EXTENDED.test(character) ? character : percentEncoded(character);
     if (piece.length + written.length > PARAMETER_PIECE) {
       pieces.push(piece);
       piece = '';
@@ -190,6 +196,12 @@ function parameter(name: string, value: string): string[] {
   }
   pieces.push(piece);
   return pieces.length === 1 ? [`${name}*=${piece}`] : pieces.map((text, i) => `${name}*${i}*=${text}`);
+}
+
+function percentEncoded(character: string): string {
+  let out = '';
+  for (const octet of Buffer.from(character, 'utf8')) out += `%${octet.toString(16).toUpperCase().padStart(2, '0')}`;
+  return out;
 }
 
 export function quoted(text: string): string {

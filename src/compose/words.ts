@@ -68,16 +68,14 @@ function qEncoded(octets: Buffer): string {
 }
 
 const WORD = /=\?([^?\s*]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?\s]{0,900})\?=/g;
-const BETWEEN_WORDS = /(\?=)[ \t\r\n]+(?==\?[^?\s]{1,80}\?[bBqQ]\?[^?\s]{0,900}\?=)/g;
+const BLANKS = /^[ \t\r\n]*$/;
 
-/** The text that a field's value shows, unfolded. Controls that come out of a word become blanks. */
+/**
+ * The text that a field's value shows, unfolded. Blanks between words are none of it; words of one character set that follow each
+ * other are decoded together, for some writers divide characters. Controls that come out of a word become blanks.
+ */
 export function decodeWords(value: string): string {
   if (!value.includes('=?')) return value;
-  return decodeRuns(value.replace(BETWEEN_WORDS, '$1'));
-}
-
-/** Neighbouring words of one character set are decoded together: some writers divide characters. */
-function decodeRuns(value: string): string {
   let out = '';
   let end = 0;
   let octets: Buffer[] = [];
@@ -88,12 +86,15 @@ function decodeRuns(value: string): string {
   };
   for (const match of value.matchAll(WORD)) {
     const [whole, name, kind, data] = match as unknown as [string, string, string, string];
-    if (match.index > end || name.toLowerCase() !== charset) flush();
-    out += value.slice(end, match.index);
+    const between = value.slice(end, match.index);
+    const next = name.toLowerCase();
+    if (findCharset(next) === undefined) continue;
+    const follows = octets.length > 0 && BLANKS.test(between);
+    if (!follows || next !== charset) flush();
+    if (!follows) out += between;
     end = match.index + whole.length;
-    charset = name.toLowerCase();
-    if (findCharset(charset) === undefined) out += whole;
-    else octets.push(kind.toLowerCase() === 'b' ? Buffer.from(data, 'base64') : fromQ(data));
+    charset = next;
+    octets.push(kind.toLowerCase() === 'b' ? Buffer.from(data, 'base64') : fromQ(data));
   }
   flush();
   return out + value.slice(end);
