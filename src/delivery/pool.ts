@@ -349,10 +349,7 @@ export class Pool {
   }
 
   #lost(connection: Connection): void {
-    if (connection.phase !== 'idle') return;
-    this.#leaveIdle(connection);
-    this.#gone(connection, 'closed by the server');
-    this.#tellRoom(connection);
+    if (connection.phase === 'idle') this.#retire(connection, 'closed by the server');
   }
 
   #gone(connection: Connection, why: string): void {

@@ -116,7 +116,7 @@ class SmtpSession implements Session {
   }
 
   run(work: SessionWork): Promise<RunEnd> {
-    if (this.#state === 'over') return Promise.resolve(this.#end);
+    if (this.#state === 'over') return this.#wire.closed().then(() => this.#end);
     this.#state = 'running';
     this.#work = work;
     this.#ended = new Promise((resolve) => {
@@ -133,7 +133,7 @@ class SmtpSession implements Session {
   }
 
   quit(): Promise<void> {
-    if (this.#state === 'over') return Promise.resolve();
+    if (this.#state === 'over') return this.#wire.closed();
     this.#state = 'over';
     return this.#wire.close('QUIT\r\n');
   }
@@ -393,27 +393,26 @@ class SmtpSession implements Session {
     resolve?.({ kind: 'idle' });
   }
 
-  /** We end it, for good. The run is over when the connection is closed: only then its place is free (G5). */
+  /** We end it, for good. */
   #retire(): void {
     if (this.#state === 'over') return;
     this.#state = 'over';
-    if (this.#abandoned) {
-      this.#wire.destroy();
-      this.#settle();
-    } else {
-      void this.#wire.close('QUIT\r\n').then(() => this.#settle());
-    }
+    if (this.#abandoned) this.#wire.destroy();
+    else void this.#wire.close('QUIT\r\n');
+    void this.#settle();
   }
 
   #over(end: RunEnd): void {
     this.#lostIdle = this.#state === 'idle';
     this.#state = 'over';
     this.#end = end;
-    this.#settle();
+    void this.#settle();
     if (this.#lostIdle) this.#onLost?.();
   }
 
-  #settle(): void {
+  /** The run is over when the connection is closed: only then its place is free (G5). */
+  async #settle(): Promise<void> {
+    await this.#wire.closed();
     this.#resolveRun?.(this.#end);
     this.#resolveRun = undefined;
   }

@@ -49,6 +49,9 @@ export class Wire {
   #allowedMs = 0;
   #timer: Timer | undefined;
   #timerDue = 0;
+  /** The stream has told that it is closed. (A socket counts itself as `closed` as soon as it begins to.) */
+  #gone = false;
+  #awaitingEnd: (() => void)[] = [];
 
   constructor(stream: Duplex, clock: Clock) {
     this.#stream = stream;
@@ -126,18 +129,19 @@ export class Wire {
   }
 
   /** Says its last words, waits a little for the peer to close, then closes. Resolves when closed. */
-  close(lastWords: string): Promise<void> {
-    if (this.#fault) return Promise.resolve();
+  async close(lastWords: string): Promise<void> {
+    if (this.#fault) return this.closed();
     this.#retire(STOPPED);
     const stream = this.#stream;
-    return new Promise((resolve) => {
-      const timer = this.#clock.after(CLOSE_WAIT_MS, () => stream.destroy());
-      stream.once('close', () => {
-        timer.cancel();
-        resolve();
-      });
-      stream.end(lastWords, 'latin1');
-    });
+    const timer = this.#clock.after(CLOSE_WAIT_MS, () => stream.destroy());
+    stream.end(lastWords, 'latin1');
+    await this.closed();
+    timer.cancel();
+  }
+
+  /** Resolves when nothing is left of the connection: a fault, and `destroy`, only begin its end. */
+  closed(): Promise<void> {
+    return this.#gone ? Promise.resolve() : new Promise((resolve) => this.#awaitingEnd.push(resolve));
   }
 
   /** Ends at once, also a `close` under way. A pending `ask` is answered with the fault `stopped`; the listener hears nothing. */
@@ -147,11 +151,19 @@ export class Wire {
   }
 
   #attach(stream: Duplex): void {
+    stream.once('close', () => this.#closedNow(stream));
     stream.on('data', this.#onData);
     stream.on('end', this.#onEnd);
     stream.on('close', this.#onEnd);
     stream.on('error', this.#onError);
     stream.on('drain', this.#onDrain);
+  }
+
+  /** Not the one under TLS that was begun meanwhile. */
+  #closedNow(stream: Duplex): void {
+    if (stream !== this.#stream) return;
+    this.#gone = true;
+    for (const resolve of this.#awaitingEnd.splice(0)) resolve();
   }
 
   #detach(stream: Duplex): void {

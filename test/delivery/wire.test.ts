@@ -130,4 +130,27 @@ describe('a wire', () => {
     listen();
     assert.deepEqual(heard, ['reset']);
   });
+
+  it('is closed when its stream says so, and not when that was asked for', async () => {
+    for (const end of ['destroy', 'close', 'lost'] as const) {
+      const { wire, stream } = wired();
+      let hold = () => {};
+      stream._destroy = (error, done) => {
+        // As a socket's: it is `closed` at once, and tells when the system has closed it.
+        hold = () => done(error);
+      };
+      let closed = false;
+      if (end === 'close') void wire.close('QUIT\r\n').then(() => (closed = true));
+      else if (end === 'destroy') wire.destroy();
+      if (end !== 'destroy') stream.destroy();
+      if (end !== 'close') void wire.closed().then(() => (closed = true));
+      await settle();
+      assert.equal(closed, false, end);
+      hold();
+      await settle();
+      assert.equal(closed, true, end);
+      await wire.closed();
+      await wire.close('QUIT\r\n');
+    }
+  });
 });
