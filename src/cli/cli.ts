@@ -39,17 +39,20 @@ const EPILOG = `Settings come from flags, then the environment (RIATA_SPOOL_PATH
 
 /** Runs one command line. Never rejects: what went wrong was said on standard error. */
 export async function runCli(argv: readonly string[], cli: Cli): Promise<number> {
-  let code: number = EXIT.ok;
-  const run: Run = (load) => async (args) => {
-    nothingForgotten(args as Readonly<Record<string, unknown>>);
-    code = await (await load())(args, cli);
+  let chosen: (() => Promise<number>) | undefined;
+  // Only noted: a handler that returns a promise makes yargs lay out the help text of its command, in case it should be wanted.
+  const run: Run = (load) => (args) => {
+    chosen = async () => {
+      nothingForgotten(args as Readonly<Record<string, unknown>>);
+      return (await load())(args, cli);
+    };
   };
   const parser = declare(cli, run);
   try {
     const said = await parse(parser, argv);
     if (said.fault !== undefined) return usage(cli, said.fault, said.words);
     if (said.output !== '') cli.screen.print(said.output);
-    return code;
+    return chosen === undefined ? EXIT.ok : await chosen();
   } catch (error) {
     tell(cli, error);
     return exitCode(error);
@@ -105,7 +108,7 @@ interface Said {
   readonly words: readonly string[];
 }
 
-/** yargs tells of help and of wrong usage through its callback; what a command throws comes as a rejection. */
+/** yargs tells of help and of wrong usage through its callback. */
 async function parse(parser: Argv<Globals>, argv: readonly string[]): Promise<Said> {
   let said: Said = { output: '', words: [] };
   // yargs drops a lone dash that stands for a positional.

@@ -35,6 +35,6 @@ export interface Cli {
 }
 
 export type Command<A> = (args: A, cli: Cli) => Promise<number>;
-/** Wraps a command so that its module is loaded when it is called for. */
-export type Run = <A>(load: () => Promise<Command<A>>) => (args: A) => Promise<void>;
+/** Notes which command is to run; its module is loaded when its turn comes. */
+export type Run = <A>(load: () => Promise<Command<A>>) => (args: A) => void;
 export type Declare = (yargs: Argv<Globals>, run: Run) => Argv<Globals>;
