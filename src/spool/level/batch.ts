@@ -34,6 +34,7 @@ export class Batch {
   readonly #lanes: Lane[] = [];
   #openCounts: Map<MessageId, number> | undefined;
   #changed: Set<string> | undefined;
+  readonly #claims: ((ordinal: string) => boolean)[] = [];
   bytes = 0;
 
   constructor(store: Store, number: number, now: number) {
@@ -89,10 +90,19 @@ export class Batch {
 
   /** True the first time a delivery is changed from outside its lease in this batch; the second has to wait for the next one. */
   claim(ordinal: string): boolean {
+    if (this.isClaimed(ordinal) || this.#claims.some((has) => has(ordinal))) return false;
     this.#changed ??= new Set();
-    if (this.#changed.has(ordinal)) return false;
     this.#changed.add(ordinal);
     return true;
+  }
+
+  isClaimed(ordinal: string): boolean {
+    return this.#changed?.has(ordinal) === true;
+  }
+
+  /** Claims very many at once, for those that come later. */
+  claimAll(has: (ordinal: string) => boolean): void {
+    this.#claims.push(has);
   }
 
   /** Adds what every batch carries, and writes. */

@@ -139,9 +139,31 @@ export function sealTimer(key: string, lane: string, priority: number, entry: In
   return seal(key, `${words(entry)} ${priority} ${lane}`);
 }
 
-export function unsealTimer(key: string, value: string): (IndexEntry & { readonly lane: string; readonly priority: number }) | undefined {
-  const parts = unseal(key, value)?.split(' ');
-  return parts && { ...readWords(parts), priority: Number(parts[4]), lane: parts[5]! };
+export interface TimerEntry {
+  /** What a sweep must know, as it stands there: it goes into the ready index as it is. */
+  readonly words: string;
+  readonly version: number;
+  /** As it stands in keys. */
+  readonly lane: string;
+  readonly priority: number;
+}
+
+export function unsealTimer(key: string, value: string): TimerEntry | undefined {
+  const payload = unseal(key, value);
+  if (payload === undefined) return undefined;
+  const afterLane = payload.lastIndexOf(' ');
+  const afterWords = payload.lastIndexOf(' ', afterLane - 1);
+  return {
+    words: payload.slice(0, afterWords),
+    version: Number.parseInt(payload, 10),
+    priority: payload.charCodeAt(afterWords + 1) - 0x30,
+    lane: payload.slice(afterLane + 1),
+  };
+}
+
+/** From the timer index to the ready index. */
+export function sealMoved(key: string, ordinal: string, timer: TimerEntry): string {
+  return seal(key, `${timer.words} ${ordinal}`);
 }
 
 export function sealNumbers(key: string, numbers: readonly number[]): string {

@@ -9,7 +9,7 @@
 import type { DeliveryKey } from '../../core/delivery.js';
 import { RECORD_WEIGHT } from './accept.js';
 import type { Batch, Operation } from './batch.js';
-import { type IndexEntry, sealReady, unsealTimer } from './codec.js';
+import { sealMoved, type TimerEntry, unsealTimer } from './codec.js';
 import type { Entry } from './entry.js';
 import { AFTER_SLASH, deliveryKeyOf, LAST_TIME, sequence32, splitTimed, time32, unescapeLane } from './keys.js';
 import type { Lane } from './lanes.js';
@@ -26,8 +26,7 @@ interface DueEntry {
   readonly indexKey: string;
   readonly ordinal: string;
   readonly lane: Lane;
-  readonly priority: number;
-  readonly index: IndexEntry;
+  readonly timer: TimerEntry;
 }
 
 export class Timers {
@@ -145,22 +144,22 @@ export class Timers {
       const { at, ordinal } = splitTimed(indexKey);
       const key = deliveryKeyOf(ordinal);
       if (!ledger.unknown(key)) continue;
-      const index = unsealTimer(indexKey, value);
-      if (index === undefined) {
+      const timer = unsealTimer(indexKey, value);
+      if (timer === undefined) {
         ledger.fault({
           code: 'SPOOL_DAMAGED',
           text: `the timer of delivery ${key} does not match its checksum: it stays where it is until \`riata spool repair\``,
         });
         continue;
       }
-      const lane = ledger.lanes.make(unescapeLane(index.lane));
-      const window = lane.window(index.priority);
+      const lane = ledger.lanes.make(unescapeLane(timer.lane));
+      const window = lane.window(timer.priority);
       const mine = taken.get(window) ?? 0;
-      if (!window.overflow && ledger.lanes.room(lane, index.priority) > mine) {
+      if (!window.overflow && ledger.lanes.room(lane, timer.priority) > mine) {
         taken.set(window, mine + 1);
-        load.push({ key, ordinal, lane, indexKey, version: index.version, sequence: 0, gate: at });
+        load.push({ key, ordinal, lane, indexKey, version: timer.version, sequence: 0, gate: at });
       } else {
-        move.push({ key, indexKey, ordinal, lane, priority: index.priority, index });
+        move.push({ key, indexKey, ordinal, lane, timer });
       }
     }
     const moved = move.length === 0 ? undefined : new Promise<void>((resolve) => ledger.submit(new MoveOperation(ledger, move, resolve)));
@@ -198,13 +197,16 @@ class MoveOperation implements Operation {
 
   build(batch: Batch): void {
     const ledger = this.#ledger;
-    for (const { key, indexKey, ordinal, lane, priority, index } of this.#entries) {
-      if (!ledger.unknown(key) || !batch.claim(ordinal)) continue;
+    this.#moved = [];
+    batch.claimAll((about) => this.#entries.some((entry) => entry.ordinal === about));
+    for (const { key, indexKey, ordinal, lane, timer } of this.#entries) {
+      if (!ledger.unknown(key) || batch.isClaimed(ordinal)) continue;
       // Not touched: nobody else reads timers, and no reader of the ready index can have seen it there.
       const sequence = ledger.nextSequence();
+      const { priority } = timer;
       const readyKey = lane.readyPrefix(priority) + sequence32(sequence);
       batch.del(indexKey);
-      batch.put(readyKey, sealReady(readyKey, ordinal, index));
+      batch.put(readyKey, sealMoved(readyKey, ordinal, timer));
       lane.waiting--;
       lane.ready++;
       batch.count(lane);

@@ -6,6 +6,7 @@ import {
   crcOf,
   seal,
   sealBody,
+  sealMoved,
   sealReady,
   sealTimer,
   unseal,
@@ -83,7 +84,10 @@ describe('values and keys of the store', () => {
     assert.deepEqual(unsealReady('r/x', ready), { ...entry, ordinal: `${id}/0007` });
     assert.equal(unsealReady('r/y', ready), undefined);
     const timer = sealTimer('t/x', 'mx:a%20;b', 2, { ...entry, delayNoticed: false });
-    assert.deepEqual(unsealTimer('t/x', timer), { ...entry, delayNoticed: false, lane: 'mx:a%20;b', priority: 2 });
+    const read = unsealTimer('t/x', timer)!;
+    assert.deepEqual([read.version, read.lane, read.priority], [3, 'mx:a%20;b', 2]);
+    assert.equal(unsealTimer('t/y', timer), undefined);
+    assert.deepEqual(unsealReady('r/z', sealMoved('r/z', ordinal(id, 7), read)), { ...entry, delayNoticed: false, ordinal: `${id}/0007` });
   });
 
   test('times and sequences sort as text, and times stay in their bounds', () => {
