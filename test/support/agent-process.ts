@@ -89,6 +89,19 @@ export async function spawnAgent(scope: Scope, options: ProcessOptions = {}): Pr
   };
 }
 
+/** A command that goes on until it is told to end. */
+export interface Running {
+  /** What it has written so far. */
+  out(): string;
+  readonly ended: Promise<Ran>;
+  signal(signal: NodeJS.Signals): void;
+}
+
+export async function startRiata(scope: Scope, args: readonly string[], options: RunOptions = {}): Promise<Running> {
+  const { child, out, ended } = await run(scope, args, options);
+  return { out, ended, signal: (signal) => void child.kill(signal) };
+}
+
 /** One run of the command line, to its end. */
 export async function riata(scope: Scope, args: readonly string[], options: RunOptions = {}): Promise<Ran> {
   return (await run(scope, args, options)).ended;
@@ -115,7 +128,7 @@ async function run(
   scope: Scope,
   args: readonly string[],
   { stdin, cwd, env }: RunOptions,
-): Promise<{ child: ChildProcess; ended: Promise<Ran> }> {
+): Promise<{ child: ChildProcess; out: () => string; ended: Promise<Ran> }> {
   const child = spawn(process.execPath, [...(await program()), ...args], {
     cwd: cwd ?? '/',
     env: { ...process.env, ...env },
@@ -133,7 +146,7 @@ async function run(
     child.kill('SIGKILL');
     return ended;
   });
-  return { child, ended };
+  return { child, out, ended };
 }
 
 function gathered(stream: Readable): () => string {
