@@ -14,6 +14,7 @@ export interface Charset {
   readonly asciiBased: boolean;
   /** CR and LF are octets of their own, as lines of mail have them. */
   readonly hasLines: boolean;
+  /** What cannot be encoded becomes a question mark or its like. */
   encode(text: string): Buffer;
   /** What cannot be read becomes U+FFFD. */
   decode(octets: Uint8Array): string;
@@ -56,20 +57,23 @@ const LABELS: Readonly<Record<string, string>> = {
 
 const PRINTABLE_ASCII = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)).join('');
 
+/** Halves of surrogate pairs, those of whole ones included: quicker to look for. */
+const HALVES = /[\ud800-\udfff]/;
+
 const utf8: Charset = {
   label: 'utf-8',
   asciiBased: true,
   hasLines: true,
   encode: (text) => Buffer.from(text, 'utf8'),
   decode: (octets) => Buffer.from(octets.buffer, octets.byteOffset, octets.byteLength).toString('utf8'),
-  unencodable: (text) => distinct(text.match(/\p{Cs}/gu) ?? []),
+  unencodable: (text) => (HALVES.test(text) ? distinct(text.match(/\p{Cs}/gu) ?? []) : []),
 };
 
 const usAscii: Charset = {
   label: 'us-ascii',
   asciiBased: true,
   hasLines: true,
-  encode: (text) => Buffer.from(text, 'latin1'),
+  encode: (text) => Buffer.from(text.replace(/[^\p{ASCII}]/gu, '?'), 'latin1'),
   decode: (octets) =>
     Buffer.from(octets)
       .toString('latin1')

@@ -123,8 +123,8 @@ export function readUnsubscribe(value: unknown, path: string, issues: Issues): H
   return { uris, oneClick };
 }
 
-/** RFC 5322 §3.6.8, and short enough to leave room on its line. */
-const FIELD_NAME = /^[!-9;-~]{1,76}$/;
+/** Of what RFC 5322 §3.6.8 lets into a name, the characters of a token; short enough to leave room on its line. */
+const FIELD_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,76}$/;
 
 /** Fields that are made from options, and which; `undefined` for those that nobody gives. */
 const OWN_FIELDS = new Map<string, string | undefined>([
