@@ -60,7 +60,7 @@ export const dev: Command<DevArgs> = async (args, cli) => {
     const { mta, socket, close } = await startAgent(config, { log, mxPort: sink.port, onEvent }, cli);
     const listening = mta.listening()[0]!;
     if (args.json) cli.screen.json({ type: 'started', listening, spool, socket, dns: dns.address, destinationPort: sink.port });
-    else welcome(cli.screen, listening, spool);
+    else welcome(cli, listening, spool);
     return await untilSignal(close, SHUTDOWN_MS, log, cli);
   } finally {
     for (const end of undo.reverse()) await end();
@@ -91,18 +91,21 @@ function settingsOf(spool: string, port: number, dns: string, socket: string | u
   };
 }
 
-function welcome(screen: Screen, listening: { readonly host: string; readonly port: number }, spool: string): void {
+function welcome({ screen, env }: Cli, listening: { readonly host: string; readonly port: number }, spool: string): void {
   const { paint, columns } = screen;
   const server = showHostPort(listening);
+  // In a checkout the command is not on anybody's path.
+  const riata = env['npm_lifecycle_event'] === undefined ? 'riata' : 'npx riata';
   screen.print(
     paint.bold(`Riata takes mail on ${server}, for made-up domains that live on this machine.`),
     '',
     'Send some:',
     `  swaks --server ${server} --from me@dev.test --to ok@dev.test`,
     `  printf 'Subject: Hello\\n\\nIt works.\\n' | curl -sS smtp://${server} --mail-from me@dev.test --mail-rcpt ok@dev.test -T -`,
-    `  printf 'Subject: Hello\\n\\nIt works.\\n' | riata send --spool ${spool} -f me@dev.test ok@dev.test`,
+    `  printf 'Subject: Hello\\n\\nIt works.\\n' | ${riata} send --spool ${spool} -f me@dev.test ok@dev.test`,
     'and look after it:',
-    `  riata queue list --spool ${spool}`,
+    `  ${riata} status ID --spool ${spool}`,
+    `  ${riata} queue list --spool ${spool}`,
     '',
     paint.bold('Mail to'),
     ...pairs(
