@@ -130,6 +130,7 @@ export function notedVersion(delivery: Delivery, noted: Noted): NextVersion | un
 /** A settlement must end a delivery exactly if nobody is queued any more; all else would lose or double mail (G2). */
 export function isConsistent(settlement: Settlement, delivery: Delivery): boolean {
   if (settlement.recipients.length !== delivery.recipients.length) return false;
+  if (settlement.next.kind === 'retry' && !Number.isFinite(settlement.next.due)) return false;
   return settlement.recipients.every((one) => isFinal(one.state)) === (settlement.next.kind === 'done');
 }
 

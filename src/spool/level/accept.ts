@@ -129,7 +129,7 @@ export class AcceptOperation implements Operation {
   failed(error: Error, written: boolean): 'drop' {
     const { body } = this.#acceptance;
     if (written) this.#doubtful(this.#acceptance);
-    else if (!Buffer.isBuffer(body)) this.#ledger.dropBodies([body.place]);
+    else if (!Buffer.isBuffer(body)) this.#ledger.dropBody(body.place);
     this.#reject(error);
     return 'drop';
   }

@@ -37,17 +37,17 @@ export class Bodies {
   readonly #epoch: string;
   readonly #inlineLimit: number;
   readonly fs: SpoolFs;
-  /** Octets written to files since it was last asked. */
-  written = 0;
+  readonly wrote: (bytes: number) => void;
   #made: Promise<void> | undefined;
   #syncing = 0;
   #waiting: (() => void)[] = [];
 
-  constructor(options: { folder: string; epoch: number; inlineLimitBytes: number; fs: SpoolFs }) {
+  constructor(options: { folder: string; epoch: number; inlineLimitBytes: number; fs: SpoolFs; wrote?: (bytes: number) => void }) {
     this.#folder = options.folder;
     this.#epoch = String(options.epoch);
     this.#inlineLimit = options.inlineLimitBytes;
     this.fs = options.fs;
+    this.wrote = options.wrote ?? (() => {});
   }
 
   pathOf(place: string): string {
@@ -193,7 +193,7 @@ class FileBodyWriter implements BodyWriter {
         let bytes = 0;
         for (const block of blocks) bytes += block.length;
         await writeAll(this.#file.handle, blocks, bytes);
-        this.#bodies.written += bytes;
+        this.#bodies.wrote(bytes);
         this.#blockedBytes = Math.max(0, this.#blockedBytes - bytes);
       }
     } catch (error) {

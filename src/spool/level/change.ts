@@ -100,7 +100,7 @@ export class ChangeOperation implements Operation {
     if (entry !== undefined) {
       if (this.#next.length > 0) admit(ledger, this.#next, entry.hot);
       ledger.forget(entry);
-      if (this.#place !== undefined) ledger.dropBodies([this.#place]);
+      if (this.#place !== undefined) ledger.dropBody(this.#place);
       ledger.lanes.release(entry.lane);
     }
     if (result instanceof MtaError) this.#reject(result);

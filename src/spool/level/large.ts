@@ -103,6 +103,7 @@ export class LargeAcceptances {
     if (from === 0) {
       const mark = partialKey(message.id);
       batch.put(mark, sealNumbers(mark, [WRITING]));
+      this.#ledger.indexing.set(message.id, 0);
     }
     const waits = message.notBefore > batch.now;
     for (let n = from; n < Math.min(from + PART, deliveries.length); n++) {

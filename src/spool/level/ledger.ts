@@ -3,8 +3,9 @@
  * the readers and the spool itself; holds no policy of its own.
  *
  * The rule of readers: whoever reads the store across a turn of the event loop (refill, promotion, sweep) does so inside
- * `reading`, and believes nothing that it read about a delivery which is `live` or was `touched` meanwhile: that one's
- * own operation takes care of it.
+ * `reading`, and believes nothing that it read about a delivery which is `live`, or which was touched by an operation that
+ * was not durable yet when the reading began. One that began later sees what came of it, and may believe that: else what an
+ * operation left on disk for it would be nobody's.
  */
 import type { DeliveryKey } from '../../core/delivery.js';
 import type { LaneKey } from '../../core/lane.js';
@@ -26,6 +27,8 @@ export interface LedgerOptions {
   readonly keepHistory: boolean;
 }
 
+/** Later than any reading. */
+const IN_FLIGHT = Number.POSITIVE_INFINITY;
 /** Faults remembered as told. */
 const MAX_TOLD = 10_000;
 
@@ -52,8 +55,6 @@ export class Ledger {
   promoted = 0;
   /** Keys that mean nothing any more (stale index entries, body files deleted): they ride along with the next batch. */
   rubbish: string[] = [];
-  /** Deliveries changed while somebody reads. */
-  readonly touched = new Set<DeliveryKey>();
   /** Messages whose deliveries are being put into their indexes: from this number on they are not (`large.ts`). */
   readonly indexing = new Map<MessageId, number>();
   /** Lanes to be told of after this commit. */
@@ -61,10 +62,15 @@ export class Ledger {
   store: Store;
   submit: (operation: Operation) => void = () => {};
   timerAdded: (due: number) => void = () => {};
-  dropBodies: (places: readonly string[]) => void = () => {};
+  dropBody: (place: string) => void = () => {};
   readonly #hotLimit: number;
   #hotBytes = 0;
   #readers = 0;
+  /** Readings begun so far. */
+  #begun = 0;
+  /** Changed by the batch on its way (`IN_FLIGHT`), or since somebody reads: by how many readings had begun when that was durable. */
+  readonly #touched = new Map<DeliveryKey, number>();
+  #inFlight: DeliveryKey[] = [];
   #events: SpoolEvents | undefined;
   #untold: Fault[] = [];
   readonly #told = new Set<string>();
@@ -152,30 +158,46 @@ export class Ledger {
 
   // — readers —
 
-  startReading(): void {
+  /** Returns the number of the reading. */
+  startReading(): number {
     this.#readers++;
+    return ++this.#begun;
   }
 
   endReading(): void {
-    if (--this.#readers === 0) this.touched.clear();
+    if (--this.#readers > 0) return;
+    this.#touched.clear();
+    for (const key of this.#inFlight) this.#touched.set(key, IN_FLIGHT);
   }
 
-  async reading<T>(read: () => Promise<T>): Promise<T> {
-    this.startReading();
+  async reading<T>(read: (reading: number) => Promise<T>): Promise<T> {
+    const reading = this.startReading();
     try {
-      return await read();
+      return await read(reading);
     } finally {
       this.endReading();
     }
   }
 
+  /** It is changed by the batch that is being built. */
   touch(key: DeliveryKey): void {
-    if (this.#readers > 0) this.touched.add(key);
+    this.#touched.set(key, IN_FLIGHT);
+    this.#inFlight.push(key);
   }
 
-  /** What was read of it may be believed. */
-  unknown(key: DeliveryKey): boolean {
-    return !this.live.has(key) && !this.touched.has(key);
+  /** That batch is durable, or has failed. */
+  landed(): void {
+    const keys = this.#inFlight;
+    this.#inFlight = [];
+    for (const key of keys) {
+      if (this.#readers > 0) this.#touched.set(key, this.#begun);
+      else this.#touched.delete(key);
+    }
+  }
+
+  /** What this reading found about it may be believed. */
+  unknown(key: DeliveryKey, reading: number): boolean {
+    return !this.live.has(key) && (this.#touched.get(key) ?? 0) < reading;
   }
 
   // — telling —

@@ -35,9 +35,11 @@ import type { Bodies, BodyEnvelope } from './bodies.js';
 import type { HighWater } from './books.js';
 import { ChangeOperation } from './change.js';
 import type { Entry } from './entry.js';
+import { FinalDots } from './final-dots.js';
+import { Garbage } from './garbage.js';
 import { Health } from './health.js';
 import type { Journal } from './journal.js';
-import { AFTER_SLASH, garbageKey, MAX_DELIVERIES } from './keys.js';
+import { MAX_DELIVERIES } from './keys.js';
 import type { Lane } from './lanes.js';
 import { type LargeAcceptances, PART } from './large.js';
 import type { Ledger } from './ledger.js';
@@ -52,9 +54,6 @@ import { Timers } from './timers.js';
 
 /** A batch is closed at about this size: the loop must not stand still, and neighbours wait for its sync. */
 const BATCH_BYTES = 1024 * 1024;
-/** Body files deleted at one start. */
-const MAX_GARBAGE = 10_000;
-const JOURNAL_PAUSE_MS = 500;
 
 export interface LevelParts {
   readonly ledger: Ledger;
@@ -75,7 +74,8 @@ export class LevelSpool implements Spool {
   readonly #ledger: Ledger;
   readonly #bodies: Bodies;
   readonly #space: Space;
-  readonly #journal: Journal;
+  readonly #garbage: Garbage;
+  readonly #dots: FinalDots;
   readonly #parts: LevelParts;
   readonly #refill: Refill;
   readonly #timers: Timers;
@@ -84,8 +84,6 @@ export class LevelSpool implements Spool {
   readonly #reopener: Reopener;
   readonly #looking: Looking;
   #batch: Batch | undefined;
-  /** Intake was found closed for want of space, and that was told. */
-  #full = false;
   #closing: Promise<void> | undefined;
 
   constructor(parts: LevelParts) {
@@ -93,11 +91,12 @@ export class LevelSpool implements Spool {
     this.#ledger = parts.ledger;
     this.#bodies = parts.bodies;
     this.#space = parts.space;
-    this.#journal = parts.journal;
+    this.#garbage = new Garbage(parts.ledger, parts.bodies);
     this.#looking = new Looking(parts.ledger, parts.bodies);
     this.#refill = new Refill(parts.ledger);
     this.#timers = new Timers(parts.ledger);
     this.#health = new Health(parts.ledger.clock);
+    this.#dots = new FinalDots(parts.ledger, parts.journal, this.#health, parts.space);
     this.#reopener = new Reopener({
       ...parts,
       health: this.#health,
@@ -110,16 +109,19 @@ export class LevelSpool implements Spool {
       maxWeight: BATCH_BYTES,
       write: (group) => this.#write(group),
       done: (group) => this.#done(group),
-      failed: (error, group, waiting) => this.#reopener.failed(error, group, waiting),
+      failed: (error, group, waiting) => {
+        this.#ledger.landed();
+        this.#reopener.failed(error, group, waiting);
+      },
     });
     this.#ledger.submit = (operation) => this.#submit(operation);
     this.#ledger.timerAdded = (due) => this.#timers.added(due);
-    this.#ledger.dropBodies = (places) => this.#dropBodies(places);
+    this.#ledger.dropBody = (place) => this.#garbage.drop(place);
   }
 
   /** Goes on with what was left unfinished. */
   start(): void {
-    void this.#collectGarbage();
+    void this.#garbage.collect();
     this.#parts.large.resume().catch((error: Error) => {
       if (this.#health.open) this.#ledger.fault({ code: 'SPOOL_FAILED', text: `cannot finish a large message: ${error.message}` });
     });
@@ -146,9 +148,10 @@ export class LevelSpool implements Spool {
 
   #done(group: readonly Operation[]): void {
     const batch = this.#batch!;
+    this.#ledger.landed();
     this.#parts.highWater.write(batch.number);
-    this.#space.wrote(batch.bytes + this.#bodies.written);
-    this.#bodies.written = 0;
+    // Once into the log, once into tables.
+    this.#space.wrote(2 * batch.bytes);
     for (const operation of group) operation.committed();
     this.#ledger.tellWoken();
   }
@@ -167,22 +170,7 @@ export class LevelSpool implements Spool {
 
   closedFor(sizeBytes: number): 'SPOOL_FULL' | 'SPOOL_FAILED' | undefined {
     if (!this.#health.open) return 'SPOOL_FAILED';
-    const closed = this.#space.tooLittleFor(sizeBytes);
-    if (closed || this.#full) this.#tellRoom();
-    return closed ? 'SPOOL_FULL' : undefined;
-  }
-
-  /** Where only a large message finds no room, its client alone is told. */
-  #tellRoom(): void {
-    const full = this.#space.freeBytes === 0;
-    if (full === this.#full) return;
-    this.#full = full;
-    if (full)
-      this.#ledger.fault({
-        code: 'SPOOL_FULL',
-        text: 'the disk of the spool has no more free space than spool.minFreeSpace: no new mail is taken in',
-      });
-    else this.#ledger.log.info('spool.room', {}, 'the disk of the spool has room again: mail is taken in');
+    return this.#space.tooLittleFor(sizeBytes) ? 'SPOOL_FULL' : undefined;
   }
 
   writeBody(message: BodyEnvelope): BodyWriter {
@@ -194,13 +182,14 @@ export class LevelSpool implements Spool {
   }
 
   accept(entry: Acceptance): Promise<void> {
-    if (!this.#health.open) return Promise.reject(this.#health.refusal());
-    const { deliveries } = entry;
-    if (deliveries.length === 0 || deliveries.length > MAX_DELIVERIES)
-      return Promise.reject(new RangeError(`a message has 1 to ${MAX_DELIVERIES} deliveries`));
-    if (deliveries.length > PART) return this.#parts.large.accept(entry);
+    const refusal = this.#health.open ? malformed(entry) : this.#health.refusal();
+    if (refusal) {
+      if (!Buffer.isBuffer(entry.body)) this.#garbage.drop(entry.body.place);
+      return Promise.reject(refusal);
+    }
+    if (entry.deliveries.length > PART) return this.#parts.large.accept(entry);
     return new Promise((resolve, reject) => {
-      this.#commit.add(new AcceptOperation(this.#ledger, entry, { resolve, reject, doubtful: (one) => void this.#reopener.doubt(one) }));
+      this.#commit.add(new AcceptOperation(this.#ledger, entry, { resolve, reject, doubtful: (one) => this.#reopener.doubt(one) }));
     });
   }
 
@@ -283,41 +272,11 @@ export class LevelSpool implements Spool {
 
   note(lease: Lease, outcomes: readonly RecipientOutcome[]): void {
     const entry = this.#ledger.leased(lease);
-    if (entry === undefined) return;
-    const file = this.#journal.note(lease.delivery.key, entry.version, this.#ledger.clock.now(), outcomes);
-    if (entry.noted) entry.noted.push(file);
-    else entry.noted = [file];
-    // At once, not with the next dot: there may be none on this connection, and none elsewhere for long.
-    try {
-      this.#journal.flush();
-    } catch {
-      // `mayFinish` tries again, and tells of it.
-    }
+    if (entry !== undefined) this.#dots.note(entry, outcomes);
   }
 
   mayFinish(): true | Promise<void> {
-    if (!this.#health.open) return this.#finishLater();
-    try {
-      this.#journal.flush();
-      return true;
-    } catch (error) {
-      const text = `the journal cannot be written: ${(error as Error).message}; nothing is sent until it can`;
-      this.#ledger.faultOnce({ code: 'SPOOL_FAILED', text });
-      return this.#finishLater();
-    }
-  }
-
-  async #finishLater(): Promise<void> {
-    for (;;) {
-      if (!this.#health.open) await this.#health.whenWell();
-      try {
-        return this.#journal.flush();
-      } catch {
-        // Told already. Most likely the disk is full.
-        await this.#space.dropBallast();
-        await this.#health.pause(JOURNAL_PAUSE_MS);
-      }
-    }
+    return this.#dots.mayFinish();
   }
 
   settle(lease: Lease, settlement: Settlement): Promise<boolean> {
@@ -343,21 +302,6 @@ export class LevelSpool implements Spool {
 
   async sweepReady(wants: Parameters<Spool['sweepReady']>[0], take: (lease: Lease) => void): Promise<void> {
     if (this.#health.open) await sweepReady(this.#ledger, wants, take);
-  }
-
-  /** Body files whose message ended, but that were not deleted then. */
-  async #collectGarbage(): Promise<void> {
-    const left = await this.#ledger.store.keys({ gte: 'g/', lt: `g${AFTER_SLASH}`, limit: MAX_GARBAGE }).catch(() => []);
-    this.#dropBodies(left.map((key) => key.slice(2)));
-  }
-
-  #dropBodies(places: readonly string[]): void {
-    for (const place of places) {
-      void this.#bodies.remove(place).then(
-        () => this.#ledger.rubbish.push(garbageKey(place)),
-        (error: Error) => this.#ledger.log.warn('spool.body.left', { place }, error.message),
-      );
-    }
   }
 
   // — looking and operating —
@@ -388,6 +332,7 @@ export class LevelSpool implements Spool {
 
   change(key: DeliveryKey, change: Change): Promise<ChangeResult> {
     if (!this.#health.open) return Promise.reject(this.#health.refusal());
+    if (change.kind === 'reschedule' && !Number.isFinite(change.due)) return Promise.reject(new RangeError(`not a time: ${change.due}`));
     return new Promise((resolve, reject) => this.#commit.add(new ChangeOperation(this.#ledger, key, change, { resolve, reject })));
   }
 
@@ -418,13 +363,18 @@ export class LevelSpool implements Spool {
     for (const operation of this.#commit.abandon()) operation.abandoned?.(this.#health.refusal());
     // What still reads is told that it reads in vain.
     this.#ledger.generation++;
-    try {
-      this.#journal.close();
-    } catch (error) {
-      this.#ledger.log.warn('spool.journal', {}, `the journal cannot be closed: ${(error as Error).message}`);
-    }
+    this.#dots.close();
     this.#parts.highWater.close();
     await this.#parts.release();
     this.#health.closed();
   }
+}
+
+/** What would make keys that nobody finds again. */
+function malformed({ message, deliveries }: Acceptance): RangeError | undefined {
+  if (deliveries.length === 0 || deliveries.length > MAX_DELIVERIES)
+    return new RangeError(`a message has 1 to ${MAX_DELIVERIES} deliveries`);
+  if (!/^[0-9A-Z]{26}$/.test(message.id)) return new RangeError(`not a message id: ${message.id}`);
+  if (!PRIORITIES.includes(message.priority)) return new RangeError(`not a priority: ${message.priority}`);
+  return undefined;
 }

@@ -24,6 +24,12 @@ export interface Found {
   readonly gate: number;
 }
 
+/** Where it was read: from which opening of the store, in which reading. */
+export interface Within {
+  readonly generation: number;
+  readonly reading: number;
+}
+
 interface Loaded {
   readonly message: Message;
   readonly place: string | undefined;
@@ -36,7 +42,7 @@ interface Loaded {
 export async function loadEntries(
   ledger: Ledger,
   found: readonly Found[],
-  generation: number,
+  { generation, reading }: Within,
   take: (entry: Entry) => void,
 ): Promise<void> {
   const recordKeys = found.map((one) => `d/${one.ordinal}`);
@@ -49,7 +55,7 @@ export async function loadEntries(
   for (let i = 0; i < found.length; i++) {
     const one = found[i]!;
     const record = records[i];
-    if (!ledger.unknown(one.key)) continue;
+    if (!ledger.unknown(one.key, reading)) continue;
     if (record === undefined || (record !== 'damaged' && record.v !== one.version)) {
       ledger.rubbish.push(one.indexKey);
       continue;
@@ -113,7 +119,7 @@ class UnindexOperation implements Operation {
 
   build(batch: Batch): void {
     const { key, ordinal, lane, indexKey } = this.#found;
-    if (!this.#ledger.unknown(key) || !batch.claim(ordinal) || batch.current(indexKey) === undefined) return;
+    if (this.#ledger.live.has(key) || !batch.claim(ordinal) || batch.current(indexKey) === undefined) return;
     batch.del(indexKey);
     if (indexKey.startsWith('t')) lane.waiting--;
     else lane.ready--;

@@ -75,6 +75,8 @@ export class Looking {
     if (first === undefined) return undefined;
     const record = unsealJson<DeliveryRecord>(...first);
     const about = record?.m ? { m: record.m, f: record.f } : await this.#message(id);
+    // Of a large message that is not complete yet, or is being removed, there is nothing to see; and any one may end between two readings.
+    if (about === undefined && (this.#ledger.indexing.has(id) || (await store.get(first[0])) === undefined)) return undefined;
     if (about === undefined) throw new MtaError('SPOOL_DAMAGED', `the record of message ${id} does not match its checksum`);
     const { f: place } = about;
     const { sizeBytes } = about.m;

@@ -11,7 +11,7 @@ import { LargeAcceptances } from './large.js';
 import { Ledger } from './ledger.js';
 import { LevelSpool } from './level-spool.js';
 import type { LevelSpoolOptions } from './options.js';
-import { claimSpool } from './owner.js';
+import { claimSpool, failedToOpen, syncFolder } from './owner.js';
 import { recount } from './recount.js';
 import { applyJournal } from './recover.js';
 import { Space } from './space.js';
@@ -28,7 +28,7 @@ export async function openLevelSpool(given: LevelSpoolOptions): Promise<LevelSpo
   const claim = await claimSpool(options.path, options);
   const { folder, store } = claim;
   try {
-    await checkFormat(store, folder);
+    if (await checkFormat(store, folder)) await syncFolder(folder);
     const ledger = new Ledger(store, new LaneTable(options), {
       clock: options.clock,
       log: options.log,
@@ -45,11 +45,23 @@ export async function openLevelSpool(given: LevelSpoolOptions): Promise<LevelSpo
     const files = options.fs ?? fsp;
     const bodyFolder = path.join(folder, 'bodies');
     await fsp.mkdir(bodyFolder, { recursive: true, mode: 0o700 });
-    const bodies = new Bodies({ folder: bodyFolder, epoch, inlineLimitBytes: options.inlineLimitBytes, fs: files });
+    const space = new Space({
+      folder,
+      fs: files,
+      clock: options.clock,
+      minFreeBytes: options.minFreeBytes,
+      told: (full) => tellRoom(ledger, full),
+    });
+    const bodies = new Bodies({
+      folder: bodyFolder,
+      epoch,
+      inlineLimitBytes: options.inlineLimitBytes,
+      fs: files,
+      wrote: (bytes) => space.wrote(bytes),
+    });
     const settled = await applyJournal(ledger, folder, (place) => bodies.remove(place));
     if (settled > 0) options.log.info('spool.journal', { deliveries: settled }, 'settled what the journal knew to be delivered');
     ledger.lanes.reveal();
-    const space = new Space({ folder, fs: files, clock: options.clock, minFreeBytes: options.minFreeBytes });
     await space.measure();
     const tidy = new Tidy(ledger, bodies, space, {
       folder,
@@ -74,7 +86,7 @@ export async function openLevelSpool(given: LevelSpoolOptions): Promise<LevelSpo
     return spool;
   } catch (error) {
     await claim.release(store);
-    throw error;
+    throw failedToOpen(folder, error);
   }
 }
 
@@ -92,4 +104,10 @@ function checkRing(ledger: Ledger, ring: Ring, folder: string): boolean {
     text: `the spool ${folder} is damaged: ${what.join(', and ')}; mail accepted in them may be lost: run \`riata spool check\``,
   });
   return false;
+}
+
+function tellRoom(ledger: Ledger, full: boolean): void {
+  const text = 'the disk of the spool has no more free space than spool.minFreeSpace: no new mail is taken in';
+  if (full) ledger.fault({ code: 'SPOOL_FULL', text });
+  else ledger.log.info('spool.room', {}, 'the disk of the spool has room again: mail is taken in');
 }

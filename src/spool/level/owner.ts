@@ -49,7 +49,9 @@ const openHere = new Set<string>();
 /** Makes the folder, mode 0700, and checks that it is ours to use. One plain line where it is not. */
 async function prepareFolder(folder: string): Promise<string> {
   try {
-    await fsp.mkdir(folder, { recursive: true, mode: 0o700 });
+    const made = await fsp.mkdir(folder, { recursive: true, mode: 0o700 });
+    // A folder that is not durable would take the first mail with it.
+    for (let at = folder; made !== undefined && at.length >= made.length; at = path.dirname(at)) await syncFolder(path.dirname(at));
     const stats = await fsp.stat(folder);
     if (!stats.isDirectory()) throw new Error('it is not a folder');
     const user = process.getuid?.();
@@ -118,6 +120,16 @@ async function openPatiently(open: () => Promise<Store>, folder: string, clock: 
   }
 }
 
+/** Its entries survive power loss. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await fsp.open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
 function isLocked(error: unknown): boolean {
   return errorCodes(error).includes('LEVEL_LOCKED');
 }
@@ -128,7 +140,8 @@ function errorCodes(error: unknown): string[] {
   return codes;
 }
 
-function failedToOpen(folder: string, error: unknown): MtaError {
+export function failedToOpen(folder: string, error: unknown): MtaError {
+  if (error instanceof MtaError) return error;
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : (error as Error);
   return new MtaError('SPOOL_FAILED', `the spool ${folder} cannot be opened: ${cause.message}`, { cause: error });
 }

@@ -7,7 +7,7 @@ import { unsealReady } from './codec.js';
 import { deliveryKeyOf, sequence32, sequenceOf } from './keys.js';
 import type { Lane } from './lanes.js';
 import type { Ledger } from './ledger.js';
-import { type Found, loadEntries } from './load.js';
+import { type Found, loadEntries, type Within } from './load.js';
 import type { Window } from './window.js';
 
 /** Lanes read at the same time. */
@@ -59,7 +59,7 @@ export class Refill {
           const limit = Math.min(ledger.lanes.room(lane, priority), PAGE);
           ledger.lanes.reserved += limit;
           await ledger
-            .reading(() => this.#page(lane, priority, window, limit, generation))
+            .reading((reading) => this.#page(lane, priority, window, limit, { generation, reading }))
             .finally(() => {
               if (generation === ledger.generation) ledger.lanes.reserved -= limit;
             });
@@ -84,9 +84,10 @@ export class Refill {
     }
   }
 
-  async #page(lane: Lane, priority: number, window: Window, limit: number, generation: number): Promise<void> {
+  async #page(lane: Lane, priority: number, window: Window, limit: number, within: Within): Promise<void> {
     const ledger = this.#ledger;
     const { until } = window;
+    const { generation, reading } = within;
     const page = await ledger.store.entries({
       gte: lane.readyPrefix(priority) + sequence32(window.from),
       lt: lane.readyEnd(priority),
@@ -94,6 +95,8 @@ export class Refill {
     });
     if (generation !== ledger.generation) return;
     const found: Found[] = [];
+    let from = page.length === 0 ? window.from : sequenceOf(page[page.length - 1]![0]) + 1;
+    let doubtful = false;
     for (const [indexKey, value] of page) {
       const entry = unsealReady(indexKey, value);
       if (entry === undefined) {
@@ -105,13 +108,19 @@ export class Refill {
         continue;
       }
       const key = deliveryKeyOf(entry.ordinal);
-      if (ledger.unknown(key))
-        found.push({ key, ordinal: entry.ordinal, lane, indexKey, version: entry.version, sequence: sequenceOf(indexKey), gate: 0 });
+      const sequence = sequenceOf(indexKey);
+      if (ledger.unknown(key, reading)) {
+        found.push({ key, ordinal: entry.ordinal, lane, indexKey, version: entry.version, sequence, gate: 0 });
+      } else if (!ledger.live.has(key)) {
+        // Changed in this moment, and on disk only: it is read again.
+        from = Math.min(from, sequence);
+        doubtful = true;
+      }
     }
-    if (found.length > 0) await loadEntries(ledger, found, generation, (entry) => ledger.lanes.insert(entry));
+    if (found.length > 0) await loadEntries(ledger, found, within, (entry) => ledger.lanes.insert(entry));
     if (generation !== ledger.generation) return;
-    if (page.length > 0) window.from = sequenceOf(page[page.length - 1]![0]) + 1;
+    window.from = from;
     // Nothing was left behind, and nothing was added meanwhile: it is all in memory.
-    if (page.length < limit && window.until === until) window.overflow = false;
+    if (page.length < limit && window.until === until && !doubtful) window.overflow = false;
   }
 }

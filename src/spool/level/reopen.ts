@@ -174,7 +174,7 @@ class PurgeOperation implements Operation {
 
   committed(): void {
     const { body } = this.#acceptance;
-    if (!Buffer.isBuffer(body)) this.#ledger.dropBodies([body.place]);
+    if (!Buffer.isBuffer(body)) this.#ledger.dropBody(body.place);
     this.#done();
   }
 

@@ -202,7 +202,7 @@ export class SettleOperation implements Operation {
     if (this.#next !== undefined) admit(ledger, [this.#next], entry.hot);
     ledger.forget(entry);
     for (let i = 0; i < this.#accepted.length; i++) admit(ledger, this.#accepted[i]!, hotBody(this.#reports[i]!));
-    if (this.#place !== undefined) ledger.dropBodies([this.#place]);
+    if (this.#place !== undefined) ledger.dropBody(this.#place);
     ledger.lanes.release(entry.lane);
     this.#ends.resolve(true);
   }

@@ -7,8 +7,6 @@ import type { Clock } from '../../platform/clock.js';
 import type { SpoolFs } from './bodies.js';
 
 const MIB = 1024 * 1024;
-/** What is written takes its place twice before LevelDB has compacted it. */
-const AMPLIFICATION = 2;
 const MEASURE_EVERY_MS = 10_000;
 /** While closed, it is looked again this often. */
 const MEASURE_CLOSED_MS = 500;
@@ -18,16 +16,20 @@ export class Space {
   readonly #fs: SpoolFs;
   readonly #clock: Clock;
   readonly #minFree: number;
+  readonly #told: (full: boolean) => void;
+  #full = false;
   #free: number | undefined;
   #spent = 0;
   #measuredAt = 0;
   #measuring: Promise<void> | undefined;
 
-  constructor(options: { folder: string; fs: SpoolFs; clock: Clock; minFreeBytes: number }) {
+  /** `told`: intake has closed for want of space (true), or opened again. */
+  constructor(options: { folder: string; fs: SpoolFs; clock: Clock; minFreeBytes: number; told: (full: boolean) => void }) {
     this.#folder = options.folder;
     this.#fs = options.fs;
     this.#clock = options.clock;
     this.#minFree = options.minFreeBytes;
+    this.#told = options.told;
   }
 
   /** Octets that may still come in; undefined where the system does not say. */
@@ -39,11 +41,16 @@ export class Space {
     const free = this.freeBytes;
     const closed = free !== undefined && free < Math.max(sizeBytes, 1);
     if (closed) this.#measureAfter(MEASURE_CLOSED_MS);
+    // Where only a large message finds no room, its client alone is told.
+    if (this.#full !== (free === 0)) {
+      this.#full = free === 0;
+      this.#told(this.#full);
+    }
     return closed;
   }
 
   wrote(bytes: number): void {
-    this.#spent += bytes * AMPLIFICATION;
+    this.#spent += bytes;
     const free = this.freeBytes;
     this.#measureAfter(free !== undefined && this.#spent > free / 4 ? MEASURE_CLOSED_MS : MEASURE_EVERY_MS);
   }

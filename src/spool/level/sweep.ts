@@ -26,12 +26,12 @@ export async function sweepReady(ledger: Ledger, wants: Wants, take: (lease: Lea
   let gte = 'r/';
   for (let done = false; !done; ) {
     done = await ledger
-      .reading(async () => {
+      .reading(async (reading) => {
         const page = await ledger.store.entries({ gte, lt: `r${AFTER_SLASH}`, limit: SLICE });
         if (generation !== ledger.generation) return true;
-        const found = wanted(ledger, page, wants);
+        const found = wanted(ledger, page, wants, reading);
         // Leased at once, without passing through a window.
-        if (found.length > 0) await loadEntries(ledger, found, generation, takeOnce);
+        if (found.length > 0) await loadEntries(ledger, found, { generation, reading }, takeOnce);
         if (page.length > 0) gte = `${page[page.length - 1]![0]}\0`;
         return page.length < SLICE || generation !== ledger.generation;
       })
@@ -61,14 +61,14 @@ function sweepMemory(ledger: Ledger, wants: Wants, taken: ReadonlySet<DeliveryKe
   }
 }
 
-function wanted(ledger: Ledger, page: readonly [string, string][], wants: Wants): Found[] {
+function wanted(ledger: Ledger, page: readonly [string, string][], wants: Wants, reading: number): Found[] {
   const found: Found[] = [];
   for (const [indexKey, value] of page) {
     const index = unsealReady(indexKey, value);
     // Damage is reported by whoever fills the window of that lane.
     if (index === undefined || !wants(index)) continue;
     const key = deliveryKeyOf(index.ordinal);
-    if (!ledger.unknown(key)) continue;
+    if (!ledger.unknown(key, reading)) continue;
     const lane = ledger.lanes.make(unescapeLane(indexKey.slice(2, indexKey.indexOf('/', 2))));
     found.push({ key, ordinal: index.ordinal, lane, indexKey, version: index.version, sequence: sequenceOf(indexKey), gate: 0 });
   }

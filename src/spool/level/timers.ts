@@ -14,7 +14,7 @@ import type { Entry } from './entry.js';
 import { AFTER_SLASH, deliveryKeyOf, LAST_TIME, sequence32, splitTimed, time32, unescapeLane } from './keys.js';
 import type { Lane } from './lanes.js';
 import type { Ledger } from './ledger.js';
-import { type Found, loadEntries } from './load.js';
+import { type Found, loadEntries, type Within } from './load.js';
 import { buildNext, unindex } from './settle.js';
 import type { Window } from './window.js';
 
@@ -123,10 +123,10 @@ export class Timers {
   /** Reads a slice and begins to take it; what is touched from the reading to the end of that is remembered. */
   async #slice(gte: string, lt: string, generation: number): Promise<{ page: readonly [string, string][]; taken: Promise<void> }> {
     const ledger = this.#ledger;
-    ledger.startReading();
+    const within = { generation, reading: ledger.startReading() };
     try {
       const page = await ledger.store.entries({ gte, lt, limit: SLICE });
-      const taken = generation === ledger.generation ? this.#take(page, generation) : Promise.resolve();
+      const taken = generation === ledger.generation ? this.#take(page, within) : Promise.resolve();
       return { page, taken: taken.finally(() => ledger.endReading()) };
     } catch (error) {
       ledger.endReading();
@@ -134,7 +134,7 @@ export class Timers {
     }
   }
 
-  async #take(page: readonly [string, string][], generation: number): Promise<void> {
+  async #take(page: readonly [string, string][], within: Within): Promise<void> {
     const ledger = this.#ledger;
     ledger.promoted += page.length;
     const load: Found[] = [];
@@ -143,12 +143,12 @@ export class Timers {
     for (const [indexKey, value] of page) {
       const { at, ordinal } = splitTimed(indexKey);
       const key = deliveryKeyOf(ordinal);
-      if (!ledger.unknown(key)) continue;
+      if (!ledger.unknown(key, within.reading)) continue;
       const timer = unsealTimer(indexKey, value);
       if (timer === undefined) {
         ledger.fault({
           code: 'SPOOL_DAMAGED',
-          text: `the timer of delivery ${key} does not match its checksum: it stays where it is until \`riata spool repair\``,
+          text: `the timer of delivery ${key} does not match its checksum: see \`riata spool check\``,
         });
         continue;
       }
@@ -162,19 +162,22 @@ export class Timers {
         move.push({ key, indexKey, ordinal, lane, timer });
       }
     }
-    const moved = move.length === 0 ? undefined : new Promise<void>((resolve) => ledger.submit(new MoveOperation(ledger, move, resolve)));
-    if (load.length > 0) await this.#load(load, generation);
+    const moved =
+      move.length === 0
+        ? undefined
+        : new Promise<void>((resolve) => ledger.submit(new MoveOperation(ledger, move, within.reading, resolve)));
+    if (load.length > 0) await this.#load(load, within);
     await moved;
   }
 
-  async #load(load: readonly Found[], generation: number): Promise<void> {
+  async #load(load: readonly Found[], within: Within): Promise<void> {
     const ledger = this.#ledger;
     ledger.lanes.reserved += load.length;
-    await loadEntries(ledger, load, generation, (entry) => {
+    await loadEntries(ledger, load, within, (entry) => {
       ledger.lanes.insert(entry);
       ledger.woken.add(entry.lane.key);
     }).finally(() => {
-      if (generation === ledger.generation) ledger.lanes.reserved -= load.length;
+      if (within.generation === ledger.generation) ledger.lanes.reserved -= load.length;
     });
     ledger.tellWoken();
   }
@@ -185,12 +188,14 @@ class MoveOperation implements Operation {
   readonly weight: number;
   readonly #ledger: Ledger;
   readonly #entries: readonly DueEntry[];
+  readonly #reading: number;
   readonly #resolve: () => void;
   #moved: { lane: Lane; priority: number; sequence: number }[] = [];
 
-  constructor(ledger: Ledger, entries: readonly DueEntry[], resolve: () => void) {
+  constructor(ledger: Ledger, entries: readonly DueEntry[], reading: number, resolve: () => void) {
     this.#ledger = ledger;
     this.#entries = entries;
+    this.#reading = reading;
     this.#resolve = resolve;
     this.weight = entries.length * 200;
   }
@@ -200,7 +205,7 @@ class MoveOperation implements Operation {
     this.#moved = [];
     batch.claimAll((about) => this.#entries.some((entry) => entry.ordinal === about));
     for (const { key, indexKey, ordinal, lane, timer } of this.#entries) {
-      if (!ledger.unknown(key) || batch.isClaimed(ordinal)) continue;
+      if (!ledger.unknown(key, this.#reading) || batch.isClaimed(ordinal)) continue;
       // Not touched: nobody else reads timers, and no reader of the ready index can have seen it there.
       const sequence = ledger.nextSequence();
       const { priority } = timer;

@@ -223,11 +223,10 @@ describe('more than fits into memory', () => {
     spool.head('mx:one.test');
     await until(() => spool.readyNow('mx:one.test') === 4);
     clock.step(-500);
-    for (let turn = 0; turn < 200; turn++) {
+    await until(() => {
       assert.equal(spool.pull('mx:one.test'), undefined);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    await until(() => spool.counts().waiting === 16);
+      return spool.counts().waiting === 16;
+    });
     assert.equal(await spool.change(`${ids[10]}.0`, { kind: 'remove' }), 'done');
     assert.equal(await spool.promote(), due);
     await clock.advance(500);
