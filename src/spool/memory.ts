@@ -8,10 +8,10 @@
 import { type Delivery, type DeliveryKey, deliveryKey, splitDeliveryKey } from '../core/delivery.js';
 import { MtaError } from '../core/errors.js';
 import type { LaneKey } from '../core/lane.js';
-import { type Body, type Message, type MessageId, PRIORITIES } from '../core/message.js';
+import { type Body, type MessageId, PRIORITIES } from '../core/message.js';
 import type { RecipientOutcome } from '../core/outcome.js';
 import type { Clock } from '../platform/clock.js';
-import { matches } from './query.js';
+import { type Item, MemoryDisk, type Stored } from './memory-disk.js';
 import type {
   Acceptance,
   BodyWriter,
@@ -22,7 +22,6 @@ import type {
   LaneCounts,
   Lease,
   MessageView,
-  Page,
   Query,
   Settlement,
   Spool,
@@ -35,12 +34,13 @@ import {
   changedVersion,
   isConsistent,
   type NextVersion,
-  type Noted,
   notedOutcome,
   notedVersion,
   type Part,
   reroutedParts,
 } from './versions.js';
+
+export { MemoryDisk };
 
 export interface MemorySpoolOptions {
   readonly clock: Clock;
@@ -52,42 +52,6 @@ export interface MemorySpoolOptions {
   readonly inlineLimitBytes: number;
   /** What survives; default: nothing of before. */
   readonly disk?: MemoryDisk;
-}
-
-interface Item {
-  delivery: Delivery;
-  version: number;
-  sequence: number;
-  state: 'ready' | 'waiting' | 'held';
-  /** Not before this by the wall clock; 0: no matter. */
-  gate: number;
-  /** Of the lease; 0: not leased. */
-  token: number;
-  settling: boolean;
-}
-
-interface Past {
-  readonly message: Message;
-  readonly delivery: DeliveryView;
-  readonly sequence: number;
-}
-
-interface Stored {
-  readonly message: Message;
-  readonly body: Buffer;
-  open: number;
-}
-
-/** What survives the end of a memory spool. Opaque. */
-export class MemoryDisk {
-  readonly messages = new Map<MessageId, Stored>();
-  readonly items = new Map<DeliveryKey, Item>();
-  readonly bodies = new Map<string, Buffer>();
-  readonly notes = new Map<DeliveryKey, Noted & { readonly version: number }>();
-  past: Past[] = [];
-  sequence = 0;
-  lastId: MessageId = '';
-  owned = false;
 }
 
 /** One page of memory: bodies that are streamed come in pieces of this. */
@@ -405,18 +369,8 @@ class MemorySpool implements Spool {
 
   // — looking and operating —
 
-  #view({ delivery, state, token }: Item): DeliveryView {
-    const { key, lane, priority, recipients, attempts, log, due } = delivery;
-    return { key, lane, priority, state: token === 0 ? state : 'sending', recipients, attempts, log, due, settledAt: 0 };
-  }
-
   async inspect(id: MessageId): Promise<MessageView | undefined> {
-    const past = this.#disk.past.filter((one) => one.message.id === id);
-    const message = this.#disk.messages.get(id)?.message ?? past[0]?.message;
-    if (message === undefined) return undefined;
-    const live = [...this.#disk.items.values()].filter((item) => item.delivery.message.id === id).map((item) => this.#view(item));
-    const deliveries = [...live, ...past.map((one) => one.delivery)];
-    return { message, deliveries: deliveries.sort((a, b) => splitDeliveryKey(a.key).n - splitDeliveryKey(b.key).n) };
+    return this.#disk.inspect(id);
   }
 
   async readBody(id: MessageId): Promise<Body | undefined> {
@@ -424,21 +378,8 @@ class MemorySpool implements Spool {
     return stored && this.#bodyOf(stored);
   }
 
-  async list(
-    query: Query,
-    page: { readonly limit: number; readonly after?: string },
-  ): Promise<Page<{ readonly message: Message; readonly delivery: DeliveryView }>> {
-    const sorted = [...this.#disk.items.values()]
-      .map((item) => ({ place: placeOf(item.delivery.key), item }))
-      .sort((a, b) => (a.place < b.place ? -1 : 1));
-    const items = [];
-    for (const { place, item } of sorted) {
-      if (page.after !== undefined && place <= page.after) continue;
-      const delivery = this.#view(item);
-      if (matches(query, item.delivery.message, delivery)) items.push({ message: item.delivery.message, delivery });
-      if (items.length >= page.limit) return { items, next: place };
-    }
-    return { items };
+  async list(query: Query, page: { readonly limit: number; readonly after?: string }): ReturnType<Spool['list']> {
+    return this.#disk.list(query, page);
   }
 
   async change(key: DeliveryKey, change: Change): Promise<ChangeResult> {
@@ -487,16 +428,8 @@ class MemorySpool implements Spool {
     }
   }
 
-  async history(page: {
-    readonly since: number;
-    readonly limit: number;
-    readonly after?: string;
-  }): Promise<Page<{ readonly message: Message; readonly delivery: DeliveryView }>> {
-    const after = page.after === undefined ? 0 : Number(page.after);
-    const items = this.#disk.past.filter((one) => one.sequence > after && (after > 0 || one.delivery.settledAt >= page.since));
-    const shown = items.slice(0, page.limit).map(({ message, delivery }) => ({ message, delivery }));
-    const last = items[page.limit - 1];
-    return last ? { items: shown, next: String(last.sequence) } : { items: shown };
+  async history(page: Parameters<Spool['history']>[0]): ReturnType<Spool['history']> {
+    return this.#disk.history(page);
   }
 
   async tidy(): Promise<void> {
@@ -517,10 +450,4 @@ class MemorySpool implements Spool {
 
 function closedError(): MtaError {
   return new MtaError('SPOOL_CLOSED', 'the spool is closed');
-}
-
-/** Sorts as (id, n). */
-function placeOf(key: DeliveryKey): string {
-  const { id, n } = splitDeliveryKey(key);
-  return `${id}.${String(n).padStart(7, '0')}`;
 }

@@ -1,0 +1,89 @@
+/**
+ * What survives the end of a memory spool, as a disk would, and what can be seen of it. Plain data: the rules are the
+ * spool's (`memory.ts`).
+ */
+import { type Delivery, type DeliveryKey, splitDeliveryKey } from '../core/delivery.js';
+import type { Message, MessageId } from '../core/message.js';
+import { matches } from './query.js';
+import type { DeliveryView, MessageView, Page, Query, Spool } from './spool.js';
+import type { Noted } from './versions.js';
+
+export interface Item {
+  delivery: Delivery;
+  version: number;
+  sequence: number;
+  state: 'ready' | 'waiting' | 'held';
+  /** Not before this by the wall clock; 0: no matter. */
+  gate: number;
+  /** Of the lease; 0: not leased. */
+  token: number;
+  settling: boolean;
+}
+
+export interface Past {
+  readonly message: Message;
+  readonly delivery: DeliveryView;
+  readonly sequence: number;
+}
+
+export interface Stored {
+  readonly message: Message;
+  readonly body: Buffer;
+  open: number;
+}
+
+type Shown = { readonly message: Message; readonly delivery: DeliveryView };
+
+/** Hand the same one to the next spool, and it goes on from there. */
+export class MemoryDisk {
+  readonly messages = new Map<MessageId, Stored>();
+  readonly items = new Map<DeliveryKey, Item>();
+  readonly bodies = new Map<string, Buffer>();
+  readonly notes = new Map<DeliveryKey, Noted & { readonly version: number }>();
+  past: Past[] = [];
+  sequence = 0;
+  lastId: MessageId = '';
+  owned = false;
+
+  inspect(id: MessageId): MessageView | undefined {
+    const past = this.past.filter((one) => one.message.id === id);
+    const message = this.messages.get(id)?.message ?? past[0]?.message;
+    if (message === undefined) return undefined;
+    const live = [...this.items.values()].filter((item) => item.delivery.message.id === id).map(viewOf);
+    const deliveries = [...live, ...past.map((one) => one.delivery)];
+    return { message, deliveries: deliveries.sort((a, b) => splitDeliveryKey(a.key).n - splitDeliveryKey(b.key).n) };
+  }
+
+  list(query: Query, page: { readonly limit: number; readonly after?: string }): Page<Shown> {
+    const sorted = [...this.items.values()]
+      .map((item) => ({ place: placeOf(item.delivery.key), item }))
+      .sort((a, b) => (a.place < b.place ? -1 : 1));
+    const items: Shown[] = [];
+    for (const { place, item } of sorted) {
+      if (page.after !== undefined && place <= page.after) continue;
+      const delivery = viewOf(item);
+      if (matches(query, item.delivery.message, delivery)) items.push({ message: item.delivery.message, delivery });
+      if (items.length >= page.limit) return { items, next: place };
+    }
+    return { items };
+  }
+
+  history(page: Parameters<Spool['history']>[0]): Page<Shown> {
+    const after = page.after === undefined ? 0 : Number(page.after);
+    const items = this.past.filter((one) => one.sequence > after && (after > 0 || one.delivery.settledAt >= page.since));
+    const shown = items.slice(0, page.limit).map(({ message, delivery }) => ({ message, delivery }));
+    const last = items[page.limit - 1];
+    return last ? { items: shown, next: String(last.sequence) } : { items: shown };
+  }
+}
+
+function viewOf({ delivery, state, token }: Item): DeliveryView {
+  const { key, lane, priority, recipients, attempts, log, due } = delivery;
+  return { key, lane, priority, state: token === 0 ? state : 'sending', recipients, attempts, log, due, settledAt: 0 };
+}
+
+/** Sorts as (id, n). */
+function placeOf(key: DeliveryKey): string {
+  const { id, n } = splitDeliveryKey(key);
+  return `${id}.${String(n).padStart(7, '0')}`;
+}
