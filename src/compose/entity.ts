@@ -227,18 +227,34 @@ function bodyIsEmpty(entity: Entity): boolean {
   return entity.kind === 'leaf' && (entity.content.kind === 'octets' ? entity.content.octets.length : entity.content.size) === 0;
 }
 
+/** A multiple of a line. */
+const ENCODED_AT_ONCE = BASE64_OCTETS * 1024;
+
+function* pieces(line: Buffer, octets: Buffer): Generator<Buffer> {
+  if (line.length > 0) yield line;
+  for (let at = 0; at < octets.length; at += ENCODED_AT_ONCE) yield octets.subarray(at, at + ENCODED_AT_ONCE);
+}
+
 /** Whole lines at a time; what is left over waits for the next chunk. */
 async function* asBase64(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let rest: Buffer = Buffer.alloc(0);
   let begun = false;
   for await (const chunk of source) {
-    const octets = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
-    const whole = octets.length - (octets.length % BASE64_OCTETS);
-    rest = octets.subarray(whole);
-    if (whole === 0) continue;
-    if (begun) yield CRLF;
-    begun = true;
-    yield base64Lines(octets.subarray(0, whole));
+    // Only the line that both begin and end is put together, not the whole chunk.
+    const missing = rest.length === 0 ? 0 : Math.min(BASE64_OCTETS - rest.length, chunk.length);
+    const first = missing === 0 ? rest : Buffer.concat([rest, chunk.subarray(0, missing)]);
+    const whole = missing + Math.floor((chunk.length - missing) / BASE64_OCTETS) * BASE64_OCTETS;
+    if (first.length > 0 && first.length < BASE64_OCTETS) {
+      rest = first;
+      continue;
+    }
+    rest = Buffer.from(chunk.subarray(whole));
+    // Nobody knows how large the chunks of a stream are: a large one is not encoded at once.
+    for (const piece of pieces(first, chunk.subarray(missing, whole))) {
+      if (begun) yield CRLF;
+      begun = true;
+      yield base64Lines(piece);
+    }
   }
   if (rest.length === 0) return;
   if (begun) yield CRLF;

@@ -141,7 +141,9 @@ test('what is disguised says what it says, or is refused: no recipient, header o
     for (const one of names) assert.ok(allowed.has(one) || one.startsWith('content-'), `${name} made ${one}`);
     assert.equal(new Set(names).size, names.length, `${name} doubled a field`);
     // Only lists in which a comma and an address were written as such have it: those in the fields of addresses.
-    const asked = /^(?:to|from|cc|bcc|sender|envelopeTo|replyTo|toList|fromName|toComment|toGroup|toQuotedLocalPart|headerMailboxes) /.test(name);
+    const asked = /^(?:to|from|cc|bcc|sender|envelopeTo|replyTo|toList|fromName|toComment|toGroup|toQuotedLocalPart|headerMailboxes) /.test(
+      name,
+    );
     if (!asked) {
       for (const address of recipients) assert.doesNotMatch(address, /@evil\.example$/, name);
       for (const list of Object.values(entity.mailboxes))

@@ -360,6 +360,18 @@ test('a change in a part that stands within is seen', async () => {
   assert.notDeepEqual(await composed.data(), first);
 });
 
+test('a stream in chunks of any size gives the octets of the whole', async () => {
+  const all = Buffer.from(Array.from({ length: 200_000 }, (_, i) => i * i));
+  const composed = (data: Buffer | Readable) => message({ body: 'b', attachments: [{ name: 'a', data }] }).data();
+  for (const sizes of [[1], [56], [57], [58], [3, 0, 54, 200], [50, 51], [100_000], [64 * 1024, 1], [200_000]]) {
+    const data = all.subarray(0, Math.max(...sizes) < 100 ? 5000 : all.length);
+    const chunks: Buffer[] = [];
+    for (let at = 0; at < data.length; at += chunks.at(-1)!.length)
+      chunks.push(data.subarray(at, at + sizes[chunks.length % sizes.length]!));
+    assert.deepEqual(await composed(Readable.from(chunks)), await composed(data), String(sizes));
+  }
+});
+
 test('a stream is used up by its first use', async () => {
   const make = () => message({ body: 'b', attachments: [{ name: 'a', data: Readable.from([Buffer.from('x')]) }] });
   const composed = make();

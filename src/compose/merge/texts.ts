@@ -6,9 +6,6 @@
  * signed or encrypted are left alone. Lines must end in CRLF. What is malformed is no text.
  */
 
-import { parameterOf, parseMediaType } from '../media-type.js';
-import { decodeWords } from '../words.js';
-
 export interface FieldRange {
   /** Lower case; `''` for a line that is none. */
   readonly name: string;
@@ -93,28 +90,26 @@ export function fieldValue(mime: Buffer, field: FieldRange): string {
     .replace(/^ +| +$/g, '');
 }
 
-function findTexts(finding: Finding, header: Header, end: number, depth: number): void {
+function findTexts(finding: Finding, header: Header, end: number, depth: number, byDefault = 'text/plain'): void {
   if (++finding.entities > MAX_ENTITIES || depth > MAX_DEPTH) return;
   const { mime } = finding;
   const field = (name: string) => header.fields.find((one) => one.name === name);
   const contentType = field('content-type');
-  const media = contentType === undefined ? TEXT : parseMediaType(withoutComments(fieldValue(mime, contentType)));
-  if (media === undefined) return;
-  if (media.type.startsWith('multipart/')) {
-    const boundary = parameterOf(media, 'boundary');
-    if (boundary === undefined || boundary === '' || media.type === 'multipart/signed' || media.type === 'multipart/encrypted') return;
+  const { type, charset, boundary } = readType(contentType === undefined ? '' : fieldValue(mime, contentType), byDefault);
+  if (type.startsWith('multipart/')) {
+    if (boundary === undefined || type === 'multipart/signed' || type === 'multipart/encrypted') return;
     finding.delimiters.push(`--${boundary}`);
-    findParts(finding, `--${boundary}`, header.bodyStart, end, depth);
+    findParts(finding, `--${boundary}`, header.bodyStart, end, depth, type === 'multipart/digest' ? 'message/rfc822' : 'text/plain');
     return;
   }
   const disposition = field('content-disposition');
   const attached = disposition !== undefined && /^attachment\b/i.test(fieldValue(mime, disposition));
-  if (attached || !media.type.startsWith('text/')) return;
+  if (attached || !type.startsWith('text/')) return;
   const encodingField = field('content-transfer-encoding');
   const encoding = encodingField === undefined ? '7bit' : withoutComments(fieldValue(mime, encodingField)).trim().toLowerCase();
   finding.texts.push({
-    type: media.type,
-    charset: decodeWords(parameterOf(media, 'charset') ?? 'us-ascii'),
+    type,
+    charset: charset ?? 'us-ascii',
     encoding,
     encodingField: encodingField ?? { start: header.end, end: header.end },
     start: header.bodyStart,
@@ -122,23 +117,62 @@ function findTexts(finding: Finding, header: Header, end: number, depth: number)
   });
 }
 
-const TEXT = { type: 'text/plain', parameters: [] };
-
-/** Comments in these fields are rare, and never nested but to confuse. */
-function withoutComments(value: string): string {
-  return value.replace(/^([^"]*?)\([^()"]*\)/g, '$1');
+interface StoredType {
+  readonly type: string;
+  readonly charset: string | undefined;
+  readonly boundary: string | undefined;
 }
 
-function findParts(finding: Finding, delimiter: string, start: number, end: number, depth: number): void {
+/** Type, charset and boundary as leniently as readers of mail take them. */
+function readType(value: string, byDefault: string): StoredType {
+  const text = withoutComments(value);
+  const type = /^\s*([\w!#$&^.+-]{1,127}\/[\w!#$&^.+-]{1,127})\s*(?:;|$)/.exec(text)?.[1]?.toLowerCase();
+  if (type === undefined) return { type: byDefault, charset: undefined, boundary: undefined };
+  return { type, charset: parameter(text, 'charset'), boundary: parameter(text, 'boundary') };
+}
+
+function parameter(text: string, name: string): string | undefined {
+  for (const match of text.matchAll(/;\s*([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))/g)) {
+    if (match[1]!.toLowerCase() !== name) continue;
+    const value = (match[3] ?? match[2]!.replace(/\\(.)/g, '$1')).trimEnd();
+    return value === '' ? undefined : value;
+  }
+  return undefined;
+}
+
+/** Comments (RFC 5322 §3.2.2), which may be nested; quoted text is none. */
+function withoutComments(text: string): string {
+  if (!text.includes('(')) return text;
+  let out = '';
+  let depth = 0;
+  let quoted = false;
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]!;
+    if (character === '\\') {
+      if (depth === 0) out += text.slice(at, at + 2);
+      at++;
+    } else if (character === '(' && !quoted) {
+      depth++;
+    } else if (character === ')' && depth > 0) {
+      depth--;
+    } else if (depth === 0) {
+      if (character === '"') quoted = !quoted;
+      out += character;
+    }
+  }
+  return out;
+}
+
+function findParts(finding: Finding, delimiter: string, start: number, end: number, depth: number, byDefault: string): void {
+  const found = (from: number, to: number) => findTexts(finding, readHeader(finding.mime, from, to), to, depth + 1, byDefault);
   let part = -1;
   for (const line of delimiterLines(finding.mime, delimiter, start, end)) {
     // The line end before a delimiter belongs to it.
-    if (part >= 0)
-      findTexts(finding, readHeader(finding.mime, part, Math.max(part, line.start - 2)), Math.max(part, line.start - 2), depth + 1);
+    if (part >= 0) found(part, Math.max(part, line.start - CRLF.length));
     if (line.closing) return;
     part = line.end;
   }
-  if (part >= 0) findTexts(finding, readHeader(finding.mime, part, end), end, depth + 1);
+  if (part >= 0) found(part, end);
 }
 
 function* delimiterLines(
