@@ -45,6 +45,19 @@ export class MemoryDisk {
   lastId: MessageId = '';
   owned = false;
 
+  /** What another process would find if the one that has it died now; `notes` are the journal's, which a loss of power takes along. */
+  remains(how: { readonly notes: boolean }): MemoryDisk {
+    const found = new MemoryDisk();
+    for (const [id, stored] of this.messages) found.messages.set(id, { ...stored });
+    for (const [key, item] of this.items) found.items.set(key, { ...item });
+    for (const [place, body] of this.bodies) found.bodies.set(place, body);
+    if (how.notes) for (const [key, note] of this.notes) found.notes.set(key, note);
+    found.past = [...this.past];
+    found.sequence = this.sequence;
+    found.lastId = this.lastId;
+    return found;
+  }
+
   inspect(id: MessageId): MessageView | undefined {
     const past = this.past.filter((one) => one.message.id === id);
     const message = this.messages.get(id)?.message ?? past[0]?.message;

@@ -291,8 +291,7 @@ class MemorySpool implements Spool {
     const item = this.#leaseOf(lease);
     if (item === undefined) return false;
     if (!isConsistent(settlement, item.delivery)) throw new RangeError(`the settlement of ${item.delivery.key} contradicts itself`);
-    await this.#end(item, settlement);
-    for (const report of settlement.reports) this.#store(report);
+    await this.#end(item, settlement, settlement.reports);
     return true;
   }
 
@@ -301,13 +300,15 @@ class MemorySpool implements Spool {
     if (item) await this.#end(item, asideVersion(item.delivery, reason, this.#clock.now()));
   }
 
-  async #end(item: Item, to: NextVersion): Promise<void> {
+  async #end(item: Item, to: NextVersion, reports: readonly Acceptance[] = []): Promise<void> {
     item.settling = true;
     await Promise.resolve();
     item.settling = false;
     item.token = 0;
     this.#leased--;
     this.#become(item, to);
+    // One write (G2): nothing comes between.
+    for (const report of reports) this.#store(report);
   }
 
   async sweepReady(...[wants, take]: Parameters<Spool['sweepReady']>): Promise<void> {
