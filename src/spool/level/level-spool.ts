@@ -50,6 +50,7 @@ import { SettleOperation } from './settle.js';
 import type { Space } from './space.js';
 import type { Store } from './store.js';
 import { sweepReady } from './sweep.js';
+import type { Tidy } from './tidy.js';
 import { Timers } from './timers.js';
 
 /** A batch is closed at about this size: the loop must not stand still, and neighbours wait for its sync. */
@@ -63,8 +64,7 @@ export interface LevelParts {
   readonly journal: Journal;
   readonly highWater: HighWater;
   readonly reopen: () => Promise<Store>;
-  /** Housekeeping. */
-  readonly tidy: () => Promise<void>;
+  readonly tidy: Tidy;
   /** Lets the folder go. */
   readonly release: () => Promise<void>;
 }
@@ -125,6 +125,15 @@ export class LevelSpool implements Spool {
     this.#parts.large.resume().catch((error: Error) => {
       if (this.#health.open) this.#ledger.fault({ code: 'SPOOL_FAILED', text: `cannot finish a large message: ${error.message}` });
     });
+  }
+
+  /** Intake has closed for want of space. */
+  makeRoom(): void {
+    const room = this.#parts.tidy.makeRoom(
+      (ms) => this.#health.pause(ms),
+      () => !this.#health.open,
+    );
+    room.catch((error: Error) => this.#ledger.log.warn('spool.room', {}, `cannot make room: ${error.message}`));
   }
 
   // — commit —
@@ -347,7 +356,7 @@ export class LevelSpool implements Spool {
   }
 
   async tidy(): Promise<void> {
-    if (this.#health.open) await this.#parts.tidy();
+    if (this.#health.open) await this.#parts.tidy.run();
   }
 
   close(): Promise<void> {

@@ -50,7 +50,10 @@ export async function openLevelSpool(given: LevelSpoolOptions): Promise<LevelSpo
       fs: files,
       clock: options.clock,
       minFreeBytes: options.minFreeBytes,
-      told: (full) => tellRoom(ledger, full),
+      told(full) {
+        tellRoom(ledger, full);
+        if (full) spool.makeRoom();
+      },
     });
     const bodies = new Bodies({
       folder: bodyFolder,
@@ -71,7 +74,7 @@ export async function openLevelSpool(given: LevelSpoolOptions): Promise<LevelSpo
     });
     const large = new LargeAcceptances(ledger);
     await large.prepare();
-    const spool = new LevelSpool({
+    const spool: LevelSpool = new LevelSpool({
       ledger,
       bodies,
       large,
@@ -79,7 +82,7 @@ export async function openLevelSpool(given: LevelSpoolOptions): Promise<LevelSpo
       journal: openJournal(folder),
       highWater: new HighWater(folder),
       reopen: claim.reopen,
-      tidy: () => tidy.run(),
+      tidy,
       release: () => claim.release(ledger.store),
     });
     spool.start();

@@ -90,7 +90,7 @@ export class Reopener {
         this.#parts.resume(first);
         return;
       } catch (error) {
-        ledger.faultOnce({ code: 'SPOOL_FAILED', text: `the spool cannot be reopened yet: ${(error as Error).message}` });
+        ledger.faultOnce({ code: 'SPOOL_FAILED', text: `the spool cannot be reopened yet: ${deepest(error)}` });
         dropWindows(ledger);
       }
       await health.pause(pause);

@@ -7,6 +7,8 @@ import type { Clock } from '../../platform/clock.js';
 import type { SpoolFs } from './bodies.js';
 
 const MIB = 1024 * 1024;
+/** Of the free-space mark: so much more must be free before intake opens again. */
+const REOPEN_FRACTION = 8;
 const MEASURE_EVERY_MS = 10_000;
 /** While closed, it is looked again this often. */
 const MEASURE_CLOSED_MS = 500;
@@ -39,12 +41,15 @@ export class Space {
 
   tooLittleFor(sizeBytes: number): boolean {
     const free = this.freeBytes;
-    const closed = free !== undefined && free < Math.max(sizeBytes, 1);
+    if (free === undefined) return false;
+    // Once closed it stays so until there is clearly room again: it must not open and close with every message.
+    const full = free === 0 || (this.#full && free < this.#minFree / REOPEN_FRACTION);
+    const closed = full || free < sizeBytes;
     if (closed) this.#measureAfter(MEASURE_CLOSED_MS);
     // Where only a large message finds no room, its client alone is told.
-    if (this.#full !== (free === 0)) {
-      this.#full = free === 0;
-      this.#told(this.#full);
+    if (full !== this.#full) {
+      this.#full = full;
+      this.#told(full);
     }
     return closed;
   }

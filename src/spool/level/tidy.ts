@@ -15,6 +15,8 @@ const SLICE = 500;
 const HOUR_MS = 3_600_000;
 /** Deliveries ended after which their ranges are compacted at the next tidying, if no more than these are still there. */
 const COMPACT_AFTER = 50_000;
+const ROOM_FRACTION = 10;
+const ROOM_PAUSE_MS = 2000;
 
 export interface TidyOptions {
   readonly folder: string;
@@ -91,10 +93,33 @@ export class Tidy {
       ledger.promoted = 0;
       await ledger.store.compact('t/', `t/${time32(ledger.clock.now())}`);
     }
-    const { ready, waiting, held } = ledger.lanes.totals();
-    if (ledger.consumed < Math.max(COMPACT_AFTER, ready + waiting + held)) return;
-    ledger.consumed = 0;
-    for (const letter of ['r', 'd', 'b']) await ledger.store.compact(`${letter}/`, `${letter}${AFTER_SLASH}`);
+    if (ledger.consumed >= Math.max(COMPACT_AFTER, this.#live())) await this.#giveBack();
+  }
+
+  /** Deliveries that are still there. */
+  #live(): number {
+    const { ready, waiting, held } = this.#ledger.lanes.totals();
+    return ready + waiting + held;
+  }
+
+  async #giveBack(): Promise<void> {
+    const { store } = this.#ledger;
+    this.#ledger.consumed = 0;
+    for (const letter of ['r', 't', 'd', 'b']) await store.compact(`${letter}/`, `${letter}${AFTER_SLASH}`);
+  }
+
+  /**
+   * While intake is closed for want of space: LevelDB gives back what was deleted when something new is written, and nothing is. Where
+   * what was deleted is no trifle beside what is there, it is made to.
+   */
+  async makeRoom(pause: (ms: number) => Promise<void>, ended: () => boolean): Promise<void> {
+    while (!ended() && this.#space.tooLittleFor(0)) {
+      if (this.#ledger.consumed > 0 && this.#ledger.consumed * ROOM_FRACTION >= this.#live()) {
+        await this.#giveBack();
+        await this.#space.measure();
+      }
+      await pause(ROOM_PAUSE_MS);
+    }
   }
 
   // — orphans —

@@ -6,6 +6,7 @@ import type { SpoolFs } from '../../../src/spool/level/bodies.js';
 import type { LevelSpool } from '../../../src/spool/level/level-spool.js';
 import { openLevelSpool } from '../../../src/spool/level/open.js';
 import type { LevelSpoolOptions } from '../../../src/spool/level/options.js';
+import { type OpenStore, openLevelStore } from '../../../src/spool/level/store.js';
 import type { StoredBody } from '../../../src/spool/spool.js';
 import { bytesOf, pattern, until } from '../../contract/spool.js';
 import { acceptance, delivered, message, nextId, recipient } from '../../support/mail.js';
@@ -195,6 +196,33 @@ describe('bodies in files', () => {
     await spool.accept(acceptance({ acceptedAt: clock.now() }));
     await until(() => spool.closedFor(1) === 'SPOOL_FULL');
     assert.equal(faults.length, 2, 'told anew');
+  });
+
+  test('on a full disk the space of what was delivered is given back, and intake opens by itself', async () => {
+    let free = 10_000_000;
+    const files: SpoolFs = { ...fsp, statfs: (async () => ({ bavail: free, bsize: 1 })) as unknown as SpoolFs['statfs'] };
+    const openStore: OpenStore = async (place) => {
+      const store = await openLevelStore(place);
+      return {
+        ...store,
+        async compact(gte, lt) {
+          free = 9_000_000;
+          await store.compact(gte, lt);
+        },
+      };
+    };
+    await reopen({ fs: files, minFreeBytes: 4_000_000, openStore });
+    await spool.accept(acceptance({ acceptedAt: clock.now() }));
+    await clock.advance(20_000);
+    free = 4_000_000;
+    await spool.accept(acceptance({ acceptedAt: clock.now() }));
+    await until(() => spool.closedFor(1) === 'SPOOL_FULL');
+    for (let lease = spool.pull('mx:one.test'); lease; lease = spool.pull('mx:one.test')) {
+      await spool.settle(lease, delivered(lease.delivery, clock.now()));
+    }
+    await clock.advance(2000);
+    await until(() => spool.closedFor(1) === undefined);
+    assert.equal(free, 9_000_000);
   });
 
   test('the ballast lies there where there is room, and is given up where there is need', async () => {
