@@ -6,7 +6,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { type Attached, type AttachedFile, type AttachedImage, type AttachedPart, NESTED, type Nested } from './attachments.js';
-import { type Charset, nameCharacters } from './charset.js';
+import { type Charset, nameCharacters, UTF_8 } from './charset.js';
 import { type Issues, put } from './checks.js';
 import type { Entity, Leaf, Multipart } from './entity.js';
 import { parameterField, wordsField } from './fields.js';
@@ -102,7 +102,7 @@ class Builder {
       case 'html':
         return this.#page(piece.source, piece.images, this.#typeOf('text/html', first), piece.at);
       case 'calendar':
-        return this.#calendar(piece.text, piece.method, piece.at);
+        return Promise.resolve(this.#calendar(piece.text, piece.method, piece.at));
       case 'attached':
         return this.#attached(piece.attached);
       case 'raw':
@@ -180,10 +180,10 @@ class Builder {
     return multipart('related', [leaf, ...parts], [['type', media.type]]);
   }
 
-  #calendar(text: string, method: string | undefined, at: string): Promise<Entity | undefined> {
+  /** RFC 5545 §3.1.4: in UTF-8, whatever the rest is in. */
+  #calendar(text: string, method: string | undefined, at: string): Leaf | undefined {
     const media: MediaType = { type: 'text/calendar', parameters: method === undefined ? [] : [['method', method]] };
-    // RFC 5545 §3.1.4: UTF-8, whatever the rest is in.
-    return this.#text({ kind: 'text', text }, media, at);
+    return this.#textLeaf(text, media, UTF_8, undefined, true, at);
   }
 
   #attached(attached: Attached): Promise<Entity | undefined> {

@@ -60,7 +60,7 @@ const PRINTABLE_ASCII = Array.from({ length: 95 }, (_, i) => String.fromCharCode
 /** Halves of surrogate pairs, those of whole ones included: quicker to look for. */
 const HALVES = /[\ud800-\udfff]/;
 
-const utf8: Charset = {
+export const UTF_8: Charset = {
   label: 'utf-8',
   asciiBased: true,
   hasLines: true,
@@ -82,8 +82,8 @@ const usAscii: Charset = {
 };
 
 const found = new Map<string, Charset | undefined>([
-  ['utf8', utf8],
-  ['utf-8', utf8],
+  ['utf8', UTF_8],
+  ['utf-8', UTF_8],
   ['us-ascii', usAscii],
   ['ascii', usAscii],
 ]);
@@ -103,7 +103,7 @@ function makeCharset(name: string): Charset | undefined {
   const bare = name.replace(/[^a-z0-9]/g, '');
   if (!NAME.test(name) || NO_CHARSETS.has(bare)) return undefined;
   const label = LABELS[bare] ?? regularLabel(bare) ?? name;
-  if (label === 'utf-8') return utf8;
+  if (label === 'utf-8') return UTF_8;
   if (label === 'us-ascii') return usAscii;
   if (!iconv.encodingExists(name)) return undefined;
   const encode = (text: string) => iconv.encode(text, name);

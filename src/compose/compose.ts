@@ -73,11 +73,12 @@ export interface Composer {
 
 export function createComposer(world: ComposeWorld): Composer {
   const host = normalizeDomain(world.hostname) ?? 'localhost';
-  const newMessageId = () => `<${randomText(world, 16)}@${host}>`;
+  const draw = createDraw(world.random);
+  const newMessageId = () => `<${draw(16)}@${host}>`;
   const read: Composer['read'] = (options, demands, issues) => {
     const before = issues.length;
     const plan = readPlan(options, { now: world.now(), newMessageId }, demands, issues);
-    return plan === undefined || issues.length > before ? undefined : new Compose(plan, randomText(world, 12));
+    return plan === undefined || issues.length > before ? undefined : new Compose(plan, draw(12));
   };
   return {
     read,
@@ -91,10 +92,21 @@ export function createComposer(world: ComposeWorld): Composer {
   };
 }
 
-function randomText(world: ComposeWorld, octets: number): string {
-  const bytes = Buffer.alloc(octets);
-  world.random.fill(bytes);
-  return bytes.toString('hex');
+/** Randomness is drawn for this many octets at once: one call into the system costs more than composing a header. */
+const DRAWN = 1024;
+
+/** So many random octets, in hexadecimal. */
+function createDraw(random: ComposeWorld['random']): (octets: number) => string {
+  const pool = Buffer.alloc(DRAWN);
+  let used = DRAWN;
+  return (octets) => {
+    if (used + octets > DRAWN) {
+      random.fill(pool);
+      used = 0;
+    }
+    used += octets;
+    return pool.toString('hex', used - octets, used);
+  };
 }
 
 /** A message or a part under construction. Made by `compose`. */

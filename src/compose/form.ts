@@ -1,5 +1,5 @@
 /** The form of the content as options: type, character set, transfer encoding, disposition. */
-import { type Charset, findCharset } from './charset.js';
+import { type Charset, findCharset, UTF_8 } from './charset.js';
 import { type Issues, line, put, word } from './checks.js';
 import { type MediaType, parameterOf, parseMediaType } from './media-type.js';
 import { TRANSFER_ENCODINGS, type TransferEncoding } from './transfer.js';
@@ -38,7 +38,7 @@ export function readForm(options: Readonly<Record<string, unknown>>, issues: Iss
       : contentType && { ...contentType, parameters: contentType.parameters.filter(([name]) => name !== 'charset') },
     multipart: multipart ?? headerType,
     showCharset: contentType === undefined || multipart !== undefined || contentType.type.startsWith('text/') || named !== undefined,
-    charset: asked ?? inType ?? findCharset('utf-8')!,
+    charset: asked ?? inType ?? UTF_8,
     transferEncoding: take('transferEncoding', (value, path) => word(value, TRANSFER_ENCODINGS, path, issues)),
     disposition: take('contentDisposition', readDisposition),
   };

@@ -42,7 +42,7 @@ export interface ComposeOptions {
   /** Envelope sender; `''` for the null sender. Default: `sender`, else `from`. */
   readonly returnPath?: string | undefined;
   /** Replaces the envelope that follows from the header. */
-  readonly envelope?: { readonly from?: string | undefined; readonly to?: AddressInput | undefined } | undefined;
+  readonly envelope?: EnvelopeInput | undefined;
   readonly subject?: string | undefined;
   readonly body?: string | undefined;
   readonly html?: string | undefined;
@@ -73,6 +73,13 @@ export interface ComposeOptions {
   readonly inReplyTo?: string | readonly string[] | undefined;
   readonly references?: string | readonly string[] | undefined;
   readonly listUnsubscribe?: ListUnsubscribe | undefined;
+}
+
+export interface EnvelopeInput {
+  readonly from?: string | undefined;
+  readonly to?: AddressInput | undefined;
+  readonly cc?: AddressInput | undefined;
+  readonly bcc?: AddressInput | undefined;
 }
 
 /** Options that only a message has. */
@@ -218,12 +225,14 @@ function readWhen(options: Given, now: number, issues: Issues): number {
 function readEnvelope(options: Given, from: Listed | undefined, recipients: readonly Listed[], issues: Issues): Envelope {
   const given = options['envelope'] ?? {};
   if (!isObject(given)) put(issues, 'envelope', 'WRONG_TYPE', 'must be an object with from and to');
-  else onlyKnown(given, ['from', 'to'], 'envelope', issues);
+  else onlyKnown(given, ['from', 'to', 'cc', 'bcc'], 'envelope', issues);
   const own: Given = isObject(given) ? given : {};
   const returnPath = option(options, 'returnPath', readEnvelopeAddress, issues);
   const asked = own['from'] === undefined ? undefined : readEnvelopeAddress(own['from'], 'envelope.from', issues);
   if (asked !== undefined && returnPath !== undefined) put(issues, 'returnPath', 'CONFLICT', 'envelope.from says the same thing');
-  const to = distinctAddresses(own['to'] === undefined ? recipients : readMailboxes(own['to'], 'envelope.to', issues));
+  const fields = (['to', 'cc', 'bcc'] as const).filter((name) => own[name] !== undefined);
+  const asGiven = fields.flatMap((name) => readMailboxes(own[name], `envelope.${name}`, issues));
+  const to = distinctAddresses(fields.length === 0 ? recipients : asGiven);
   const sender = asked ?? returnPath ?? from?.address ?? '';
   return { from: sender, to, smtpUtf8: [sender, ...to].some((address) => NOT_ASCII.test(address)) };
 }

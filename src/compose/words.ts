@@ -32,29 +32,32 @@ export function wordKind(text: string): 'q' | 'b' {
  */
 export function nextWord(text: string, kind: 'q' | 'b', room: number): { readonly word: string; readonly length: number } {
   const limit = Math.min(room, MAX_WORD) - OVERHEAD;
+  const octets = Buffer.from(text, 'utf8');
   let length = 0;
   let width = 0;
-  let octets = 0;
-  for (const character of text) {
-    const encoded = Buffer.from(character, 'utf8');
-    const next = kind === 'q' ? width + qWidths(encoded) : Math.ceil((octets + encoded.length) / 3) * 4;
-    if (length > 0 && next > limit) break;
+  let at = 0;
+  while (at < octets.length) {
+    const size = octetsFrom(octets[at]!);
+    let next = width;
+    if (kind === 'b') next = Math.ceil((at + size) / 3) * 4;
+    else for (let i = at; i < at + size; i++) next += qWidth(octets[i]!);
+    if (at > 0 && next > limit) break;
     width = next;
-    octets += encoded.length;
-    length += character.length;
+    at += size;
+    // What takes four octets in UTF-8 takes two units in UTF-16.
+    length += size === 4 ? 2 : 1;
   }
-  const piece = Buffer.from(text.slice(0, length), 'utf8');
+  const piece = octets.subarray(0, at);
   return { word: `=?utf-8?${kind}?${kind === 'q' ? qEncoded(piece) : piece.toString('base64')}?=`, length };
+}
+
+/** Octets of the character that begins so. */
+function octetsFrom(first: number): number {
+  return first < 0x80 ? 1 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
 }
 
 function qWidth(octet: number): number {
   return (PLAIN[octet] === 1 && octet !== UNDERSCORE) || octet === SPACE ? 1 : 3;
-}
-
-function qWidths(octets: Buffer): number {
-  let width = 0;
-  for (const octet of octets) width += qWidth(octet);
-  return width;
 }
 
 function qEncoded(octets: Buffer): string {

@@ -122,7 +122,14 @@ test('each other combination has the structure that the contract names', { skip:
 });
 
 test('an invitation names its method and stays UTF-8 with CRLF', { skip: noPython }, async () => {
-  const entity = await readOne(message({ body: 'b', calendar: { data: 'BEGIN:VCALENDAR\nSUMMARY:Bücher\nMETHOD:REQUEST\n' } }));
+  const entity = await readOne(
+    message({
+      body: 'b',
+      characterSet: 'us-ascii',
+      transferEncoding: '7bit',
+      calendar: { data: 'BEGIN:VCALENDAR\nSUMMARY:Bücher\nMETHOD:REQUEST\n' },
+    }),
+  );
   assert.equal(entity.parts[1]!.parameters['method'], 'REQUEST');
   assert.match(entity.parts[1]!.text!, /^BEGIN:VCALENDAR\r\nSUMMARY:Bücher\r\n/);
 });
@@ -497,6 +504,7 @@ test('the envelope: sender before from, returnPath before both, envelope before 
   assert.equal(compose({ ...base, returnPath: '' }).envelope().from, '');
   const own = compose({ ...base, envelope: { from: 'e@x.example', to: ['f@x.example'] } });
   assert.deepEqual([own.envelope().from, own.recipients()], ['e@x.example', ['f@x.example']]);
+  assert.deepEqual(compose({ ...base, envelope: { cc: 'g@x.example', bcc: 'h@x.example' } }).recipients(), ['g@x.example', 'h@x.example']);
   assert.equal(compose({ ...base, to: 'ü@x.example' }).envelope().smtpUtf8, true);
 });
 
