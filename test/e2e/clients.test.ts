@@ -1,11 +1,12 @@
 /** Programs that people send mail with, each as it is used: what they hand in is what arrives. */
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createTransport } from 'nodemailer';
 import type { Sink } from '../../src/dev/sink.js';
-import { type Agent, destination, message, relayTo, startAgent, subjectOf, temporaryFolder } from '../support/agent.js';
+import { type Agent, destination, madeUpDns, message, relayTo, startAgent, subjectOf, temporaryFolder } from '../support/agent.js';
 import { assertArrived } from '../support/arrival.js';
 import { createCertificate } from '../support/certificate.js';
 import { succeed } from '../support/commands.js';
@@ -226,6 +227,26 @@ test('nodemailer hands in messages over pooled connections', async (t) => {
   const recipients = it.sink.messages.flatMap((message) => message.recipients);
   assert.equal(recipients.filter((address) => address === 'jürgen@dest.test').length, 4);
   assert.equal(recipients.length, 3 * count);
+});
+
+const noIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'))
+  ? false
+  : 'this machine has no IPv6';
+
+test('mail comes in and leaves over IPv6', { skip: noIpv6 }, async (t) => {
+  const sink = await destination(t, { host: '::1' });
+  const dns = await madeUpDns(t, { 'six.test': { mx: [[10, 'mx.six.test']] }, 'mx.six.test': { aaaa: ['::1'] } });
+  const agent = await startAgent(t, { submission: { listen: ['[::1]:0'] }, dns: { servers: [dns.address] } }, { mxPort: sink.port });
+  const transport = createTransport({ host: '::1', port: agent.port, ignoreTLS: true, name: 'client.test' });
+  const sent = message('six');
+  await transport.sendMail({ envelope: { from: SENDER, to: ['bob@six.test', 'carol@[IPv6:::1]'] }, raw: sent });
+  transport.close();
+  await agent.mta.idle(AbortSignal.timeout(20_000));
+  assert.deepEqual(sink.messages.flatMap(({ recipients }) => recipients).sort(), ['bob@six.test', 'carol@[IPv6:::1]']);
+  for (const { bytes } of sink.messages) {
+    assert.match(bytes.toString(), /^Received: from client\.test \(\[IPv6:::1\]\)\r\n/);
+    assertArrived(bytes, Buffer.from(sent), { sender: SENDER });
+  }
 });
 
 test('clients encrypt with STARTTLS, and with TLS from the first octet, and check our certificate', {

@@ -3,13 +3,13 @@
  * NSD that serves zones there. Both are programs of the system's packages, neither touches its own settings.
  */
 import { spawn } from 'node:child_process';
-import { randomInt } from 'node:crypto';
 import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { temporaryFolder } from './agent.js';
 import { createCertificate } from './certificate.js';
 import { succeed } from './commands.js';
+import { loopbackAddress } from './loopback.js';
 import { findProgram, lacks, skipOrFail } from './programs.js';
 import { atEnd, type Scope, until } from './scope.js';
 
@@ -35,11 +35,6 @@ export function noPostfix(): string | false {
   const missing = lacks('postfix', 'openssl');
   if (missing !== false) return missing;
   return process.getuid?.() === 0 ? false : skipOrFail('Postfix can be started by root only');
-}
-
-/** One of the sixteen million: tests that run at the same time have each their own port 25. */
-export function loopbackAddress(): string {
-  return `127.${randomInt(1, 255)}.${randomInt(1, 255)}.${randomInt(1, 255)}`;
 }
 
 /** Mail is delivered by its `virtual` agent into maildirs, as an unprivileged user. */
