@@ -19,6 +19,7 @@
  */
 import type { Job, Served, WorkSource } from '../core/carrier.js';
 import type { Server, TransactionResult, Trouble } from '../core/outcome.js';
+import { createBroadAbort } from '../platform/abort.js';
 import type { Clock, Timer } from '../platform/clock.js';
 import type { Log } from '../platform/log.js';
 import type { ChannelPolicy, Opened, Session, SessionWork } from './contract.js';
@@ -102,7 +103,7 @@ export class Pool {
   readonly #opening = new Map<string, number>();
   /** Sites refused because one attempt has to find out first whether anybody answers. */
   readonly #refusedForProbe = new Set<string>();
-  readonly #stopping = new AbortController();
+  readonly #stopping = createBroadAbort();
   #closing = 0;
   /** Somebody was refused for the cap since `room` was last called. */
   #refusedForCap = false;

@@ -22,13 +22,14 @@ import type { Emit } from '../core/event.js';
 import type { LaneKey } from '../core/lane.js';
 import type { Body, Priority } from '../core/message.js';
 import type { TransactionResult, Trouble } from '../core/outcome.js';
+import { createBroadAbort } from '../platform/abort.js';
 import type { Clock, Timer } from '../platform/clock.js';
 import type { Log } from '../platform/log.js';
 import type { Random } from '../platform/random.js';
 import type { Lease, Spool } from '../spool/spool.js';
 import { Outage } from './outage.js';
-import { rank, Rings, type Turn } from './rings.js';
 import { Rest } from './rest.js';
+import { Rings, rank, type Turn } from './rings.js';
 
 /** What becomes of leased work. Implemented by the outcome layer. */
 export interface Settling {
@@ -165,7 +166,7 @@ class SpoolScheduler implements Scheduler {
   readonly #toResolve: LaneState[] = [];
   /** By port: a blocked port 25 says nothing of a relay on 587. */
   readonly #outages = new Map<number, Outage>();
-  readonly #stopped = new AbortController();
+  readonly #stopped = createBroadAbort();
   #carrier: Carrier | undefined;
   #lookups = 0;
   #leased = 0;
