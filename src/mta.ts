@@ -18,7 +18,7 @@ import type { MailEvent } from './core/event.js';
 import { createIdSource } from './core/id.js';
 import type { LaneKey } from './core/lane.js';
 import { createCarrier, type DeliveryCarrier, type MxLookupOptions, type MxView } from './delivery/carrier.js';
-import { createRouter, type Router, type RouteRule } from './delivery/routes.js';
+import { createRouter, type RouteRule, type Router } from './delivery/routes.js';
 import { type SmtpListener, startSmtpListener } from './intake/smtp/listener.js';
 import type { Intake, Submission, SubmissionEnvelope } from './intake/submission.js';
 import { createIntake } from './intake/submit.js';

@@ -1,6 +1,7 @@
 /** Connections outward: the only place of the agent that opens them. */
-import type { Duplex } from 'node:stream';
+
 import net from 'node:net';
+import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 
 export interface DialTarget {
@@ -75,7 +76,11 @@ export const systemDialer: Dialer = {
       const connected = () =>
         give(() => {
           const cipher = secured.getCipher();
-          resolve({ stream: secured, description: `${secured.getProtocol()} ${cipher.standardName ?? cipher.name}`, verified: secured.authorized });
+          resolve({
+            stream: secured,
+            description: `${secured.getProtocol()} ${cipher.standardName ?? cipher.name}`,
+            verified: secured.authorized,
+          });
         });
       const failed = (error: Error) => give(() => reject(error));
       const aborted = () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { PRIORITIES, type Priority } from '../../src/core/message.js';
-import { rank, Rings, type Turn } from '../../src/scheduler/rings.js';
+import { Rings, rank, type Turn } from '../../src/scheduler/rings.js';
 
 interface Entry extends Turn {
   readonly name: string;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { FIRST_PAUSE_MS } from '../../src/scheduler/backoff.js';
 import { settle } from '../support/virtual-clock.js';
-import { makeRig, PROMOTE_AFTER_MS, refused, type Rig, routeTo } from './rig.js';
+import { makeRig, PROMOTE_AFTER_MS, type Rig, refused, routeTo } from './rig.js';
 
 let rig: Rig;
 beforeEach(async () => {
