@@ -9,6 +9,7 @@ import * as zlib from 'node:zlib';
 import type { Attempt, Recipient } from '../../core/delivery.js';
 import type { LaneKey } from '../../core/lane.js';
 import type { Message } from '../../core/message.js';
+import { CHECKSUM_DIGITS, checksum32, parse32 } from './keys.js';
 
 /** Where the index entry of a delivery is: `r<sequence>`, `t` (its due time), `m` (moved: somewhere in the ready index), `` (none: held). */
 export type IndexMark = string;
@@ -59,7 +60,6 @@ export interface IndexEntry {
 }
 
 const FORMAT = '1';
-const CRC_DIGITS = 7;
 export const BODY_PREFIX = 5;
 const BODY_FORMAT = 1;
 
@@ -76,20 +76,14 @@ function crcInScript(data: string | Uint8Array, seed = 0): number {
 }
 
 export function seal(key: string, payload: string): string {
-  return (
-    crcOf(key + payload)
-      .toString(36)
-      .padStart(CRC_DIGITS, '0') +
-    FORMAT +
-    payload
-  );
+  return checksum32(crcOf(key + payload)) + FORMAT + payload;
 }
 
 /** Undefined: damaged. */
 export function unseal(key: string, value: string): string | undefined {
-  if (value.length <= CRC_DIGITS || value[CRC_DIGITS] !== FORMAT) return undefined;
-  const payload = value.slice(CRC_DIGITS + 1);
-  return crcOf(key + payload) === Number.parseInt(value.slice(0, CRC_DIGITS), 36) ? payload : undefined;
+  if (value.length <= CHECKSUM_DIGITS || value[CHECKSUM_DIGITS] !== FORMAT) return undefined;
+  const payload = value.slice(CHECKSUM_DIGITS + 1);
+  return crcOf(key + payload) === parse32(value.slice(0, CHECKSUM_DIGITS)) ? payload : undefined;
 }
 
 export function sealJson(key: string, record: object): string {

@@ -11,6 +11,7 @@ import type { DeliveryKey } from '../../core/delivery.js';
 import type { RecipientOutcome } from '../../core/outcome.js';
 import { type Noted, type NotedOutcome, notedOutcome } from '../versions.js';
 import { crcOf } from './codec.js';
+import { CHECKSUM_DIGITS, checksum32, parse32 } from './keys.js';
 
 export interface Note extends Noted {
   readonly key: DeliveryKey;
@@ -21,7 +22,6 @@ export interface Note extends Noted {
 const FILES = ['journal-0', 'journal-1'] as const;
 /** A file this large is left for the other one, if that is free. */
 const TURN_BYTES = 1024 * 1024;
-const CRC_DIGITS = 7;
 
 /** One of the two files. `open`: notes in it that are not settled yet. */
 export interface JournalFile {
@@ -43,7 +43,7 @@ export class Journal {
   /** Remembers it for the next `flush`. What it returns counts it as open: lower that when it is settled. */
   note(key: DeliveryKey, version: number, at: number, outcomes: readonly RecipientOutcome[]): JournalFile {
     const text = `${key} ${version} ${at} ${JSON.stringify(outcomes.map(notedOutcome))}`;
-    this.#lines += `${crcOf(text).toString(36).padStart(CRC_DIGITS, '0')}${text}\n`;
+    this.#lines += `${checksum32(crcOf(text))}${text}\n`;
     this.#current.open++;
     return this.#current;
   }
@@ -109,8 +109,8 @@ export function readJournal(folder: string): Note[] {
 }
 
 function parseLine(line: string): Note | undefined {
-  const text = line.slice(CRC_DIGITS);
-  if (text === '' || crcOf(text) !== Number.parseInt(line.slice(0, CRC_DIGITS), 36)) return undefined;
+  const text = line.slice(CHECKSUM_DIGITS);
+  if (text === '' || crcOf(text) !== parse32(line.slice(0, CHECKSUM_DIGITS))) return undefined;
   const [key, version, at] = text.split(' ', 3) as [string, string, string];
   const outcomes = JSON.parse(text.slice(key.length + version.length + at.length + 3)) as NotedOutcome[];
   return { key, version: Number(version), at: Number(at), outcomes };

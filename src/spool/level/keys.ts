@@ -25,6 +25,7 @@ export const AFTER_SLASH = '0';
 
 const TIME_DIGITS = 9;
 const SEQUENCE_DIGITS = 11;
+export const CHECKSUM_DIGITS = 7;
 const NUMBER_DIGITS = 4;
 /** Deliveries of one message, at most. */
 export const MAX_DELIVERIES = 32 ** NUMBER_DIGITS;
@@ -32,14 +33,37 @@ export const MAX_DELIVERIES = 32 ** NUMBER_DIGITS;
 export const LAST_TIME = 32 ** TIME_DIGITS - 1;
 export const LAST_SEQUENCE = 2 ** 53 - 1;
 
+/** One digit, and two at a time: `toString(32)` works in floating point and costs more than the rest of a key. */
+const DIGITS = Array.from({ length: 32 }, (_, digit) => digit.toString(32));
+const PAIRS = Array.from({ length: 1024 }, (_, pair) => pair.toString(32).padStart(2, '0'));
+const TWO_20 = 2 ** 20;
+const TWO_40 = 2 ** 40;
+
+/** 20 bits, four digits. */
+function four32(bits: number): string {
+  return PAIRS[(bits >>> 10) & 1023]! + PAIRS[bits & 1023]!;
+}
+
+/** The lower 40 bits, eight digits. */
+function eight32(value: number): string {
+  const lower = value % TWO_40;
+  const high = Math.floor(lower / TWO_20);
+  return four32(high) + four32(lower - high * TWO_20);
+}
+
 export function time32(at: number): string {
-  return Math.min(Math.max(Math.floor(at), 0), LAST_TIME)
-    .toString(32)
-    .padStart(TIME_DIGITS, '0');
+  const time = Math.min(Math.max(Math.floor(at), 0), LAST_TIME);
+  return DIGITS[Math.floor(time / TWO_40)]! + eight32(time);
 }
 
 export function sequence32(sequence: number): string {
-  return sequence.toString(32).padStart(SEQUENCE_DIGITS, '0');
+  const top = Math.floor(sequence / TWO_40);
+  return DIGITS[top >>> 10]! + PAIRS[top & 1023]! + eight32(sequence);
+}
+
+/** 32 bits, seven digits. */
+export function checksum32(crc: number): string {
+  return DIGITS[crc >>> 30]! + PAIRS[(crc >>> 20) & 1023]! + four32(crc);
 }
 
 export function parse32(text: string): number {

@@ -15,6 +15,7 @@ import {
   unsealTimer,
 } from '../../../src/spool/level/codec.js';
 import {
+  checksum32,
   deliveryKeyOf,
   escapeLane,
   historyKey,
@@ -99,6 +100,13 @@ describe('values and keys of the store', () => {
       }),
     );
     fc.assert(fc.property(fc.nat(LAST_TIME), fc.nat(LAST_TIME), (a, b) => assert.equal(time32(a) < time32(b), a < b)));
+    fc.assert(fc.property(fc.nat(0xff_ff_ff_ff), (crc) => assert.equal(parse32(checksum32(crc >>> 0)), crc >>> 0)));
+    for (const value of [0, 31, 1023, 2 ** 20 - 1, 2 ** 20, 2 ** 31, 2 ** 40 - 1, 2 ** 40, LAST_TIME]) {
+      assert.equal(time32(value), value.toString(32).padStart(9, '0'));
+      assert.equal(sequence32(value), value.toString(32).padStart(11, '0'));
+    }
+    assert.equal(sequence32(Number.MAX_SAFE_INTEGER), Number.MAX_SAFE_INTEGER.toString(32).padStart(11, '0'));
+    assert.equal(checksum32(0xff_ff_ff_ff), '3vvvvvv');
     assert.equal(parse32(time32(-5)), 0);
     assert.equal(parse32(time32(1e18)), LAST_TIME);
     assert.equal(time32(1.9), time32(1));
