@@ -20,7 +20,7 @@ import type { ChannelPolicy } from './contract.js';
 import { type LookupOptions, type Survey, type SurveyOptions, surveyHost, surveyLiteral, surveyMx } from './mx.js';
 import type { LanePlan, LanePolicy, Router } from './routes.js';
 
-/** However short the TTL: DNS is not asked more often for one lane. */
+/** However short the TTL: a route is good for so long. */
 export const SHORTEST_ROUTE_MS = 5_000;
 /** However long: a change of servers is seen within the hour. */
 export const LONGEST_ROUTE_MS = 60 * 60_000;
@@ -124,13 +124,13 @@ export class Sites {
     const survey = await this.survey(plan);
     const now = this.#options.clock.now();
     if (survey.trouble !== undefined) {
-      const longest = survey.trouble.lasting === 'permanent' ? LONGEST_NONE_MS : SHORTEST_ROUTE_MS;
-      return this.#remember(lane, { kind: 'trouble', trouble: survey.trouble }, now + clamp(survey.ttlMs, longest));
+      const answer: RouteAnswer = { kind: 'trouble', trouble: survey.trouble };
+      // A lane that could not be looked up is left alone anyway; who asks again all the same knows something that we do not.
+      if (survey.trouble.lasting === 'temporary') return answer;
+      return this.#remember(lane, answer, now + clamp(survey.ttlMs, LONGEST_NONE_MS));
     }
     const targets = this.#targets(lane, plan, survey);
-    if (targets.length === 0) {
-      return this.#remember(lane, { kind: 'trouble', trouble: noSource(survey) }, now + SHORTEST_ROUTE_MS);
-    }
+    if (targets.length === 0) return { kind: 'trouble', trouble: noSource(survey) };
     const until = now + clamp(survey.ttlMs, LONGEST_ROUTE_MS);
     return this.#remember(lane, { kind: 'route', route: new SiteRoute(siteKey(lane, plan.port, survey), targets, until) }, until);
   }
