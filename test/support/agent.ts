@@ -121,7 +121,7 @@ export function settled(
 ): Promise<StatusReport> {
   return until(what, async () => {
     const report = await verbs.status(id);
-    return report.recipients.every(({ state }) => state !== 'queued') && report;
+    return report.recipients.length > 0 && report.recipients.every(({ state }) => state !== 'queued') && report;
   });
 }
 
