@@ -145,7 +145,8 @@ test('a message from send to history, and every verb on the way', async (t) => {
     const locked = await agent.riata(['spool', 'check']);
     assert.equal(locked.code, 75);
     assert.match(locked.err, new RegExp(`owned by process ${agent.pid}.*stop the agent first`));
-    assert.equal((await agent.stop()).code, 0);
+    const stopped = await agent.stop();
+    assert.deepEqual([stopped.code, stopped.err], [0, '']);
     const check = await agent.riata(['spool', 'check']);
     assert.deepEqual([check.code, check.err], [0, '']);
     assert.match(check.out, /^Messages +2$/m);
