@@ -1,19 +1,28 @@
 /**
- * What the package offers to a program: the agent in its own process, its configuration, and the values they speak in.
+ * What the package offers to a program: the agent in its own process, composing, and the values they speak in.
  *
- *   const { config } = configFromOptions({ spool: './spool', route: [{ host: 'smtp.example.net' }] });
- *   const mta = await startMta(config);
+ *   const mta = await createMta({ spool: './spool' });
+ *   const { id } = await mta.send({ from, to, subject, body });
  */
-export type { Config, ConfigOptions, LoadedConfig, Source } from './config/config.js';
-export { configFromOptions, loadConfig } from './config/load.js';
+export { createMta, type IdleOptions, type MailAgent, type MtaOptions } from './api/agent.js';
+export { compose } from './api/compose.js';
+export type { QueueOptions, SendOptions, Sent } from './api/hand-in.js';
+export type { MailListener } from './api/listeners.js';
+export type { MxLookup } from './api/mx.js';
+export type { Selection } from './api/selection.js';
+export type { DeliveryOptions, DsnOptions } from './api/terms.js';
+export type { Attachment, Attachments, Image, Images } from './compose/attachments.js';
+export type { AttachmentInput, Compose, DataOptions, HtmlInput } from './compose/compose.js';
+export type { AddressInput, MailboxInput } from './compose/mailboxes.js';
+export { type MergeOptions, merge, type RawValue, raw, type Tokens, type TokenValue, token } from './compose/merge/tokens.js';
+export type { ComposeOptions } from './compose/options.js';
+export type { ConfigOptions } from './config/config.js';
+export type { ChangeReport, QueueEntry, StatusWord } from './control/types.js';
+export { type Listed, type ListFault, parseAddressList } from './core/address-list.js';
 export type { Attempt, Delivery, DeliveryKey, Recipient, RecipientState } from './core/delivery.js';
 export { ERROR_CODES, type ErrorCode, type Issue, MtaError } from './core/errors.js';
 export type { MailEvent, MailEventType } from './core/event.js';
 export type { LaneKey } from './core/lane.js';
-export type { Body, Message, MessageId, Origin, Priority } from './core/message.js';
-export type { MxView } from './delivery/carrier.js';
-export type { Submission, SubmissionEnvelope, Submitted } from './intake/submission.js';
-export { type Mta, type StartOptions, startMta, type World } from './mta.js';
-export type { Clock } from './platform/clock.js';
+export type { Message, MessageId, Origin, Priority } from './core/message.js';
 export type { Log, LogFields, LogLevel } from './platform/log.js';
-export type { ChangeResult, DeliveryView, MessageView, Page, Query, SpoolCounts } from './spool/spool.js';
+export type { DeliveryView, MessageView } from './spool/spool.js';

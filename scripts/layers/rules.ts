@@ -16,6 +16,7 @@ export const LAYERS: Readonly<Record<string, readonly string[] | 'all'>> = {
   cli: ['core', 'platform', 'config', 'control', 'spool', 'dev', 'mta', 'version'],
   version: [],
   mta: 'all',
+  api: ['core', 'platform', 'config', 'compose', 'spool', 'intake', 'control', 'mta'],
   index: 'all',
 };
 

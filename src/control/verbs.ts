@@ -87,7 +87,7 @@ export function controlVerbs(agent: ControlledAgent, options: VerbOptions): Cont
     ...reading,
     news: (id, waitMs, signal) => news(reading.status, options.clock, id, waitMs, signal),
     stats: async (asked) => stats(agent, options, asked?.lanes ?? LANES_SHOWN),
-    change: (request, signal) => change(agent, options.log, request, signal),
+    change: (request, signal) => changeDeliveries(agent, options.log, request, signal),
     submit: (request, content) => submit(agent, options, request, content),
     mx: (domain, asked) => agent.mxLookup(domain, asked),
     flush: async () => agent.flush(),
@@ -134,7 +134,12 @@ export function selected(selector: Selector): Query {
   return query;
 }
 
-async function change(agent: ControlledAgent, log: Log, request: ChangeRequest, signal?: AbortSignal): Promise<ChangeReport> {
+export async function changeDeliveries(
+  agent: Pick<ControlledAgent, 'spool' | 'operate' | 'flush'>,
+  log: Log,
+  request: ChangeRequest,
+  signal?: AbortSignal,
+): Promise<ChangeReport> {
   const query = selected(request.selector);
   const found = new Set<MessageId>();
   const tally: Record<ChangeResult, number> = { done: 0, inFlight: 0, gone: 0 };

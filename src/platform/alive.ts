@@ -7,3 +7,15 @@ export function waitAlive(ms: number): Promise<void> {
     setTimeout(resolve, ms);
   });
 }
+
+const LONGEST_MS = 2 ** 31 - 1;
+
+/** Holds the process until `work` is over, whichever way. */
+export async function aliveUntil<T>(work: Promise<T>): Promise<T> {
+  const hold = setInterval(() => {}, LONGEST_MS);
+  try {
+    return await work;
+  } finally {
+    clearInterval(hold);
+  }
+}

@@ -1,0 +1,297 @@
+/**
+ * The agent inside another program: what `createMta` gives.
+ *
+ *   open ──close()──► closing (what was being handed in is stored, what is on its way is finished) ──► closed
+ *
+ * Promises
+ *  - No listener, environment, signal handler, control socket or output but what the options ask for.
+ *  - Options that there are not are errors, named; none is passed over.
+ *  - `send` and `queue` resolve when the message is durable (G1), and what rejects has stored nothing.
+ *  - The process lives on while something is waited for here; waiting mail alone does not keep it.
+ *
+ * Must not: hold anything of the queue; every answer is the spool's.
+ */
+import { errorOf, type Issues, isObject, onlyKnown, put } from '../compose/checks.js';
+import { createComposer } from '../compose/compose.js';
+import type { ConfigOptions, LoadedConfig } from '../config/config.js';
+import { configFromOptions } from '../config/load.js';
+import { statusOf } from '../control/reading.js';
+import type { Action, ChangeReport, QueueEntry, StatusWord } from '../control/types.js';
+import { changeDeliveries } from '../control/verbs.js';
+import { MtaError } from '../core/errors.js';
+import type { MailEvent, MailEventType } from '../core/event.js';
+import type { MessageId } from '../core/message.js';
+import { type Mta, type StartOptions, startMta } from '../mta.js';
+import { aliveUntil } from '../platform/alive.js';
+import { systemClock } from '../platform/clock.js';
+import { type Log, silentLog } from '../platform/log.js';
+import { systemRandom } from '../platform/random.js';
+import type { MessageView, Query } from '../spool/spool.js';
+import { createHandIn, type QueueOptions, type SendOptions, type Sent } from './hand-in.js';
+import { Listeners, type MailListener } from './listeners.js';
+import { type MxLookup, mxLookupOf } from './mx.js';
+import { knownId, readDomainName, readFilter, readSelection, readSpan, type Selection } from './selection.js';
+
+/** The configuration as an object: durations may be bare milliseconds, sizes bare octets. */
+export interface MtaOptions extends Omit<ConfigOptions, 'log' | 'control'> {
+  /** Told what the agent does. Default: nobody is. */
+  readonly log?: Log | undefined;
+}
+
+export interface IdleOptions {
+  /** Rejects with `ABORTED` after so many seconds, or so long as `'30s'` says. */
+  readonly timeout?: number | string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** An agent in this process. Made by `createMta`. After `close` everything rejects with `SPOOL_CLOSED`. */
+export interface MailAgent extends AsyncDisposable {
+  /**
+   * Composes a message and queues it. Rejects with `MtaError`: one that names every wrong option (`INVALID_OPTIONS`, or the code
+   * that all of them share), `MESSAGE_TOO_LARGE`, `SPOOL_FULL`, `SPOOL_FAILED`.
+   */
+  send(options: SendOptions): Promise<Sent>;
+  /** Queues a message that is formatted already, or what `compose` returned. Rejects as `send` does. */
+  queue(options: QueueOptions): Promise<Sent>;
+  /** `queued` while a recipient is open, else `sent` if all were delivered, else `error`; `unknown` for an id never seen, or long ago. */
+  status(id: MessageId): Promise<StatusWord>;
+  /** Everything that is known of a message: recipients, attempts, errors, next attempt. Undefined where its status is `unknown`. */
+  inspect(id: MessageId): Promise<MessageView | undefined>;
+  /** Deliveries in the queue, read page by page; what comes or goes meanwhile may be shown or not. */
+  list(selection?: Selection): AsyncIterable<QueueEntry>;
+  /** Nothing of it is sent until it is released. */
+  hold(selection: Selection): Promise<ChangeReport>;
+  release(selection: Selection): Promise<ChangeReport>;
+  /** What waits is tried now. */
+  retryNow(selection: Selection): Promise<ChangeReport>;
+  /** Takes them out of the queue for good. No bounce is sent. */
+  remove(selection: Selection): Promise<ChangeReport>;
+  /** Where mail for a domain would go; `refresh` asks DNS anew. */
+  mxLookup(domain: string, options?: { readonly refresh?: boolean | undefined }): Promise<MxLookup>;
+  /** Live events, at most once each. A listener that throws is told of in the log, and hurts nobody else. */
+  on<T extends MailEventType>(type: T, listener: MailListener<T>): this;
+  off<T extends MailEventType>(type: T, listener: MailListener<T>): this;
+  /** Resolves when nothing that is due waits or is on its way. What waits for its time, or for another try, is not due. */
+  idle(options?: IdleOptions): Promise<void>;
+  /** Where SMTP is spoken, if `submission.listen` asks for it; as bound. */
+  listening(): readonly { readonly host: string; readonly port: number }[];
+  /** Finishes what is on its way, within `shutdown.timeout`, and keeps the queue. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the spool and starts delivering. Rejects with `MtaError`: `INVALID_OPTIONS`, `SPOOL_LOCKED` (it names the owner),
+ * `SPOOL_VERSION`, `SPOOL_FAILED`, `ADDRESS_IN_USE`.
+ */
+export async function createMta(options: MtaOptions = {}): Promise<MailAgent> {
+  const { loaded, log } = readOptions(options);
+  for (const { path, code, message } of loaded.warnings) log.warn('config.warning', { path, code }, message);
+  return openAgent(loaded.config, { log });
+}
+
+/** The same in a world of one's own. */
+export async function openAgent(config: LoadedConfig['config'], world: StartOptions): Promise<MailAgent> {
+  const listeners = new Listeners(world.log ?? silentLog);
+  const mta = await startMta(config, { ...world, onEvent: (event) => hear(event, listeners, world) });
+  return new Agent(mta, config, world, listeners);
+}
+
+function hear(event: MailEvent, listeners: Listeners, { onEvent }: StartOptions): void {
+  onEvent?.(event);
+  listeners.tell(event);
+}
+
+/** All that is wrong at once, whichever side found it. */
+function readOptions(options: unknown): { readonly loaded: LoadedConfig; readonly log: Log } {
+  const issues: Issues = [];
+  if (!isObject(options)) {
+    put(issues, 'options', 'WRONG_TYPE', 'must be an object');
+    throw errorOf(issues);
+  }
+  const { log, control, ...settings } = options;
+  if (control !== undefined) put(issues, 'control', 'UNKNOWN_FIELD', 'an agent within a program has no control socket');
+  if (log !== undefined && !isLog(log))
+    put(issues, 'log', 'WRONG_TYPE', 'must be an object with the functions debug, info, warn and error');
+  let loaded: LoadedConfig | undefined;
+  try {
+    loaded = configFromOptions(settings);
+  } catch (error) {
+    if (!(error instanceof MtaError)) throw error;
+    issues.push(...error.issues);
+  }
+  if (loaded === undefined || issues.length > 0) throw errorOf(issues);
+  return { loaded, log: isLog(log) ? log : silentLog };
+}
+
+function isLog(log: unknown): log is Log {
+  return isObject(log) && ['debug', 'info', 'warn', 'error'].every((level) => typeof log[level] === 'function');
+}
+
+/** Deliveries read at once by a listing. */
+const PAGE = 256;
+
+class Agent implements MailAgent {
+  readonly #mta: Mta;
+  readonly #clock: NonNullable<StartOptions['clock']>;
+  readonly #log: Log;
+  readonly #listeners: Listeners;
+  readonly #handIn: ReturnType<typeof createHandIn>;
+  readonly #connectMs: number;
+  readonly #patienceMs: number;
+  /** What is being handed in. */
+  readonly #coming = new Set<Promise<unknown>>();
+  #closing: Promise<void> | undefined;
+
+  constructor(mta: Mta, config: LoadedConfig['config'], world: StartOptions, listeners: Listeners) {
+    const { clock = systemClock, random = systemRandom, log = silentLog } = world;
+    this.#mta = mta;
+    this.#clock = clock;
+    this.#log = log;
+    this.#listeners = listeners;
+    this.#connectMs = config.delivery.timeouts.connect;
+    this.#patienceMs = config.shutdown.timeout;
+    this.#handIn = createHandIn({
+      composer: createComposer({ now: () => clock.now(), random, hostname: config.hostname }),
+      clock,
+      maxMessageSizeBytes: config.spool.maxMessageSize,
+      maxRecipients: config.submission.maxRecipients,
+      closedFor: (sizeBytes) => mta.spool.closedFor(sizeBytes),
+      submit: (envelope) => mta.submit(envelope),
+    });
+  }
+
+  async send(options: SendOptions): Promise<Sent> {
+    this.#open();
+    return this.#awaited(this.#handIn.send(options));
+  }
+
+  async queue(options: QueueOptions): Promise<Sent> {
+    this.#open();
+    return this.#awaited(this.#handIn.queue(options));
+  }
+
+  async status(id: MessageId): Promise<StatusWord> {
+    const view = await this.inspect(id);
+    return view === undefined ? 'unknown' : statusOf(view).status;
+  }
+
+  async inspect(id: MessageId): Promise<MessageView | undefined> {
+    this.#open();
+    const known = knownId(id);
+    return known === undefined ? undefined : this.#mta.spool.inspect(known);
+  }
+
+  list(selection: Selection = {}): AsyncIterable<QueueEntry> {
+    this.#open();
+    return this.#pages(readFilter(selection, this.#clock.now()));
+  }
+
+  hold(selection: Selection): Promise<ChangeReport> {
+    return this.#change('hold', selection);
+  }
+
+  release(selection: Selection): Promise<ChangeReport> {
+    return this.#change('release', selection);
+  }
+
+  retryNow(selection: Selection): Promise<ChangeReport> {
+    return this.#change('retry', selection);
+  }
+
+  remove(selection: Selection): Promise<ChangeReport> {
+    return this.#change('remove', selection);
+  }
+
+  async mxLookup(domain: string, options: { readonly refresh?: boolean | undefined } = {}): Promise<MxLookup> {
+    this.#open();
+    const issues: Issues = [];
+    const name = readDomainName(domain, 'domain', issues);
+    onlyKnown(options, ['refresh'], '', issues);
+    if (name === undefined || issues.length > 0) throw errorOf(issues);
+    return mxLookupOf(await this.#mta.mxLookup(name, { refresh: options.refresh ?? false }), this.#connectMs);
+  }
+
+  on<T extends MailEventType>(type: T, listener: MailListener<T>): this {
+    this.#listeners.add(type, listener);
+    return this;
+  }
+
+  off<T extends MailEventType>(type: T, listener: MailListener<T>): this {
+    this.#listeners.remove(type, listener);
+    return this;
+  }
+
+  async idle(options: IdleOptions = {}): Promise<void> {
+    this.#open();
+    const issues: Issues = [];
+    onlyKnown(options, ['timeout', 'signal'], '', issues);
+    const { timeout, signal } = options;
+    const ms = timeout === undefined ? undefined : readSpan(timeout, 'timeout', issues);
+    if (issues.length > 0) throw errorOf(issues);
+    const over = new AbortController();
+    const abort = () => over.abort(signal?.reason);
+    if (signal?.aborted) abort();
+    signal?.addEventListener('abort', abort, { once: true });
+    const timer = ms === undefined ? undefined : this.#clock.after(ms, () => over.abort());
+    try {
+      await aliveUntil(this.#mta.idle(over.signal));
+    } finally {
+      timer?.cancel();
+      signal?.removeEventListener('abort', abort);
+    }
+  }
+
+  listening(): readonly { readonly host: string; readonly port: number }[] {
+    return this.#mta.listening();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= aliveUntil(this.#close());
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #open(): void {
+    if (this.#closing !== undefined) throw new MtaError('SPOOL_CLOSED', 'the agent was closed');
+  }
+
+  async #awaited<T>(work: Promise<T>): Promise<T> {
+    this.#coming.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#coming.delete(work);
+    }
+  }
+
+  async #close(): Promise<void> {
+    if (this.#coming.size > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = this.#clock.after(this.#patienceMs, resolve);
+        const over = () => {
+          timer.cancel();
+          resolve();
+        };
+        void Promise.allSettled(this.#coming).then(over);
+      });
+    }
+    await this.#mta.close();
+  }
+
+  async #change(action: Action, selection: Selection): Promise<ChangeReport> {
+    this.#open();
+    return changeDeliveries(this.#mta, this.#log, { action, selector: readSelection(selection, this.#clock.now()) });
+  }
+
+  async *#pages(query: Query): AsyncGenerator<QueueEntry> {
+    for (let after: string | undefined, more = true; more; more = after !== undefined) {
+      this.#open();
+      const page = await this.#mta.spool.list(query, { limit: PAGE, ...(after === undefined ? {} : { after }) });
+      yield* page.items;
+      after = page.next;
+    }
+  }
+}

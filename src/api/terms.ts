@@ -1,0 +1,102 @@
+/**
+ * The options that are about delivery and not about content, the same for `send` and `queue`: priority, when it is given up, what the
+ * sender is told, and what the way there must be like.
+ */
+import { boolean, type Issues, isObject, line, onlyKnown, put, word } from '../compose/checks.js';
+import { readMoment } from '../compose/moment.js';
+import { type Message, PRIORITIES, type Priority } from '../core/message.js';
+
+const NOTIFY = ['never', 'success', 'failure', 'delay'] as const;
+const RETURNS = ['full', 'hdrs'] as const;
+const BOUNCES = ['mail', 'none'] as const;
+/** RFC 3461 §4.4, before it is encoded. */
+const LONGEST_ENVID = 100;
+
+export type Notify = (typeof NOTIFY)[number];
+
+/** RFC 3461: what the servers on the way are asked to report. */
+export interface DsnOptions {
+  /** Of every recipient; `never` stands alone. */
+  readonly notify?: Notify | readonly Notify[] | undefined;
+  /** How much of the message a report is to bring back. */
+  readonly ret?: (typeof RETURNS)[number] | undefined;
+  /** Printable ASCII that a report names again. */
+  readonly envid?: string | undefined;
+}
+
+export interface DeliveryOptions {
+  /** Order of the queue, in any letter case. Default: medium. */
+  readonly priority?: Priority | Capitalize<Priority> | Uppercase<Priority> | undefined;
+  /** When it is given up: a Date, epoch milliseconds, or ISO 8601 with an offset. Default: `retry.expiry` after it may be sent. */
+  readonly expires?: Date | string | number | undefined;
+  /** `none`: a failure is recorded, and no mail about it is sent. Default: `mail`. */
+  readonly bounces?: (typeof BOUNCES)[number] | undefined;
+  /** Only over verified TLS, the whole way (RFC 8689). */
+  readonly requireTls?: boolean | undefined;
+  readonly dsn?: DsnOptions | undefined;
+}
+
+export const DELIVERY_OPTIONS = [
+  'priority',
+  'expires',
+  'bounces',
+  'requireTls',
+  'dsn',
+] as const satisfies readonly (keyof DeliveryOptions)[];
+
+export interface Terms {
+  readonly priority: Priority;
+  readonly expiresAt: number | undefined;
+  readonly bounces: Message['bounces'];
+  readonly requireTls: boolean;
+  readonly notify: readonly Notify[] | undefined;
+  readonly dsn: Message['dsn'];
+}
+
+type Given = Readonly<Record<string, unknown>>;
+
+/** Puts an issue for all that is wrong; what it returns is of use only if there is none. `earliest`: epoch ms before which it is not sent. */
+export function readTerms(given: Given, earliest: number, issues: Issues): Terms {
+  const option = <T>(name: keyof DeliveryOptions, read: (value: unknown, path: string, issues: Issues) => T | undefined) =>
+    given[name] === undefined ? undefined : read(given[name], name, issues);
+  const expiresAt = option('expires', readMoment);
+  if (expiresAt !== undefined && expiresAt <= earliest) put(issues, 'expires', 'OUT_OF_RANGE', 'it would be given up before it is sent');
+  const { notify, ...dsn } = option('dsn', readDsn) ?? {};
+  return {
+    priority: option('priority', (value, path) => word(value, PRIORITIES, path, issues)) ?? 'medium',
+    expiresAt,
+    bounces: option('bounces', (value, path) => word(value, BOUNCES, path, issues)) ?? 'mail',
+    requireTls: option('requireTls', boolean) ?? false,
+    notify,
+    dsn: Object.keys(dsn).length === 0 ? undefined : dsn,
+  };
+}
+
+interface ReadDsn extends NonNullable<Message['dsn']> {
+  readonly notify?: readonly Notify[];
+}
+
+function readDsn(value: unknown, path: string, issues: Issues): ReadDsn | undefined {
+  if (!isObject(value)) return put(issues, path, 'WRONG_TYPE', 'must be an object with notify, ret or envid');
+  onlyKnown(value, ['notify', 'ret', 'envid'], path, issues);
+  const notify = value['notify'] === undefined ? undefined : readNotify(value['notify'], `${path}.notify`, issues);
+  const ret = value['ret'] === undefined ? undefined : word(value['ret'], RETURNS, `${path}.ret`, issues);
+  const envid = value['envid'] === undefined ? undefined : readEnvid(value['envid'], `${path}.envid`, issues);
+  return { ...(notify && { notify }), ...(ret && { ret }), ...(envid !== undefined && { envid }) };
+}
+
+function readNotify(value: unknown, path: string, issues: Issues): readonly Notify[] | undefined {
+  const words: readonly unknown[] = Array.isArray(value) ? value : [value];
+  const found = words.flatMap((one) => word(one, NOTIFY, path, issues) ?? []);
+  const distinct = [...new Set(found)];
+  if (words.length === 0) return put(issues, path, 'INVALID_VALUE', `must name one of ${NOTIFY.join(', ')} at least`);
+  if (distinct.length > 1 && distinct.includes('never')) return put(issues, path, 'CONFLICT', 'never stands alone');
+  return distinct;
+}
+
+function readEnvid(value: unknown, path: string, issues: Issues): string | undefined {
+  const text = line(value, path, issues);
+  if (text === undefined) return undefined;
+  if (/^[\x20-\x7e]+$/.test(text) && text.length <= LONGEST_ENVID) return text;
+  return put(issues, path, 'INVALID_VALUE', `must be printable ASCII, ${LONGEST_ENVID} characters at most`);
+}
