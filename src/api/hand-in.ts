@@ -211,7 +211,8 @@ function readData(data: unknown, issues: Issues): Content | undefined {
 }
 
 function composedContent(composed: Compose): Content {
-  return { chunks: () => buffers(composed.stream()), size: () => composed.size() };
+  // A stream that is part of it was begun, and cannot be asked any more.
+  return { chunks: () => buffers(composed.stream()), size: () => composed.size().catch(() => undefined) };
 }
 
 function octets(bytes: Buffer): Content {
