@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import type { Sink, SinkScript } from '../../src/dev/sink.js';
 import { destination, message, subjectOf, submit } from '../support/agent.js';
 import { spawnAgent } from '../support/agent-process.js';
-import { type Scope, until } from '../support/scope.js';
+import { never, type Scope, until } from '../support/scope.js';
 import { talk } from '../support/talk.js';
 
 const toml = (sink: Sink) => `[[route]]\nhost = "127.0.0.1"\nport = ${sink.port}\n`;
@@ -86,6 +86,9 @@ test('an answer to a final dot is waited for, and no new mail is taken meanwhile
       () => true,
     ),
   );
+  let ended = false;
+  void agent.ended.then(() => (ended = true));
+  await never('it ended without the answer', () => ended);
   answer();
   assert.equal((await agent.ended).code, 0);
   assert.equal(sink.counts.messages, 1);

@@ -45,3 +45,11 @@ export async function until<T>(
     await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
   }
 }
+
+/** What must not happen can only be watched for a while: throws if it does within `ms`. */
+export async function never(what: string, look: () => boolean, ms = 300): Promise<void> {
+  for (const end = performance.now() + ms; performance.now() < end; ) {
+    if (look()) throw new Error(`that must not be: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+}
