@@ -31,7 +31,8 @@ const COMMANDS: Readonly<Record<string, Declare>> = {
 };
 /** Commands that have commands. */
 const GROUPS: ReadonlySet<string> = new Set(['queue', 'config', 'spool']);
-const POSITIONALS: ReadonlySet<string> = new Set(['id', 'recipient']);
+/** Arguments that may come more than once. */
+const REPEATED: ReadonlySet<string> = new Set(['id', 'recipient', 'to', 'cc', 'bcc', 'attach']);
 
 const WHICH = 'Which command?';
 const EPILOG = `Settings come from flags, then the environment (RIATA_SPOOL_PATH for spool.path), then the file of --config, RIATA_CONFIG,
@@ -93,8 +94,7 @@ function declare(cli: Cli, run: Run): Argv<Globals> {
  */
 function nothingForgotten(args: Readonly<Record<string, unknown>>): void {
   for (const [name, value] of Object.entries(args)) {
-    if (Array.isArray(value) && name !== '_' && !POSITIONALS.has(name))
-      throw new CliError(EXIT.usage, `--${name} was given more than once`);
+    if (Array.isArray(value) && name !== '_' && !REPEATED.has(name)) throw new CliError(EXIT.usage, `--${name} was given more than once`);
   }
   const words = args['_'] as readonly unknown[];
   const extra = words[GROUPS.has(String(words[0])) ? 2 : 1];

@@ -1,4 +1,7 @@
-/** `riata send`: a message from standard input or a file, handed to the agent; answered when it is safe on disk. */
+/**
+ * `riata send`: a message from standard input or a file, or composed from options, handed to the agent; answered when it is safe on
+ * disk.
+ */
 import { createReadStream } from 'node:fs';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
@@ -8,12 +11,12 @@ import { type Cli, type Command, type Globals, STDIN } from './command.js';
 import { CliError, EXIT } from './exit.js';
 import { withAgent } from './reach.js';
 import { span } from './selection.js';
+import { composedLetter, isLetter, type LetterArgs } from './send-composed.js';
 import { readAddresses, splitHeader } from './send-header.js';
 import { statusLines } from './status.js';
 
-interface SendArgs extends Globals {
+interface SendArgs extends Globals, LetterArgs {
   readonly recipient: readonly string[] | undefined;
-  readonly from: string | undefined;
   readonly file: string | undefined;
   readonly headers: boolean | undefined;
   readonly priority: Priority | undefined;
@@ -25,25 +28,33 @@ interface SendArgs extends Globals {
 export const send: Command<SendArgs> = async (args, cli) => {
   const notBefore = args.date === undefined ? undefined : sendDate(args.date, cli.clock.now());
   const timeoutMs = span('--timeout', args.timeout);
-  const given = args.recipient ?? [];
-  if (given.length === 0 && !args.headers) throw new CliError(EXIT.usage, 'to whom? Name recipients, or take those of the headers with -t');
+  const letter = isLetter(args) ? await composedLetter(args, notBefore, cli) : undefined;
+  if (letter === undefined && (args.recipient ?? []).length === 0 && !args.headers)
+    throw new CliError(EXIT.usage, 'to whom? Name recipients, take those of the headers with -t, or compose a message with --to');
   return withAgent(args, cli, async (verbs) => {
-    const { header, content } = await splitHeader(source(args.file, cli));
-    const named = args.from === undefined || args.headers ? await readAddresses(header) : undefined;
-    const from = args.from ?? named?.from;
-    if (from === undefined) throw new CliError(EXIT.data, 'from whom? The message has no From header with an address: say --from');
-    const to = [...given, ...(args.headers ? (named?.to ?? []) : [])];
-    if (to.length === 0) throw new CliError(EXIT.data, 'the To, Cc and Bcc headers name nobody');
-    const request: SubmitRequest = {
-      from,
-      to,
-      ...(args.priority === undefined ? {} : { priority: args.priority }),
-      ...(notBefore === undefined ? {} : { notBefore }),
-    };
-    const report = await verbs.submit(request, content);
+    const { request, content } = letter === undefined ? await asGiven(args, cli) : letter((await verbs.agent()).hostname);
+    const report = await verbs.submit(
+      {
+        ...request,
+        ...(args.priority === undefined ? {} : { priority: args.priority }),
+        ...(notBefore === undefined ? {} : { notBefore }),
+      },
+      content,
+    );
     return args.wait ? told(verbs, report, timeoutMs, args.json, cli) : accepted(report, args.json, cli);
   });
 };
+
+/** A message that is formatted already. */
+async function asGiven(args: SendArgs, cli: Cli): Promise<{ readonly request: SubmitRequest; readonly content: AsyncIterable<Buffer> }> {
+  const { header, content } = await splitHeader(source(args.file, cli));
+  const named = args.from === undefined || args.headers ? await readAddresses(header) : undefined;
+  const from = args.from ?? named?.from;
+  if (from === undefined) throw new CliError(EXIT.data, 'from whom? The message has no From header with an address: say --from');
+  const to = [...(args.recipient ?? []), ...(args.headers ? (named?.to ?? []) : [])];
+  if (to.length === 0) throw new CliError(EXIT.data, 'the To, Cc and Bcc headers name nobody');
+  return { request: { from, to }, content };
+}
 
 function source(file: string | undefined, cli: Cli): Readable {
   if (file !== undefined && file !== STDIN) return createReadStream(path.resolve(cli.cwd, file));

@@ -24,7 +24,7 @@ test('status, inspection and events tell the same of every fate', async (t) => {
   const [delivery] = waiting.deliveries;
   assert.equal(delivery!.state, 'waiting');
   assert.ok(delivery!.due > Date.now());
-  assert.equal(delivery!.recipients[0]!.last!.text, '4.2.0 not now, as the recipient asked for');
+  assert.equal(delivery!.recipients[0]!.last!.text, '450 4.2.0 not now, as the recipient asked for');
   assert.equal(delivery!.log[0]!.trouble!.text, '4.2.0 not now, as the recipient asked for');
   assert.deepEqual(
     (await mta.inspect(failed.id))!.deliveries.flatMap(({ recipients }) => recipients.map(({ address, state }) => [address, state])),

@@ -5,7 +5,7 @@ import type { Declare } from '../command.js';
 export const sendCommand: Declare = (yargs, run) =>
   yargs.command(
     'send [recipient..]',
-    'Hand in a message from standard input or a file',
+    'Hand in a message: from standard input or a file, or composed from options',
     (command) =>
       command
         .positional('recipient', { type: 'string', array: true, describe: 'Addresses it goes to' })
@@ -13,16 +13,24 @@ export const sendCommand: Declare = (yargs, run) =>
           alias: 'f',
           type: 'string',
           requiresArg: true,
-          describe: 'Envelope sender; "<>" for none. Default: the From header',
+          describe: 'Envelope sender; "<>" for none. Default: the From header. Of a composed message: its author',
         })
         .option('file', { type: 'string', requiresArg: true, describe: 'Read the message from this file' })
         .option('headers', { alias: 't', type: 'boolean', describe: 'Recipients are those of the To, Cc and Bcc headers' })
+        .option('to', { type: 'string', array: true, requiresArg: true, describe: 'Compose: recipients, "Joe <joe@example.com>, …"' })
+        .option('cc', { type: 'string', array: true, requiresArg: true, describe: 'Compose: recipients of a copy' })
+        .option('bcc', { type: 'string', array: true, requiresArg: true, describe: 'Compose: recipients that nobody sees' })
+        .option('subject', { alias: 's', type: 'string', requiresArg: true, describe: 'Compose: the subject' })
+        .option('body', { type: 'string', requiresArg: true, describe: 'Compose: the text, from this file or "-"' })
+        .option('html', { type: 'string', requiresArg: true, describe: 'Compose: the page, from this file or "-"' })
+        .option('attach', { type: 'string', array: true, requiresArg: true, describe: 'Compose: attach this file; again for another' })
         .option('priority', { choices: PRIORITIES, requiresArg: true, describe: 'Order in the queue; medium unless told' })
         .option('date', { type: 'string', requiresArg: true, describe: 'Not before: 2026-12-01T09:00+01:00, or +2h' })
         .option('wait', { type: 'boolean', describe: 'Wait for what becomes of it, and say so' })
         .option('timeout', { type: 'string', requiresArg: true, default: '60s', describe: 'With --wait: at most so long' })
         .example('$0 send -t < message.eml', 'recipients from the headers')
         .example("printf 'Subject: Hi\\n\\nHello.\\n' | $0 send --from me@example.com you@example.net", 'a first mail')
+        .example('$0 send -f me@example.com --to joe@example.net -s Invoice --body note.txt --attach invoice.pdf', 'composed here')
         .example('$0 send --file news.eml --date +2h --priority low list@example.net', 'later, and not in a hurry')
         .epilog(
           'Prints the id when the message is safe on disk. With --wait it ends with 0 when all were delivered, 69 when one failed, 75 while one waits.',
