@@ -88,6 +88,18 @@ test('any text in a Subject is read back as it was, by Python and by ourselves',
   });
 });
 
+test('encoded words of others are joined where they were divided, in whatever character sets they are', () => {
+  const cases = [
+    ['=?utf-8?q?=C3?= =?UTF-8?B?qQ==?=', 'é'],
+    ['=?utf-8?q?=C3=A9?=\t =?iso-8859-1?q?=E9?=', 'éé'],
+    ['a =?utf-8?q?b_c?= d =?x-none?q?e?= =?utf-8?q?f?=', 'a b c d =?x-none?q?e?= f'],
+    ['=?utf-8*de?q?=C3=BC?=', 'ü'],
+    ['=?utf-8?q?a=0D=0Ab?=', 'a b'],
+    ['no =? words ?= here', 'no =? words ?= here'],
+  ] as const;
+  for (const [value, text] of cases) assert.equal(decodeWords(value), text);
+});
+
 test('any display name is read back as it was, and addresses never change', { skip: noPython }, () => {
   const name = line.map((text) => text.slice(0, 200).replace(/[\ud800-\udbff]$/, ''));
   const lists = fc.sample(fc.array(name, { minLength: 1, maxLength: 4 }), { numRuns: 400, seed: 5 });

@@ -18,6 +18,7 @@ function read(...copies: Buffer[]): readonly ForeignEntity[] {
   entities.forEach((entity, i) => {
     assert.deepEqual(defects(entity), [], copies[i]!.toString());
     assert.doesNotMatch(copies[i]!.toString('latin1'), /[^\r]\n|\r[^\n]/);
+    assert.ok(copies[i]!.toString('latin1').endsWith('\r\n'));
     for (const line of copies[i]!.toString('latin1').split('\r\n')) assert.ok(line.length <= 998);
   });
   return entities;
@@ -235,6 +236,7 @@ test('no value breaks a header: what a header cannot show is found at accept, an
     '=?utf-8?q?=0D=0ABcc:_x?=',
     'evil@evil.example,',
     'x@evil.example> y <z',
+    'ü',
   ];
   const copies: Buffer[] = [];
   for (const attack of attacks) {
@@ -299,6 +301,22 @@ test('a copy beyond the size limit is found by check, to the octet', async () =>
       );
     }
   }
+});
+
+test('a copy whose size is mostly attachment is measured as well', async () => {
+  const from = await template({ body: '#a#', attachments: [{ name: 'x', data: Buffer.alloc(1_000_000) }] });
+  const { sizeBytes } = from.render({ a: 'v' }, TO);
+  assert.equal(from.check({ a: 'v' }, TO, sizeBytes).issues.length, 0);
+  assert.equal(from.check({ a: 'v' }, TO, sizeBytes - 1).issues[0]!.code, 'MESSAGE_TOO_LARGE');
+});
+
+test('a text that ended without a line end of its own keeps that, and the message ends a line', { skip: noPython }, () => {
+  const stored = 'From: a@x.example\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: ';
+  const copies = [
+    `${stored}quoted-printable\r\n\r\nabc #a#=\r\n`,
+    `${stored}base64\r\n\r\n${Buffer.from('abc #a#').toString('base64')}\r\n`,
+  ].map((text) => renderedBytes(prepareTemplate(Buffer.from(text)).render({ a: 'v' }, TO)));
+  for (const entity of read(...copies)) assert.equal(entity.text, 'abc v');
 });
 
 test('the bound that spares rendering is never too small', async () => {

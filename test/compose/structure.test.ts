@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -401,6 +401,10 @@ test('a file that changes between two readings is refused, and force takes it as
   await composed.data();
   writeFileSync(path, 'longer');
   assert.deepEqual(issuesOf(await refusal(() => collected(composed.stream()))), ['attachments[0] UNREADABLE']);
+  writeFileSync(path, 'two');
+  utimesSync(path, 1, 1);
+  assert.deepEqual(issuesOf(await refusal(() => collected(composed.stream()))), ['attachments[0] UNREADABLE'], 'of the same size');
+  writeFileSync(path, 'longer');
   assert.match((await composed.data({ force: true })).toString(), new RegExp(Buffer.from('longer').toString('base64')));
   assert.ok(await collected(composed.stream()));
 });
