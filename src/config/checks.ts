@@ -11,6 +11,7 @@ export function checkConfig(config: Config, ledger: Ledger): void {
   checkCertificate(config, ledger);
   checkListeners(config, ledger);
   checkTrust(config, ledger);
+  checkFreeSpace(config, ledger);
   checkRetry(config, ledger);
   config.route.forEach((route, i) => checkRoute(route, `route[${i}]`, ledger));
   checkOrder(config.route, ledger);
@@ -45,6 +46,19 @@ function checkListeners({ submission }: Config, ledger: Ledger): void {
       seen.add(shown);
     }
   }
+}
+
+/** The store writes out what it holds in memory when it is opened again: twice its write buffer. */
+const ROOM_TO_REOPEN = 32 * 2 ** 20;
+
+function checkFreeSpace({ spool }: Config, ledger: Ledger): void {
+  const path = 'spool.minFreeSpace';
+  if (!ledger.sound(path) || spool.minFreeSpace >= ROOM_TO_REOPEN) return;
+  ledger.warn(
+    path,
+    'TOO_SMALL',
+    `${path} is less than 32MiB: on a full disk the store may lack the room to open again, and mail that is queued waits until space is made`,
+  );
 }
 
 function checkTrust({ submission }: Config, ledger: Ledger): void {

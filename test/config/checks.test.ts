@@ -87,3 +87,8 @@ test('routes behind one that takes everything are warned of', () => {
   assert.deepEqual(warnings(`${some}\n${all}`), []);
   assert.deepEqual(warnings(`${route('sender = "@a.example"', 'host = "d.example"')}\n${some}`), []);
 });
+
+test('a free-space mark that leaves the store no room to open again is warned of', () => {
+  assert.deepEqual(warnings('[spool]\nminFreeSpace = "32MiB"'), []);
+  assert.match(warnings('[spool]\nminFreeSpace = "31MiB"')[0]!, /spool\.minFreeSpace is less than 32MiB/);
+});
