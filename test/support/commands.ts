@@ -8,9 +8,9 @@ export interface Done {
 }
 
 /** Runs a program; what it says is read as UTF-8. */
-export function execute(program: string, args: readonly string[], stdin: string | Buffer = ''): Promise<Done> {
+export function execute(program: string, args: readonly string[], stdin: string | Buffer = '', cwd?: string): Promise<Done> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], cwd });
     const out: Buffer[] = [];
     const err: Buffer[] = [];
     child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
@@ -23,8 +23,8 @@ export function execute(program: string, args: readonly string[], stdin: string 
 }
 
 /** Throws, with what it said, unless it ended well. */
-export async function succeed(program: string, args: readonly string[], stdin?: string | Buffer): Promise<string> {
-  const { code, out, err } = await execute(program, args, stdin);
+export async function succeed(program: string, args: readonly string[], stdin?: string | Buffer, cwd?: string): Promise<string> {
+  const { code, out, err } = await execute(program, args, stdin, cwd);
   if (code !== 0) throw new Error(`${program} ended with ${code}: ${err}${out}`);
   return out;
 }
