@@ -88,6 +88,22 @@ test('what has a date waits for it, by the wall clock, and its Date field is tha
   }
 });
 
+test('terms hold: given up when it expires, and failed where the way is not what it must be', async (t) => {
+  const mta = await agentTo(t, await destination(t), { retry: { firstDelay: '1s' } });
+  const expired: string[] = [];
+  const reports: string[] = [];
+  mta.on('expired', ({ id }) => expired.push(id));
+  mta.on('accepted', ({ id, origin }) => origin === 'report' && reports.push(id));
+  const late = await mta.send({ ...LETTER, to: 'defer-450@dest.test', expires: Date.now() + 1_500, bounces: 'none' });
+  const bare = await mta.send({ ...LETTER, requireTls: true, bounces: 'none' });
+  const told = await mta.send({ ...LETTER, to: 'fail-550@dest.test', returnPath: 'desk@dest.test' });
+  assert.deepEqual([await ended(mta, late.id), await ended(mta, bare.id), await ended(mta, told.id)], ['error', 'error', 'error']);
+  assert.deepEqual(expired, [late.id]);
+  assert.equal(reports.length, 1, 'only one was not told to send none');
+  assert.equal((await mta.inspect(bare.id))!.deliveries[0]!.recipients[0]!.last!.status, '5.7.30');
+  assert.equal((await mta.inspect(bare.id))!.message.bounces, 'none');
+});
+
 test('what waits for one connection leaves in order of priority', async (t) => {
   const sink = await destination(t, { keep: 100 });
   const mta = await agentTo(t, sink, { delivery: { maxConnections: 1, connectionsPerServer: 1 } });

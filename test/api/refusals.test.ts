@@ -109,6 +109,18 @@ test('a message over the limit is refused with both sizes, also where a stream h
   assert.equal(await ended(mta, fits.id), 'sent');
 });
 
+test('more recipients than a message may have are refused, counted without duplicates', async (t) => {
+  const sink = await destination(t);
+  const mta = await agentTo(t, sink, { submission: { maxRecipients: 3 } });
+  const to = ['a@dest.test', 'b@dest.test', 'a@dest.test'];
+  const error = await refused(mta.send({ ...LETTER, to, bcc: 'c@dest.test, d@dest.test' }));
+  assert.match(error.message, /^to: there are 4 recipients, and submission\.maxRecipients allows 3$/);
+  assert.deepEqual(paths(await refused(mta.queue({ data: 'a: b\n\n', from: '', recipients: [...to, 'c@x.test', 'd@x.test'] }))), [
+    'recipients',
+  ]);
+  assert.equal((await mta.send({ ...LETTER, to, cc: 'c@dest.test' })).recipients, 3);
+});
+
 test('wrong settings are named all at once, also those that an agent within a program has not', async (t) => {
   const spool = { path: await temporaryFolder(t), maxMessageSize: 'much' };
   const options = { spool, control: { http: '127.0.0.1:0' }, log: { level: 'info' }, relay: 'x', delivery: { maxConnections: -1 } };
