@@ -11,7 +11,7 @@
  *
  * Must not: hold anything of the queue; every answer is the spool's.
  */
-import { errorOf, type Issues, isObject, onlyKnown, put } from '../compose/checks.js';
+import { boolean, errorOf, type Issues, isObject, onlyKnown, put } from '../compose/checks.js';
 import { createComposer } from '../compose/compose.js';
 import type { ConfigOptions, LoadedConfig } from '../config/config.js';
 import { configFromOptions } from '../config/load.js';
@@ -123,6 +123,16 @@ function readOptions(options: unknown): { readonly loaded: LoadedConfig; readonl
   return { loaded, log: isLog(log) ? log : silentLog };
 }
 
+/** An object of options, of which no other is given. */
+function known(options: unknown, names: readonly string[], issues: Issues): Readonly<Record<string, unknown>> {
+  if (!isObject(options)) {
+    put(issues, 'options', 'WRONG_TYPE', 'must be an object');
+    return {};
+  }
+  onlyKnown(options, names, '', issues);
+  return options;
+}
+
 function isLog(log: unknown): log is Log {
   return isObject(log) && ['debug', 'info', 'warn', 'error'].every((level) => typeof log[level] === 'function');
 }
@@ -206,9 +216,10 @@ class Agent implements MailAgent {
     this.#open();
     const issues: Issues = [];
     const name = readDomainName(domain, 'domain', issues);
-    onlyKnown(options, ['refresh'], '', issues);
-    if (name === undefined || issues.length > 0) throw errorOf(issues);
-    return mxLookupOf(await this.#mta.mxLookup(name, { refresh: options.refresh ?? false }), this.#connectMs);
+    const given = known(options, ['refresh'], issues);
+    const refresh = given['refresh'] === undefined ? false : boolean(given['refresh'], 'refresh', issues);
+    if (name === undefined || refresh === undefined || issues.length > 0) throw errorOf(issues);
+    return mxLookupOf(await this.#mta.mxLookup(name, { refresh }), this.#connectMs);
   }
 
   on<T extends MailEventType>(type: T, listener: MailListener<T>): this {
@@ -224,21 +235,11 @@ class Agent implements MailAgent {
   async idle(options: IdleOptions = {}): Promise<void> {
     this.#open();
     const issues: Issues = [];
-    onlyKnown(options, ['timeout', 'signal'], '', issues);
-    const { timeout, signal } = options;
+    const { timeout, signal } = known(options, ['timeout', 'signal'], issues);
     const ms = timeout === undefined ? undefined : readSpan(timeout, 'timeout', issues);
+    if (!(signal === undefined || signal instanceof AbortSignal)) put(issues, 'signal', 'WRONG_TYPE', 'must be an AbortSignal');
     if (issues.length > 0) throw errorOf(issues);
-    const over = new AbortController();
-    const abort = () => over.abort(signal?.reason);
-    if (signal?.aborted) abort();
-    signal?.addEventListener('abort', abort, { once: true });
-    const timer = ms === undefined ? undefined : this.#clock.after(ms, () => over.abort());
-    try {
-      await aliveUntil(this.#mta.idle(over.signal));
-    } finally {
-      timer?.cancel();
-      signal?.removeEventListener('abort', abort);
-    }
+    await this.#untilIdle(ms, signal as AbortSignal | undefined);
   }
 
   listening(): readonly { readonly host: string; readonly port: number }[] {
@@ -252,6 +253,20 @@ class Agent implements MailAgent {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #untilIdle(ms: number | undefined, signal: AbortSignal | undefined): Promise<void> {
+    const over = new AbortController();
+    const abort = () => over.abort(signal?.reason);
+    if (signal?.aborted) abort();
+    signal?.addEventListener('abort', abort, { once: true });
+    const timer = ms === undefined ? undefined : this.#clock.after(ms, () => over.abort());
+    try {
+      await aliveUntil(this.#mta.idle(over.signal));
+    } finally {
+      timer?.cancel();
+      signal?.removeEventListener('abort', abort);
+    }
   }
 
   #open(): void {

@@ -1,7 +1,7 @@
 /** A message's whole life as the API tells it, and the agent's own. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Log, MailEvent, MtaOptions } from '../../src/index.js';
+import { compose, type IdleOptions, type Log, type MailEvent, type MtaOptions } from '../../src/index.js';
 import { destination, message, relayTo, temporaryFolder } from '../support/agent.js';
 import { until } from '../support/scope.js';
 import { talk } from '../support/talk.js';
@@ -77,8 +77,9 @@ test('what has a date waits for it, by the wall clock, and its Date field is tha
   await mta.send({ ...LETTER, subject: 'delayed', delay: 1.3 });
   await mta.queue({ data: message('queued'), from: '', recipients: 'joe@dest.test', date: new Date(at).toISOString() });
   await mta.send({ ...LETTER, subject: 'past', date: '2001-01-01T00:00:00+01:00' });
-  await sink.received(4);
-  const due: Readonly<Record<string, number>> = { dated: at, delayed: at, queued: at };
+  await mta.queue({ data: compose({ ...LETTER, subject: 'composed', date: at }) });
+  await sink.received(5);
+  const due: Readonly<Record<string, number>> = { dated: at, delayed: at, queued: at, composed: at };
   for (const { bytes, at: arrived } of sink.messages) {
     const subject = /^Subject: (.*)\r$/m.exec(bytes.toString())![1]!;
     assert.ok(arrived >= (due[subject] ?? 0), `${subject} came ${due[subject]! - arrived} ms early`);
@@ -154,6 +155,15 @@ test('a queue is listed, held, released and removed by selection, and outlives t
   assert.deepEqual(sink.messages.flatMap(({ recipients }) => recipients).sort(), ['a@one.test', 'c@two.test']);
 });
 
+test('a listing goes on behind its first page, and so does a change', async (t) => {
+  const mta = await agentTo(t, await destination(t));
+  const sent = await Promise.all(Array.from({ length: 600 }, () => mta.send({ ...LETTER, delay: 3600 })));
+  const found: string[] = [];
+  for await (const { message } of mta.list()) found.push(message.id);
+  assert.deepEqual(found, sent.map(({ id }) => id).sort());
+  assert.equal((await mta.remove({ all: true })).changed, 600);
+});
+
 test('idle waits for what is on its way, and gives up after its timeout or with its signal', async (t) => {
   let answer = () => {};
   const held = new Promise<void>((resolve) => {
@@ -166,7 +176,8 @@ test('idle waits for what is on its way, and gives up after its timeout or with 
   await assert.rejects(mta.idle({ timeout: 0.05 }), { code: 'ABORTED' });
   const reason = new Error('enough');
   await assert.rejects(mta.idle({ signal: AbortSignal.abort(reason) }), (error: Error) => error.cause === reason);
-  await assert.rejects(mta.idle({ timeout: 'long' }), { code: 'INVALID_OPTIONS' });
+  for (const wrong of [{ timeout: 'long' }, { timeout: -1 }, { signal: 'stop' }, { within: 3 }, null])
+    await assert.rejects(mta.idle(wrong as IdleOptions), { code: 'INVALID_OPTIONS' });
   answer();
   await mta.idle();
   assert.equal(await mta.status(id), 'sent');

@@ -1,5 +1,7 @@
 /** What is refused, how it is told, and that nothing is left of it. */
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { compose, createMta, type MailAgent, type MtaError, type QueueOptions, type SendOptions } from '../../src/index.js';
@@ -93,7 +95,8 @@ test('queue refuses what it cannot send, by name, and nothing is stored', async 
 
 test('a message over the limit is refused with both sizes, also where a stream hides its size, and nothing is stored', async (t) => {
   const sink = await destination(t);
-  const mta = await agentTo(t, sink, { spool: { maxMessageSize: 200_000 } });
+  const path = await temporaryFolder(t);
+  const mta = await agentTo(t, sink, { spool: { path, maxMessageSize: 200_000 } });
   const large = { name: 'large.bin', data: Buffer.alloc(160_000) };
   const size = await compose({ ...LETTER, attachment: large }).size();
   const error = await refused(mta.send({ ...LETTER, attachment: large }));
@@ -107,6 +110,9 @@ test('a message over the limit is refused with both sizes, also where a stream h
   await assertEmpty(mta);
   const fits = await mta.queue({ data: `Subject: x\r\n\r\n${'a'.repeat(199_984)}\r\n`, from: '', recipients: 'c@dest.test' });
   assert.equal(await ended(mta, fits.id), 'sent');
+  await mta.close();
+  const left = readdirSync(join(path, 'bodies'), { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  assert.deepEqual(left, []);
 });
 
 test('more recipients than a message may have are refused, counted without duplicates', async (t) => {

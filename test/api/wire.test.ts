@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import { compose, type SendOptions } from '../../src/index.js';
 import { defects, type ForeignEntity, header, noPython, readByPython, shape } from '../compose/foreign-reader.js';
-import { destination, temporaryFolder } from '../support/agent.js';
+import { destination, message, temporaryFolder } from '../support/agent.js';
 import { agentTo, LETTER } from './agent.js';
 
 const GIF = Buffer.from('R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7', 'base64');
@@ -127,18 +127,23 @@ test('queue takes a message as it is, from memory, a stream or a composer, to wh
 });
 
 test('buffers that are written to after they were handed in are sent as they were', async (t) => {
-  const sink = await destination(t);
+  let greet = () => {};
+  const written = new Promise<void>((resolve) => {
+    greet = resolve;
+  });
+  const sink = await destination(t, { script: ({ verb }) => (verb === 'CONNECT' ? written.then(() => undefined) : undefined) });
   const mta = await agentTo(t, sink);
   const lines = `${'a'.repeat(70)}\r\n`.repeat(100);
   const long = Buffer.from(`Subject: mine\r\n\r\n${lines}`);
-  const [raw, part, enclosed] = [Buffer.from(long), Buffer.from(long), Buffer.from(long)];
-  const later = { delay: 0.3 };
+  // One that lacks nothing is stored in one piece, as it came.
+  const [raw, part, enclosed] = [Buffer.from(message('mine', lines)), Buffer.from(long), Buffer.from(long)];
   await Promise.all([
-    mta.queue({ data: raw, from: 'a@b.test', recipients: 'joe@dest.test', ...later }),
-    mta.send({ ...LETTER, ...later, parts: [part] }),
-    mta.send({ ...LETTER, ...later, attachments: [{ name: 'a.eml', data: enclosed }] }),
+    mta.queue({ data: raw, from: 'a@b.test', recipients: 'joe@dest.test' }),
+    mta.send({ ...LETTER, parts: [part] }),
+    mta.send({ ...LETTER, attachments: [{ name: 'a.eml', data: enclosed }] }),
   ]);
   for (const each of [raw, part, enclosed]) each.fill('x');
+  greet();
   await sink.received(3);
   for (const { bytes } of sink.messages) assert.ok(bytes.includes(lines), bytes.toString().slice(0, 2000));
 });
