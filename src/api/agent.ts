@@ -15,7 +15,7 @@ import { boolean, errorOf, type Issues, isObject, onlyKnown, put } from '../comp
 import { createComposer } from '../compose/compose.js';
 import type { ConfigOptions, LoadedConfig } from '../config/config.js';
 import { configFromOptions } from '../config/load.js';
-import { statusOf } from '../control/reading.js';
+import { parseId, statusOf } from '../control/reading.js';
 import type { Action, ChangeReport, QueueEntry, StatusWord } from '../control/types.js';
 import { changeDeliveries } from '../control/verbs.js';
 import { MtaError } from '../core/errors.js';
@@ -30,7 +30,7 @@ import type { MessageView, Query } from '../spool/spool.js';
 import { createHandIn, type QueueOptions, type SendOptions, type Sent } from './hand-in.js';
 import { Listeners, type MailListener } from './listeners.js';
 import { type MxLookup, mxLookupOf } from './mx.js';
-import { knownId, readDomainName, readFilter, readSelection, readSpan, type Selection } from './selection.js';
+import { readDomainName, readFilter, readSelection, readSpan, type Selection } from './selection.js';
 
 /** The configuration as an object: durations may be bare milliseconds, sizes bare octets. */
 export interface MtaOptions extends Omit<ConfigOptions, 'log' | 'control'> {
@@ -187,8 +187,8 @@ class Agent implements MailAgent {
 
   async inspect(id: MessageId): Promise<MessageView | undefined> {
     this.#open();
-    const known = knownId(id);
-    return known === undefined ? undefined : this.#mta.spool.inspect(known);
+    const parsed = typeof id === 'string' ? parseId(id) : undefined;
+    return parsed === undefined ? undefined : this.#mta.spool.inspect(parsed);
   }
 
   list(selection: Selection = {}): AsyncIterable<QueueEntry> {

@@ -2,10 +2,10 @@
 import { errorOf, type Issues, isObject, line, onlyKnown, put, word } from '../compose/checks.js';
 import { readEnvelopeAddress } from '../compose/mailboxes.js';
 import { parseDuration } from '../config/values.js';
+import { parseId } from '../control/reading.js';
 import type { Selector } from '../control/types.js';
 import { selected } from '../control/verbs.js';
 import { canonicalAddress, normalizeDomain } from '../core/address.js';
-import { isMessageId } from '../core/id.js';
 import type { LaneKey } from '../core/lane.js';
 import type { MessageId } from '../core/message.js';
 import type { Query } from '../spool/spool.js';
@@ -74,16 +74,10 @@ function canonical(address: string | undefined): string | undefined {
 function readIds(value: unknown, path: string, issues: Issues): MessageId[] {
   const given: readonly unknown[] = Array.isArray(value) ? value : [value];
   return given.flatMap((one) => {
-    const id = knownId(one);
-    return id === undefined ? (put(issues, path, 'INVALID_VALUE', 'is not a message id: it has 26 letters and digits') ?? []) : [id];
+    const id = typeof one === 'string' ? parseId(one) : undefined;
+    if (id === undefined) put(issues, path, 'INVALID_VALUE', 'is not a message id: it has 26 letters and digits');
+    return id ?? [];
   });
-}
-
-/** Letter case and the digits that look like letters are forgiven. */
-export function knownId(value: unknown): MessageId | undefined {
-  if (typeof value !== 'string') return undefined;
-  const id = value.trim().toUpperCase().replaceAll('O', '0').replace(/[IL]/g, '1');
-  return isMessageId(id) ? id : undefined;
 }
 
 export function readDomainName(value: unknown, path: string, issues: Issues): string | undefined {

@@ -16,10 +16,16 @@ export type ReadableSpool = Pick<Spool, 'inspect' | 'readBody' | 'list' | 'count
 export const LANES_SHOWN = 20;
 const CHUNK = 64 * 1024;
 
-/** Throws `INVALID_OPTIONS` for what cannot be an id. Letter case and the digits that look like letters are forgiven. */
-export function readId(text: string): MessageId {
+/** Undefined for what cannot be an id. Letter case and the digits that look like letters are forgiven. */
+export function parseId(text: string): MessageId | undefined {
   const id = text.trim().toUpperCase().replaceAll('O', '0').replace(/[IL]/g, '1');
-  if (isMessageId(id)) return id;
+  return isMessageId(id) ? id : undefined;
+}
+
+/** Throws `INVALID_OPTIONS` for what cannot be an id. */
+export function readId(text: string): MessageId {
+  const id = parseId(text);
+  if (id !== undefined) return id;
   const message = `${JSON.stringify(text.slice(0, 60))} is not a message id: it has 26 letters and digits`;
   throw new MtaError('INVALID_OPTIONS', message, { issues: [{ path: 'id', code: 'OUT_OF_RANGE', message }] });
 }
