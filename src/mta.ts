@@ -299,6 +299,7 @@ function listen(config: Config, core: Core, tls: { cert: string; key: string } |
     ],
     ...(tls ? { tls } : {}),
     trustedNetworks: submission.trustedNetworks,
+    allowedSenders: submission.allowedSenders,
     bareNewlines: submission.bareNewlines,
     maxConnections: submission.maxConnections,
     maxRecipients: submission.maxRecipients,

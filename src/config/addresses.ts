@@ -77,6 +77,8 @@ export const senderPattern = stringKind(
   },
 );
 
+export const senderPatterns = list('patterns', senderPattern);
+
 /** `host:port` with an IPv6 host in brackets, as URLs have it. */
 export function showHostPort({ host: name, port }: HostPort): string {
   return `${name.includes(':') ? `[${name}]` : name}:${port}`;

@@ -2,6 +2,7 @@
  * What is written for people about the options, made from the table: the commented `conf/riata.toml` and the reference page
  * `conf/REFERENCE.md`. `npm run conf` writes them; a test fails when they are stale.
  */
+import { ALIASES } from './aliases.js';
 import { CHAPTERS, type Chapter, CONFIG_VARIABLE, type Entry, ROUTE_ENTRIES } from './catalogue.js';
 import { ROUTE } from './options.js';
 import { EMPTY_LIST } from './values.js';
@@ -103,7 +104,22 @@ export function referencePage(): string {
     const variables = entry.option.relay ? [`\`${entry.variable}\`${entry.option.file ? ` or \`${entry.variable}_FILE\`` : ''}`] : [];
     parts.push(referenceOption(entry, `route.${entry.path}`, [...file, ...variables]));
   }
+  parts.push(ALIAS_HEAD, aliasTable());
   return parts.join('\n');
+}
+
+const ALIAS_HEAD = `## Names of Postfix images
+
+Where such an image stood before, these variables of its environment are understood. Whatever is said to Riata itself, in the
+file or as a \`RIATA_…\` variable, goes before them; \`riata config show\` tells which one a value comes from.
+`;
+
+function aliasTable(): string {
+  const rows = ALIASES.map(({ variable, file, sets, doc }) => {
+    const names = file ? `\`${variable}\`, \`${variable}_FILE\`` : `\`${variable}\``;
+    return `| ${names} | ${sets.map((path) => `\`${path}\``).join(', ')} | ${doc} |`;
+  });
+  return `| variable | sets | what it says |\n|---|---|---|\n${rows.join('\n')}\n`;
 }
 
 function referenceOption({ option }: Entry, heading: string, names: readonly (string | undefined)[]): string {

@@ -1,5 +1,6 @@
 /**
- * Loads the configuration: flag, then environment, then file, then default, for every option of the table.
+ * Loads the configuration: flag, then environment, then file, then the names of other images (`aliases.ts`), then default, for
+ * every option of the table.
  *
  * Promises: the result is complete and sound, or one `MtaError('INVALID_OPTIONS')` names everything that is wrong, each
  * with its place, what was found and what is allowed. A name that means nothing is an error, never passed over. Secrets
@@ -9,6 +10,7 @@ import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { parse, TomlError } from 'smol-toml';
 import { type Issue, MtaError } from '../core/errors.js';
+import { readAliases, relayOf } from './aliases.js';
 import {
   CONFIG_VARIABLE,
   ENTRIES,
@@ -30,7 +32,7 @@ import type { Form } from './values.js';
 export interface ConfigSources {
   /** From the command line, by flag name without dashes (`spool-path`). Other keys, and undefined values, are not looked at. */
   readonly flags?: Readonly<Record<string, unknown>>;
-  /** Only variables that begin with `RIATA_` are looked at, and empty ones count as not set. */
+  /** Only variables that begin with `RIATA_`, and those of `aliases.ts`, are looked at; empty ones count as not set. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Path of the TOML file; else `RIATA_CONFIG` names it; else there is none. */
   readonly file?: string;
@@ -45,8 +47,10 @@ const fromDisk = (path: string) => readFileSync(path, 'utf8');
 
 export function loadConfig(from: ConfigSources): LoadedConfig {
   const ledger = new Ledger(from.readFile ?? fromDisk);
+  const env = from.env ?? {};
+  readAliases({ ledger, set: (path, value, name) => setByPath(ledger, path, value, name) }, env);
   readToml(ledger, from);
-  readEnvironment(ledger, from.env ?? {});
+  readEnvironment(ledger, env);
   readFlags(ledger, from.flags ?? {});
   return conclude(ledger, from.machineName);
 }
@@ -144,6 +148,11 @@ function readEnvironment(ledger: Ledger, env: Readonly<Record<string, string | u
   readRelay(ledger, env);
 }
 
+function setByPath(ledger: Ledger, path: string, value: string, variable: string): void {
+  const { option } = ENTRIES.find((entry) => entry.path === path)!;
+  ledger.set(path, option, value, { kind: 'variable', name: variable }, 'text');
+}
+
 /**
  * Kubernetes gives every container variables about each service of its namespace; those of a service called "riata" look
  * like ours (`RIATA_SERVICE_HOST`, `RIATA_PORT_587_TCP_ADDR`, `RIATA_RELAY_PORT=tcp://…`), and mean nothing to us.
@@ -173,9 +182,19 @@ function readVariable(
   return true;
 }
 
-/** One last route, for everything, from `RIATA_RELAY_…`. */
+/**
+ * One last route, for everything, from `RIATA_RELAY_…`, or else from `RELAYHOST…`. Another host than that of `RELAYHOST`
+ * is not given its password.
+ */
 function readRelay(ledger: Ledger, env: Readonly<Record<string, string | undefined>>): void {
   const at = `route[${ledger.routes}]`;
+  const other = env['RIATA_RELAY_HOST'] ? undefined : relayOf(env);
+  if (other !== undefined) {
+    readRelayAliases(ledger, env, at, other);
+    for (const entry of RELAY_ENTRIES) readVariable(ledger, env, entry.variable, `${at}.${entry.path}`, entry.option);
+    ledger.routes++;
+    return;
+  }
   const set = RELAY_ENTRIES.filter((entry) => readVariable(ledger, env, entry.variable, `${at}.${entry.path}`, entry.option));
   if (set.length === 0) return;
   ledger.routes++;
@@ -184,6 +203,19 @@ function readRelay(ledger: Ledger, env: Readonly<Record<string, string | undefin
     const name = set[0]!.variable;
     ledger.wrong(`${at}.host`, 'MISSING_FIELD', { kind: 'variable', name }, `${name} is of no use without ${host.variable}`);
   }
+}
+
+function readRelayAliases(
+  ledger: Ledger,
+  env: Readonly<Record<string, string | undefined>>,
+  at: string,
+  { host, port, tls }: NonNullable<ReturnType<typeof relayOf>>,
+): void {
+  const option = (name: string) => RELAY_ENTRIES.find((entry) => entry.path === name)!.option;
+  const source: Source = { kind: 'variable', name: 'RELAYHOST' };
+  for (const [name, value] of Object.entries({ host, port, tls }))
+    if (value !== undefined) ledger.set(`${at}.${name}`, option(name), value, source, 'text');
+  for (const name of ['username', 'password']) readVariable(ledger, env, `RELAYHOST_${name.toUpperCase()}`, `${at}.${name}`, option(name));
 }
 
 function readFlags(ledger: Ledger, flags: Readonly<Record<string, unknown>>): void {

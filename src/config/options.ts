@@ -158,6 +158,14 @@ const submission = section('Where mail comes in.', {
     mail in your name, so name no more than you must: the whole internet here is an open relay, and blocked within the day.`,
     { example: '["127.0.0.0/8", "::1/128", "10.1.2.0/24"]' },
   ),
+  allowedSenders: option(
+    place.senderPatterns,
+    [],
+    `Envelope senders that are taken over SMTP; all where the list is empty. An address, all of a domain as "@example.com", those of the
+    names below it as "@*.example.com", and "<>" for bounces, which are refused as well where it is not named. Others are
+    answered 550 5.7.1.`,
+    { example: '["@example.com", "@*.example.com"]' },
+  ),
   bareNewlines: option(
     kind.oneOf(['normalise', 'refuse']),
     'normalise',

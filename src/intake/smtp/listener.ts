@@ -10,6 +10,7 @@ import type { Clock } from '../../platform/clock.js';
 import type { Log } from '../../platform/log.js';
 import type { Intake } from '../submission.js';
 import { matchNetworks } from './networks.js';
+import { matchSenders } from './senders.js';
 import { Server, type SmtpPorts } from './server.js';
 
 export interface ListenAddress {
@@ -30,6 +31,8 @@ export interface SmtpListenerOptions {
   readonly tls?: { readonly cert: string; readonly key: string };
   /** CIDR: who may relay without AUTH. */
   readonly trustedNetworks: readonly string[];
+  /** Patterns of envelope senders; none: all are taken. */
+  readonly allowedSenders?: readonly string[];
   readonly bareNewlines: 'normalise' | 'refuse';
   readonly maxConnections: number;
   readonly maxRecipients: number;
@@ -106,6 +109,7 @@ function portsOf(options: SmtpListenerOptions): SmtpPorts {
     bareNewlines,
     limits: { maxConnections, maxRecipients, maxMessageSizeBytes, idleTimeoutMs, leastBytesPerSecond, maxErrors },
     trusts: matchNetworks(options.trustedNetworks, 'submission.trustedNetworks'),
+    allowsSender: matchSenders(options.allowedSenders ?? []),
     sessions: new Set(),
   };
 }

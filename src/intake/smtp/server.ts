@@ -10,6 +10,7 @@ import type { Clock } from '../../platform/clock.js';
 import type { Log } from '../../platform/log.js';
 import type { Intake } from '../submission.js';
 import type { PatienceLimits } from './patience.js';
+import type { SenderCheck } from './senders.js';
 import { Session } from './session.js';
 
 export interface SmtpLimits extends PatienceLimits {
@@ -30,6 +31,8 @@ export interface SmtpPorts {
   readonly bareNewlines: 'normalise' | 'refuse';
   /** Whether a client of this address may relay without AUTH. */
   readonly trusts: (address: string) => boolean;
+  /** Which senders are taken; undefined: all. */
+  readonly allowsSender: SenderCheck | undefined;
   /** All there are, those that are closing included. */
   readonly sessions: Set<Session>;
 }

@@ -151,6 +151,7 @@ export class Session extends SMTPConnection implements WireOwner {
     if (this.#transaction !== undefined) return this.#answer('503 5.5.1 A transaction is open already');
     const parsed = parseMail(line, this.#ports.limits);
     if (parsed.kind === 'refused') return this.#answer(parsed.reply);
+    if (this.#ports.allowsSender?.(parsed.sender) === false) return this.#denySender(parsed.sender);
     const closed = this.#ports.intake.closedFor(parsed.sizeBytes);
     if (closed !== undefined) return this.#answer(CLOSED[closed]);
     this.#transaction = { sender: parsed.sender, smtpUtf8: parsed.smtpUtf8, recipients: [] };
@@ -189,6 +190,11 @@ export class Session extends SMTPConnection implements WireOwner {
     if (!this.#relayDenied) this.#ports.log.warn('smtp.relayDenied', { session: this.id, client: this.remoteAddress });
     this.#relayDenied = true;
     return this.#answer('550 5.7.1 This server relays only for its own networks');
+  }
+
+  #denySender(sender: string): true {
+    this.#ports.log.warn('smtp.senderDenied', { session: this.id, client: this.remoteAddress, sender });
+    return this.#answer('550 5.7.1 Mail from this sender is not taken here');
   }
 
   #envelope({ sender, recipients, smtpUtf8 }: Transaction): SubmissionEnvelope {
