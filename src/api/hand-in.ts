@@ -174,7 +174,7 @@ function readNotBefore(given: Given, own: Compose | undefined, now: number, issu
 }
 
 function envelopeOf(sender: string, to: readonly string[], notBefore: number, now: number, terms: Terms): SubmissionEnvelope {
-  const { priority, expiresAt, bounces, requireTls, notify, dsn } = terms;
+  const { priority, expiresAt, bounces, requireTls, notify, dsn, tags } = terms;
   return {
     sender,
     recipients: to.map((address) => (notify === undefined ? { address } : { address, notify })),
@@ -187,6 +187,7 @@ function envelopeOf(sender: string, to: readonly string[], notBefore: number, no
     notBefore: notBefore > now ? notBefore : 0,
     ...(expiresAt === undefined ? {} : { expiresAt }),
     bounces,
+    ...(tags === undefined ? {} : { tags }),
     received: '',
   };
 }

@@ -9,6 +9,7 @@ import { canonicalAddress, normalizeDomain } from '../core/address.js';
 import type { LaneKey } from '../core/lane.js';
 import type { MessageId } from '../core/message.js';
 import type { Query } from '../spool/spool.js';
+import { readTag } from './terms.js';
 
 const STATES = ['ready', 'waiting', 'held', 'sending'] as const;
 
@@ -23,6 +24,8 @@ export interface Selection {
   /** Envelope sender; `''` for the null sender. */
   readonly sender?: string | undefined;
   readonly recipient?: string | undefined;
+  /** One of the tags it was given, exact. */
+  readonly tag?: string | undefined;
   /** Accepted longer ago than this: seconds, or text such as `'2h'`. */
   readonly olderThan?: number | string | undefined;
   /** The last error contains this, in any letter case. */
@@ -30,7 +33,18 @@ export interface Selection {
   readonly all?: true | undefined;
 }
 
-const NAMES = ['id', 'state', 'lane', 'domain', 'sender', 'recipient', 'olderThan', 'error', 'all'] as const satisfies (keyof Selection)[];
+const NAMES = [
+  'id',
+  'state',
+  'lane',
+  'domain',
+  'sender',
+  'recipient',
+  'tag',
+  'olderThan',
+  'error',
+  'all',
+] as const satisfies (keyof Selection)[];
 
 /** For looking: an empty selection means all. */
 export function readFilter(given: unknown, now: number): Query {
@@ -55,6 +69,7 @@ export function readSelection(given: unknown, now: number): Selector {
     domain: option('domain', readDomainName),
     sender: canonical(option('sender', readEnvelopeAddress)),
     recipient: canonical(option('recipient', readEnvelopeAddress)),
+    tag: option('tag', readTag),
     acceptedBefore: option('olderThan', (value, path) => {
       const span = readSpan(value, path, issues);
       return span === undefined ? undefined : now - span;

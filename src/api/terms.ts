@@ -5,6 +5,7 @@
 import { boolean, type Issues, isObject, line, onlyKnown, put, word } from '../compose/checks.js';
 import { readMoment } from '../compose/moment.js';
 import { type Message, PRIORITIES, type Priority } from '../core/message.js';
+import { MOST_TAGS, tagFault } from '../core/tag.js';
 
 const NOTIFY = ['never', 'success', 'failure', 'delay'] as const;
 const RETURNS = ['full', 'hdrs'] as const;
@@ -34,6 +35,8 @@ export interface DeliveryOptions {
   /** Only over verified TLS, the whole way (RFC 8689). */
   readonly requireTls?: boolean | undefined;
   readonly dsn?: DsnOptions | undefined;
+  /** Words to find it again by, one or several: 20 at most, each 1 to 100 characters. They are not sent. */
+  readonly tags?: string | readonly string[] | undefined;
 }
 
 export const DELIVERY_OPTIONS = [
@@ -42,6 +45,7 @@ export const DELIVERY_OPTIONS = [
   'bounces',
   'requireTls',
   'dsn',
+  'tags',
 ] as const satisfies readonly (keyof DeliveryOptions)[];
 
 export interface Terms {
@@ -51,6 +55,7 @@ export interface Terms {
   readonly requireTls: boolean;
   readonly notify: readonly Notify[] | undefined;
   readonly dsn: Message['dsn'];
+  readonly tags: Message['tags'];
 }
 
 type Given = Readonly<Record<string, unknown>>;
@@ -69,6 +74,7 @@ export function readTerms(given: Given, earliest: number, issues: Issues): Terms
     requireTls: option('requireTls', boolean) ?? false,
     notify,
     dsn: Object.keys(dsn).length === 0 ? undefined : dsn,
+    tags: option('tags', readTags),
   };
 }
 
@@ -99,4 +105,17 @@ function readEnvid(value: unknown, path: string, issues: Issues): string | undef
   if (text === undefined) return undefined;
   if (/^[\x20-\x7e]+$/.test(text) && text.length <= LONGEST_ENVID) return text;
   return put(issues, path, 'INVALID_VALUE', `must be printable ASCII, ${LONGEST_ENVID} characters at most`);
+}
+
+function readTags(value: unknown, path: string, issues: Issues): readonly string[] | undefined {
+  const given: readonly unknown[] = Array.isArray(value) ? value : [value];
+  const tags = [...new Set(given.flatMap((one, i) => readTag(one, Array.isArray(value) ? `${path}[${i}]` : path, issues) ?? []))];
+  if (tags.length > MOST_TAGS) return put(issues, path, 'OUT_OF_RANGE', `a message has ${MOST_TAGS} tags at most`);
+  return tags.length === 0 ? undefined : tags;
+}
+
+export function readTag(value: unknown, path: string, issues: Issues): string | undefined {
+  const text = line(value, path, issues);
+  const fault = text === undefined ? undefined : tagFault(text);
+  return fault === undefined ? text : put(issues, path, 'INVALID_VALUE', fault);
 }

@@ -8,6 +8,7 @@
 import { canonicalAddress, normalizeDomain } from '../core/address.js';
 import { MtaError } from '../core/errors.js';
 import { PRIORITIES } from '../core/message.js';
+import { MOST_TAGS } from '../core/tag.js';
 import type { Query } from '../spool/spool.js';
 import { choice, type Field, type Fields, flag, integer, moment, readFields, required, text, texts, type Values } from './fields.js';
 import { readId } from './reading.js';
@@ -64,6 +65,7 @@ const filters = {
   domain: text('domain of a recipient'),
   sender: text('envelope sender'),
   recipient: text('address of a recipient'),
+  tag: text('one of the tags it was given'),
   acceptedBefore: moment('accepted before this'),
   error: text('part of the last error, in any letter case'),
 } as const;
@@ -113,6 +115,7 @@ const submission = {
   expiresAt: moment('given up after this'),
   requireTls: flag('only over verified TLS (RFC 8689)'),
   bounces: choice('whether a failure is reported by mail', ['mail', 'none']),
+  tags: texts('words to find it again by, 20 at most', MOST_TAGS),
 } as const satisfies Record<string, Field<unknown>>;
 
 export const CONTROL_ROUTES: readonly ControlRoute[] = [

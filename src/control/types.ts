@@ -113,6 +113,7 @@ export interface SubmitRequest {
   readonly expiresAt?: number;
   readonly requireTls?: boolean;
   readonly bounces?: 'mail' | 'none';
+  readonly tags?: readonly string[];
 }
 
 export interface SubmitReport {

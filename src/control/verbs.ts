@@ -8,6 +8,7 @@
 import { parsePath } from '../core/address.js';
 import { type Issue, MtaError } from '../core/errors.js';
 import type { Message, MessageId, Origin, Priority } from '../core/message.js';
+import { tagFault } from '../core/tag.js';
 import type { Clock } from '../platform/clock.js';
 import type { Log } from '../platform/log.js';
 import type { Change, ChangeResult, Query, Spool } from '../spool/spool.js';
@@ -46,6 +47,7 @@ export interface ControlledEnvelope {
   readonly notBefore: number;
   readonly expiresAt?: number;
   readonly bounces: Message['bounces'];
+  readonly tags?: readonly string[];
   readonly received: string;
 }
 
@@ -272,6 +274,11 @@ function readEnvelope(
   if (request.expiresAt !== undefined && request.expiresAt <= Math.max(now, request.notBefore ?? 0)) {
     issues.push({ path: 'expiresAt', code: 'OUT_OF_RANGE', message: 'it would expire before it is sent' });
   }
+  const tags = [...new Set(request.tags)];
+  for (const [i, tag] of tags.entries()) {
+    const wrong = tagFault(tag);
+    if (wrong !== undefined) issues.push({ path: `tags[${i}]`, code: 'OUT_OF_RANGE', message: wrong });
+  }
   if (issues.length > 0) {
     const code = issues.every((issue) => issue.code === 'INVALID_ADDRESS') ? 'INVALID_ADDRESS' : 'INVALID_OPTIONS';
     throw new MtaError(code, issues.map((issue) => issue.message).join('; '), { issues });
@@ -286,6 +293,7 @@ function readEnvelope(
     notBefore: request.notBefore ?? 0,
     ...(request.expiresAt === undefined ? {} : { expiresAt: request.expiresAt }),
     bounces: request.bounces ?? 'mail',
+    ...(tags.length === 0 ? {} : { tags }),
     received: '',
   };
   return { envelope, recipients: new Set(addresses).size };

@@ -49,6 +49,8 @@ export interface Message {
   readonly messageId: string;
   /** `none`: a failure is recorded but no mail about it is sent. */
   readonly bounces: 'mail' | 'none';
+  /** Words of the sender's, to search by. */
+  readonly tags?: readonly string[];
   /** RFC 3461 RET and ENVID (decoded), as given. */
   readonly dsn?: { readonly ret?: 'full' | 'hdrs'; readonly envid?: string };
 }

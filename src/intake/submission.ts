@@ -18,6 +18,8 @@ export interface SubmissionEnvelope {
   /** Epoch ms; default: `retry.expiry` after accept (or after `notBefore`, if that is later). */
   readonly expiresAt?: number;
   readonly bounces: 'mail' | 'none';
+  /** Words to search by. */
+  readonly tags?: readonly string[];
   /**
    * The trace line to stand on top, complete with its CRLF; `''` for none. A function is given what is known only
    * inside: the id and the date, as RFC 5322 writes it.

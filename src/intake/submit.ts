@@ -168,7 +168,7 @@ class Incoming implements Submission, HeaderSink {
   }
 
   #message(acceptedAt: number): Message {
-    const { sender, recipients, origin, priority, notBefore, bounces, requireTls, dsn } = this.#envelope;
+    const { sender, recipients, origin, priority, notBefore, bounces, requireTls, tags, dsn } = this.#envelope;
     const utf8 = this.#envelope.smtpUtf8 || !isPlain(sender) || !recipients.every((recipient) => isPlain(recipient.address));
     return {
       id: this.id,
@@ -188,6 +188,7 @@ class Incoming implements Submission, HeaderSink {
       origin,
       messageId: this.#messageIdAdded || this.#header.messageIdText(),
       bounces,
+      ...(tags === undefined ? undefined : { tags }),
       ...(dsn === undefined ? undefined : { dsn }),
     };
   }

@@ -13,6 +13,7 @@ export function matches(query: Query, message: Message, delivery: DeliveryView):
     !delivery.recipients.some((one) => one.address.slice(one.address.lastIndexOf('@') + 1) === query.domain)
   )
     return false;
+  if (query.tag !== undefined && !message.tags?.includes(query.tag)) return false;
   if (query.acceptedBefore !== undefined && message.acceptedAt >= query.acceptedBefore) return false;
   if (query.error === undefined) return true;
   const wanted = query.error.toLowerCase();

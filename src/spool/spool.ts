@@ -114,6 +114,8 @@ export interface Query {
   readonly domain?: string;
   readonly sender?: string;
   readonly recipient?: string;
+  /** One of the message's tags, exact. */
+  readonly tag?: string;
   /** Accepted before this (epoch ms). */
   readonly acceptedBefore?: number;
   /** Text of the last trouble contains this, case-insensitively. */

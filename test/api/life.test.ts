@@ -122,7 +122,8 @@ test('a queue is listed, held, released and removed by selection, and outlives t
   const first = await agentTo(t, sink, { spool: path });
   const date = Date.now() + 3_600_000;
   const ids: string[] = [];
-  for (const to of ['a@one.test', 'b@one.test', 'c@two.test']) ids.push((await first.send({ ...LETTER, to, date })).id);
+  for (const to of ['a@one.test', 'b@one.test', 'c@two.test'])
+    ids.push((await first.send({ ...LETTER, to, date, tags: to === 'a@one.test' ? 'first' : ['later', 'any', 'later'] })).id);
   const listed = async (mta: typeof first, selection?: Parameters<typeof first.list>[0]) => {
     const found: string[] = [];
     for await (const { message } of mta.list(selection)) found.push(message.id);
@@ -131,6 +132,8 @@ test('a queue is listed, held, released and removed by selection, and outlives t
   assert.deepEqual(await listed(first), ids);
   assert.deepEqual(await listed(first, { domain: 'ONE.test', state: 'waiting' }), ids.slice(0, 2));
   assert.deepEqual(await listed(first, { recipient: 'c@TWO.test', sender: 'ann@example.test' }), ids.slice(2));
+  assert.deepEqual([await listed(first, { tag: 'any' }), await listed(first, { tag: 'an' })], [ids.slice(1), []]);
+  assert.deepEqual((await first.inspect(ids[1]!))?.message.tags, ['later', 'any']);
   assert.deepEqual([await listed(first, { olderThan: '1h' }), (await listed(first, { olderThan: 0 })).length > 0], [[], true]);
   await first.close();
 

@@ -41,9 +41,11 @@ test('one error names everything that is wrong with a message, and nothing is st
       ['dsn.orcpt', 'dsn.notify', 'dsn.ret', 'dsn.envid'],
     ],
     [
-      { ...LETTER, merge: {}, tokens: {}, immediate: true, host: 'x', idempotencyKey: '1', tags: ['a'], attachements: [] },
-      ['attachements', 'host', 'idempotencyKey', 'immediate', 'merge', 'tags', 'tokens'],
+      { ...LETTER, merge: {}, tokens: {}, immediate: true, host: 'x', idempotencyKey: '1', attachements: [] },
+      ['attachements', 'host', 'idempotencyKey', 'immediate', 'merge', 'tokens'],
     ],
+    [{ ...LETTER, tags: ['a', '', 7, 'a\u2028b', 'x'.repeat(101)] }, ['tags[1]', 'tags[2]', 'tags[3]', 'tags[4]']],
+    [{ ...LETTER, tags: Array.from({ length: 21 }, (_, i) => `tag ${i}`) }, ['tags']],
     [{ ...LETTER, attachments: ['/no/such/file', { name: 'a', data: 7 }] }, ['attachments[1].data']],
     [{ ...LETTER, attachments: ['/no/such/file', '/nor/this/one'] }, ['attachments[0]', 'attachments[1]']],
     [{ ...LETTER, characterSet: 'iso-8859-1', body: '→', subject: '↑' }, ['body']],
@@ -157,7 +159,7 @@ test('an empty selection changes nothing and is an error; a wrong one names what
     assert.equal((await refused(change({ all: true, domain: 'dest.test' }))).code, 'INVALID_OPTIONS');
     assert.equal((await change({ all: true })).matched, 0);
   }
-  const wrong = { id: 'x', state: 'lost', domain: 'a b', sender: '@', olderThan: 'long', tag: 'a' };
+  const wrong = { id: 'x', state: 'lost', domain: 'a b', sender: '@', olderThan: 'long', tag: '' };
   assert.deepEqual(paths(await refused(mta.remove(wrong as never))).sort(), ['domain', 'id', 'olderThan', 'sender', 'state', 'tag']);
-  assert.throws(() => mta.list({ tag: 'a' } as never), { code: 'INVALID_OPTIONS' });
+  assert.throws(() => mta.list({ tags: 'a' } as never), { code: 'INVALID_OPTIONS' });
 });

@@ -623,8 +623,8 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
       assert.deepEqual(seen, expected);
     });
 
-    test('list finds by id, lane, state, domain, sender, recipient, age and trouble', async () => {
-      const early = acceptance({ acceptedAt: now(), sender: 'early@example.com' });
+    test('list finds by id, lane, state, domain, sender, recipient, tag, age and trouble', async () => {
+      const early = acceptance({ acceptedAt: now(), sender: 'early@example.com', tags: ['newsletter', 'may'] });
       await spool.accept(early);
       await clock.advance(1000);
       const late = acceptance({ acceptedAt: now(), sender: 'late@example.com' }, ['mx:two.test', 'host:relay.test:25:0']);
@@ -646,6 +646,8 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
       assert.deepEqual(await find({ domain: 'one.test' }), [e]);
       assert.deepEqual(await find({ sender: 'late@example.com' }), [l0, l1]);
       assert.deepEqual(await find({ recipient: 'user@two.test' }), [l0]);
+      assert.deepEqual(await find({ tag: 'may' }), [e]);
+      assert.deepEqual(await find({ tag: 'ma' }), []);
       assert.deepEqual(await find({ acceptedBefore: late.message.acceptedAt }), [e]);
       assert.deepEqual(await find({ error: 'GREYLISTED' }), [l0]);
       assert.deepEqual(await find({ error: 'greylisted', state: 'held' }), []);

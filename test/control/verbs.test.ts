@@ -296,7 +296,15 @@ test('a submitted message arrives octet for octet with its envelope normalised',
   const { agent, client } = await serveAndConnect(t);
   const content = Buffer.alloc(1_500_000, 'Octets: \x01\xfe\r\n.\r\n', 'latin1');
   const report = await client.submit(
-    { ...request, priority: 'high', notBefore: NOW + 1000, expiresAt: NOW + 5000, requireTls: true, bounces: 'none' },
+    {
+      ...request,
+      priority: 'high',
+      notBefore: NOW + 1000,
+      expiresAt: NOW + 5000,
+      requireTls: true,
+      bounces: 'none',
+      tags: ['a', 'b', 'a'],
+    },
     from(content.subarray(0, 10), content.subarray(10, 700_000), content.subarray(700_000)),
   );
   const [kept] = agent.submissions;
@@ -312,6 +320,7 @@ test('a submitted message arrives octet for octet with its envelope normalised',
     notBefore: NOW + 1000,
     expiresAt: NOW + 5000,
     bounces: 'none',
+    tags: ['a', 'b'],
     received: '',
   });
   assert.deepEqual([report.sizeBytes, report.messageId, report.recipients], [content.length, '<made@up>', 2]);
