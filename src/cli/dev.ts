@@ -5,7 +5,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { showHostPort } from '../config/addresses.js';
+import { type HostPort, showHostPort } from '../config/addresses.js';
+import type { ConfigOptions } from '../config/config.js';
 import { configFromOptions } from '../config/load.js';
 import type { MailEvent } from '../core/event.js';
 import { startDnsServer } from '../dev/dns-server.js';
@@ -26,6 +27,7 @@ import { pairs } from './table.js';
 import { oneLine } from './visible.js';
 
 const PORT = 2587;
+const PAGE_PORT = 8587;
 const SHUTDOWN_MS = 3_000;
 
 interface DevArgs extends Globals {
@@ -35,7 +37,7 @@ interface DevArgs extends Globals {
 
 export const dev: Command<DevArgs> = async (args, cli) => {
   if (args.config !== undefined) throw new CliError(EXIT.usage, 'dev has its own settings: for a configuration of yours, run serve');
-  const port = args.port === undefined ? await freePort() : wholeNumber('--port', args.port, 65_535);
+  const port = args.port === undefined ? await freePort(PORT) : wholeNumber('--port', args.port, 65_535);
   // What was begun is ended in the opposite order, also when something after it does not begin.
   const undo: (() => Promise<unknown>)[] = [];
   try {
@@ -46,7 +48,12 @@ export const dev: Command<DevArgs> = async (args, cli) => {
     const dns = await startDnsServer({ zones: DEV_ZONES });
     undo.push(() => dns.close());
     const { config } = configFromOptions(
-      settingsOf(spool, port, dns.address, args.socket === undefined ? undefined : path.resolve(cli.cwd, args.socket)),
+      settingsOf(spool, port, dns.address, {
+        ...(args.socket === undefined ? {} : { socket: path.resolve(cli.cwd, args.socket) }),
+        // Everything here is made up, so there is nothing to keep from other users of this machine.
+        http: [`127.0.0.1:${await freePort(PAGE_PORT)}`],
+        trustLoopback: true,
+      }),
       { machineName: 'riata.dev.test' },
     );
     const log = createLog({
@@ -57,10 +64,11 @@ export const dev: Command<DevArgs> = async (args, cli) => {
       color: cli.screen.colour,
     });
     const onEvent = (event: MailEvent) => (args.json ? cli.screen.json(event) : happened(event, cli));
-    const { mta, socket, close } = await startAgent(config, { log, mxPort: sink.port, onEvent }, cli);
+    const { mta, socket, http, close } = await startAgent(config, { log, mxPort: sink.port, onEvent }, cli);
     const listening = mta.listening()[0]!;
-    if (args.json) cli.screen.json({ type: 'started', listening, spool, socket, dns: dns.address, destinationPort: sink.port });
-    else welcome(cli, listening, spool);
+    const page = `http://${showHostPort(http[0]!)}/`;
+    if (args.json) cli.screen.json({ type: 'started', listening, page, spool, socket, dns: dns.address, destinationPort: sink.port });
+    else welcome(cli, listening, page, spool);
     return await untilSignal(close, SHUTDOWN_MS, log, cli);
   } finally {
     for (const end of undo.reverse()) await end();
@@ -68,8 +76,8 @@ export const dev: Command<DevArgs> = async (args, cli) => {
 };
 
 /** The port of the examples, or any where somebody has that. */
-async function freePort(): Promise<number> {
-  return (await whyRefused('127.0.0.1', PORT)) === undefined ? PORT : 0;
+async function freePort(usual: number): Promise<number> {
+  return (await whyRefused('127.0.0.1', usual)) === undefined ? usual : 0;
 }
 
 async function temporarySpool(undo: (() => Promise<unknown>)[]): Promise<string> {
@@ -79,7 +87,7 @@ async function temporarySpool(undo: (() => Promise<unknown>)[]): Promise<string>
 }
 
 /** Waits are short, so that somebody who watches sees a second attempt, a notice, an end. */
-function settingsOf(spool: string, port: number, dns: string, socket: string | undefined) {
+function settingsOf(spool: string, port: number, dns: string, control: NonNullable<ConfigOptions['control']>): ConfigOptions {
   return {
     spool,
     submission: { listen: [`127.0.0.1:${port}`] },
@@ -87,11 +95,11 @@ function settingsOf(spool: string, port: number, dns: string, socket: string | u
     delivery: { allowPrivateAddresses: true },
     retry: { firstDelay: '10s', maxDelay: '1m', expiry: '10m', delayNotice: '2m' },
     shutdown: { timeout: SHUTDOWN_MS },
-    ...(socket === undefined ? {} : { control: { socket } }),
+    control,
   };
 }
 
-function welcome({ screen, env }: Cli, listening: { readonly host: string; readonly port: number }, spool: string): void {
+function welcome({ screen, env }: Cli, listening: HostPort, page: string, spool: string): void {
   const { paint, columns } = screen;
   const server = showHostPort(listening);
   // In a checkout the command is not on anybody's path.
@@ -106,6 +114,7 @@ function welcome({ screen, env }: Cli, listening: { readonly host: string; reado
     'and look after it:',
     `  ${riata} status ID --spool ${spool}`,
     `  ${riata} queue list --spool ${spool}`,
+    `  ${page} in a browser`,
     '',
     paint.bold('Mail to'),
     ...pairs(

@@ -6,6 +6,7 @@
  */
 import path from 'node:path';
 import type { Config } from '../config/config.js';
+import { type HttpControl, startHttpControl } from '../control/http/server.js';
 import { startControlServer } from '../control/server.js';
 import { answers, controlSocketPaths, surroundings } from '../control/socket.js';
 import { controlVerbs } from '../control/verbs.js';
@@ -13,6 +14,7 @@ import { MtaError } from '../core/errors.js';
 import { type Mta, type StartOptions, startMta } from '../mta.js';
 import { waitAlive } from '../platform/alive.js';
 import type { Log } from '../platform/log.js';
+import { systemRandom } from '../platform/random.js';
 import { version } from '../version.js';
 import type { Cli } from './command.js';
 import { CliError, EXIT, exitCode } from './exit.js';
@@ -21,6 +23,8 @@ export interface Running {
   readonly mta: Mta;
   /** Path of the control socket. */
   readonly socket: string;
+  /** Where the page and the control API are, as bound; empty where `control.http` is. */
+  readonly http: HttpControl['addresses'];
   /** Finishes what is on its way, within the time that the configuration gives. */
   close(): Promise<void>;
 }
@@ -32,6 +36,7 @@ export interface Running {
 export async function startAgent(config: Config, options: StartOptions & { readonly log: Log }, cli: Cli): Promise<Running> {
   const spoolPath = path.resolve(cli.cwd, config.spool.path);
   const mta = await startPatiently(config, options, spoolPath, cli);
+  const undo = [() => mta.close()];
   try {
     const [socket] = controlSocketPaths(spoolPath, config.control.socket, await surroundings(spoolPath, cli.env));
     const verbs = controlVerbs(mta, {
@@ -43,13 +48,26 @@ export async function startAgent(config: Config, options: StartOptions & { reado
       log: options.log,
     });
     const control = await startControlServer({ verbs, path: socket, log: options.log });
+    undo.push(() => control.close(0));
+    const { http, token, trustLoopback, hosts } = config.control;
+    const web = await startHttpControl({
+      verbs,
+      listen: http,
+      token,
+      trustLoopback,
+      names: [config.hostname, ...hosts],
+      log: options.log,
+      clock: cli.clock,
+      random: systemRandom,
+    });
     const close = async () => {
       // The socket's name goes at once, so that whoever takes the spool over finds it free.
-      await Promise.all([control.close(), mta.close()]);
+      await Promise.all([control.close(), web.close(), mta.close()]);
     };
-    return { mta, socket, close };
+    return { mta, socket, http: web.addresses, close };
   } catch (error) {
-    await mta.close();
+    for (const end of undo.reverse()) await end();
+    if (error instanceof MtaError && error.code === 'INVALID_OPTIONS') throw asConfigFault(error);
     throw error;
   }
 }

@@ -14,11 +14,13 @@ export const serve: Command<Globals> = async (args, cli) => {
   const { log, onEvent } = agentLog(loaded, lines, cli);
   try {
     for (const { path, code, message } of loaded.warnings) log.warn('config.warning', { path, code }, message);
-    const { mta, socket, close } = await startAgent(config, { log, onEvent }, cli);
+    const { mta, socket, http, close } = await startAgent(config, { log, onEvent }, cli);
     const listen = mta.listening().map(showHostPort).join(', ');
-    const fields = { version: version(), pid: process.pid, spool: config.spool.path, socket, listen };
+    const page = http.map((address) => `http://${showHostPort(address)}/`).join(', ');
+    const fields = { version: version(), pid: process.pid, spool: config.spool.path, socket, listen, ...(page === '' ? {} : { page }) };
     const where = moved === undefined ? listen : `${listen} (${moved})`;
-    log.info('agent.started', fields, listen === '' ? 'running, and listening nowhere' : `taking mail on ${where}`);
+    const doors = listen === '' ? 'running, and listening nowhere' : `taking mail on ${where}`;
+    log.info('agent.started', fields, page === '' ? doors : `${doors}; the queue is shown on ${page}`);
     return await untilSignal(close, config.shutdown.timeout, log, cli);
   } finally {
     lines.close();

@@ -106,6 +106,19 @@ function hostPortKind(allowed: string, defaultPort: number | undefined, names: b
 /** Port 0 lets the system choose. */
 export const listenAddresses = list('host:port', hostPortKind('"host:port", such as "127.0.0.1:587" or "[::1]:587"', undefined, true));
 
+/** The same, where most have just one: it may stand alone, and an empty one is none. */
+export const fewListenAddresses: typeof listenAddresses = {
+  ...listenAddresses,
+  read: (given, form) =>
+    listenAddresses.read(form !== 'text' && typeof given === 'string' ? [given].filter((each) => each !== '') : given, form),
+};
+
+/** Names of hosts, without ports. */
+export const hostNames = list(
+  'host names',
+  stringKind('host name', 'a host name such as "mail.example.com"', (given) => (isIP(given) ? undefined : domainName(given))),
+);
+
 export const dnsServers = list(
   'IP addresses',
   hostPortKind('an IP address, with ":port" where it is not 53, such as "127.0.0.1:5353"', 53, false),

@@ -11,6 +11,7 @@ export function checkConfig(config: Config, ledger: Ledger): void {
   checkCertificate(config, ledger);
   checkListeners(config, ledger);
   checkTrust(config, ledger);
+  checkControl(config, ledger);
   checkFreeSpace(config, ledger);
   checkRetry(config, ledger);
   config.route.forEach((route, i) => checkRoute(route, `route[${i}]`, ledger));
@@ -69,6 +70,23 @@ function checkTrust({ submission }: Config, ledger: Ledger): void {
     path,
     'OPEN_RELAY',
     `${path} has ${everybody.join(' and ')}: whoever can reach a port of this agent can send mail to anybody through it`,
+  );
+}
+
+/** Without a token nobody but this machine may be let in, and that only where it was said. */
+function checkControl({ control }: Config, ledger: Ledger): void {
+  const { http, token, trustLoopback } = control;
+  const sound = ['control.http', 'control.token', 'control.trustLoopback'].every((path) => ledger.sound(path));
+  if (!sound || http.length === 0 || token !== '') return;
+  const far = http.filter(({ host }) => !isLoopback(host)).map(showHostPort);
+  if (trustLoopback && far.length === 0) return;
+  const ways = far.length === 0 ? 'set one, or control.trustLoopback = true on a machine of your own' : 'set one';
+  const who = far.length === 0 ? 'every user of this machine' : `everybody who can reach ${far.join(', ')}`;
+  ledger.wrong(
+    'control.token',
+    'MISSING_FIELD',
+    ledger.sources.get('control.http'),
+    `control.http without control.token (or tokenFile) would show the queue to ${who}: ${ways}`,
   );
 }
 

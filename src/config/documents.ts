@@ -95,17 +95,25 @@ export function referencePage(): string {
   for (const chapter of CHAPTERS) {
     parts.push(chapter.path === '' ? '## Top level\n' : `## [${chapter.path}]\n\n${chapter.doc}\n`);
     parts.push(
-      ...chapter.entries.map((entry) => referenceOption(entry, entry.path, [`\`${entry.variable}\``, entry.flag && `\`--${entry.flag}\``])),
+      ...chapter.entries.map((entry) =>
+        referenceOption(entry, entry.path, [...fileForm(entry), variables(entry), entry.flag && `\`--${entry.flag}\``]),
+      ),
     );
   }
   parts.push(`## [[route]]\n\n${ROUTE.doc}\n`);
   for (const entry of ROUTE_ENTRIES) {
-    const file = entry.option.file ? [`\`${entry.path}File\``] : [];
-    const variables = entry.option.relay ? [`\`${entry.variable}\`${entry.option.file ? ` or \`${entry.variable}_FILE\`` : ''}`] : [];
-    parts.push(referenceOption(entry, `route.${entry.path}`, [...file, ...variables]));
+    parts.push(referenceOption(entry, `route.${entry.path}`, [...fileForm(entry), entry.option.relay && variables(entry)]));
   }
   parts.push(ALIAS_HEAD, aliasTable());
   return parts.join('\n');
+}
+
+function fileForm({ path, option }: Entry): string[] {
+  return option.file ? [`\`${path}File\``] : [];
+}
+
+function variables({ variable, option }: Entry): string {
+  return option.file ? `\`${variable}\` or \`${variable}_FILE\`` : `\`${variable}\``;
 }
 
 const ALIAS_HEAD = `## Names of Postfix images
@@ -122,11 +130,11 @@ function aliasTable(): string {
   return `| variable | sets | what it says |\n|---|---|---|\n${rows.join('\n')}\n`;
 }
 
-function referenceOption({ option }: Entry, heading: string, names: readonly (string | undefined)[]): string {
+function referenceOption({ option }: Entry, heading: string, names: readonly (string | false | undefined)[]): string {
   const facts = [
     `default \`${option.kind.show(option.default)}\``,
     ...(option.example === undefined ? [] : [`example \`${option.example}\``]),
-    ...names.filter((name) => name !== undefined),
+    ...names.filter((name) => typeof name === 'string'),
   ];
   return `### ${heading}\n\n${option.doc}\n\n- Must be ${option.kind.allowed}.\n- ${facts.join(' · ')}\n`;
 }

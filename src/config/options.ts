@@ -307,6 +307,33 @@ const control = section('How "riata queue", "riata status" and the other command
     open it may read and remove queued mail: it is made for its owner only.`,
     { example: '"/run/riata/control.sock"' },
   ),
+  http: option(
+    place.fewListenAddresses,
+    [],
+    `Addresses on which the web page and the control API are served over HTTP. Empty: nowhere. Whoever has the token can read and remove
+    queued mail. Nothing is encrypted: beyond this machine put a proxy with TLS before it, or reach it through a tunnel.`,
+    { example: '"127.0.0.1:8587"' },
+  ),
+  token: option(
+    kind.token,
+    '',
+    `What callers of control.http must know, as "Authorization: Bearer …"; the page asks for it once. At least 16 characters, best made by
+    chance ("openssl rand -hex 24"); better tokenFile, a file that holds nothing else. A new one ends all sessions.`,
+    { secret: true, file: true },
+  ),
+  trustLoopback: option(
+    kind.boolean,
+    false,
+    `Callers of control.http on this machine need no token. Every user and every program of the machine can then read and remove mail,
+    so it is for a machine of one's own. Requests that a proxy passed on are not trusted.`,
+  ),
+  hosts: option(
+    place.hostNames,
+    [],
+    `Further names by which control.http may be called, such as that of a proxy before it. Addresses, localhost and hostname always may;
+    anything else is refused, so that no web site can reach the agent through a name of its own (DNS rebinding).`,
+    { example: '["riata.example.com"]' },
+  ),
 });
 
 const shutdown = section('What happens on SIGTERM and SIGINT.', {

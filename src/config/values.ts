@@ -65,6 +65,14 @@ export const path = stringKind('path', 'a path', (given) => (given.includes('\0'
 /** The same, where there must be one. */
 export const requiredPath = stringKind('path', 'a path', (given) => (given === '' || given.includes('\0') ? undefined : given));
 
+/** Least characters of a token: what is made by chance has more, and what people think of is too short below. */
+const SHORTEST_TOKEN = 16;
+
+/** As a bearer token travels (RFC 6750): visible ASCII without blanks. Empty: none. */
+export const token = stringKind('token', `${SHORTEST_TOKEN} to 512 letters, digits or any of -._~+/=`, (given) =>
+  given === '' || (/^[A-Za-z0-9\-._~+/]+=*$/.test(given) && given.length >= SHORTEST_TOKEN && given.length <= 512) ? given : undefined,
+);
+
 export function oneOf<const W extends string>(words: readonly W[]): Kind<W> {
   return {
     name: words.join(' | '),

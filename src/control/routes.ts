@@ -11,6 +11,7 @@ import { PRIORITIES } from '../core/message.js';
 import { MOST_TAGS } from '../core/tag.js';
 import type { Query } from '../spool/spool.js';
 import { choice, type Field, type Fields, flag, integer, moment, readFields, required, text, texts, type Values } from './fields.js';
+import { HttpError } from './problem.js';
 import { readId } from './reading.js';
 import { ACTIONS, type Action, type ControlVerbs, type RawMessage } from './types.js';
 
@@ -19,8 +20,31 @@ export type Answer =
   | { readonly kind: 'content'; readonly content: RawMessage }
   | { readonly kind: 'nothing' };
 
+/** Stands for the token where the page calls. */
+export interface Session {
+  /** Goes where the token would: `Authorization: Bearer …`. */
+  readonly session: string;
+  readonly expiresAt: number;
+}
+
+/** Opens one path, to look at, where no header can be sent: a frame, a download. */
+export interface Ticket {
+  /** Goes into the query as `ticket`, and nothing else may stand there. */
+  readonly ticket: string;
+  readonly expiresAt: number;
+}
+
+/** What the gate of `control.http` gives to callers whom it let in. */
+export interface Access {
+  /** Throws 403 for callers who have but a session: it would last for ever. */
+  session(): Session;
+  ticket(path: string): Ticket;
+}
+
 export interface Call {
   readonly verbs: ControlVerbs;
+  /** Absent on the Unix socket, which has no gate. */
+  readonly access?: Access;
   /** What stands for `:name` in the path, decoded. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
@@ -37,6 +61,8 @@ export interface ControlRoute {
   readonly verb: string;
   readonly doc: string;
   readonly query: Fields;
+  /** Needs no token over HTTP: it tells nothing of mail. */
+  readonly open?: true;
   /** Media type of the request's content, where it has one. */
   readonly takes?: 'message/rfc822';
   readonly call: (call: Call) => Promise<Answer>;
@@ -103,6 +129,11 @@ function readAction(given: string): Action {
   if (action !== undefined) return action;
   const message = `${JSON.stringify(given.slice(0, 40))} is not one of ${ACTIONS.join(', ')}`;
   throw new MtaError('INVALID_OPTIONS', message, { issues: [{ path: 'action', code: 'OUT_OF_RANGE', message }] });
+}
+
+function gated(access: Access | undefined): Access {
+  if (access !== undefined) return access;
+  throw new HttpError(404, 'No such path', 'sessions and tickets are for control.http; this socket asks for none');
 }
 
 const listing = { ...filters, ...paging };
@@ -222,6 +253,16 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
     { method: 'GET', path: '/v1/mx/:domain', verb: 'mx', doc: 'Where mail for a domain would go now.' },
     { refresh: flag('ask the DNS, not the cache') },
     async ({ verbs, params }, { refresh }) => json(await verbs.mx(readDomain(params['domain']!), refresh === undefined ? {} : { refresh })),
+  ),
+  route(
+    { method: 'POST', path: '/v1/session', verb: 'session', doc: 'A session of some hours in exchange for the token (over HTTP only).' },
+    {},
+    async ({ access }) => json(gated(access).session()),
+  ),
+  route(
+    { method: 'POST', path: '/v1/ticket', verb: 'ticket', doc: 'Opens one path for a minute, for links and frames (over HTTP only).' },
+    { path: required(text('the path to be read, without its query')) },
+    async ({ access }, { path }) => json(gated(access).ticket(path!)),
   ),
 ];
 

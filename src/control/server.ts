@@ -10,7 +10,7 @@ import http from 'node:http';
 import { finished, pipeline } from 'node:stream/promises';
 import type { Log } from '../platform/log.js';
 import { HttpError, PROBLEM_TYPE, type Problem, toProblem } from './problem.js';
-import { type Answer, type Call, matchRoute } from './routes.js';
+import { type Access, type Answer, type Call, matchRoute } from './routes.js';
 import { type BoundSocket, bindSocket } from './socket.js';
 import type { ControlVerbs } from './types.js';
 
@@ -43,7 +43,7 @@ export async function startControlServer(options: ControlServerOptions): Promise
     requestTimeout: 0,
   });
   server.maxConnections = MAX_CONNECTIONS;
-  server.on('request', (request, response) => void handle(options, request, response));
+  server.on('request', (request, response) => void answerRequest(options, request, response));
   const socket: BoundSocket = await bindSocket(server, options.path);
   let closing: Promise<void> | undefined;
   return {
@@ -63,21 +63,30 @@ async function closeServer(server: http.Server, socket: BoundSocket, graceMs: nu
   clearTimeout(cut);
 }
 
-async function handle(options: ControlServerOptions, request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+export interface Answering {
+  readonly verbs: ControlVerbs;
+  readonly log: Log;
+  /** Throws what the caller is refused with. */
+  readonly admit?: (request: http.IncomingMessage) => Promise<Access>;
+}
+
+/** Answers one request from the table of routes. Never rejects. */
+export async function answerRequest(options: Answering, request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
   const gone = new AbortController();
   response.once('close', () => gone.abort());
   // What breaks the connection breaks the reading or writing that is under way, and is told there.
   request.on('error', () => {});
   response.on('error', () => {});
   try {
-    const answer = await answerOf(options.verbs, request, gone.signal);
+    const access = await options.admit?.(request);
+    const answer = await answerOf(options.verbs, request, gone.signal, access);
     await write(response, answer);
   } catch (error) {
     fail(options.log, request, response, error);
   }
 }
 
-function answerOf(verbs: ControlVerbs, request: http.IncomingMessage, signal: AbortSignal): Promise<Answer> {
+function answerOf(verbs: ControlVerbs, request: http.IncomingMessage, signal: AbortSignal, access?: Access): Promise<Answer> {
   const [path = '', query = ''] = splitOnce(request.url ?? '', '?');
   const method = request.method ?? '';
   const match = matchRoute(method === 'HEAD' ? 'GET' : method, path);
@@ -92,7 +101,14 @@ function answerOf(verbs: ControlVerbs, request: http.IncomingMessage, signal: Ab
     if (type !== route.takes)
       throw new HttpError(415, 'Wrong type of content', `${path} takes ${route.takes}, not ${JSON.stringify(type.slice(0, 100))}`);
   }
-  const call: Call = { verbs, params, query: new URLSearchParams(query), content: request, signal };
+  const call: Call = {
+    verbs,
+    params,
+    query: new URLSearchParams(query),
+    content: request,
+    signal,
+    ...(access === undefined ? {} : { access }),
+  };
   return route.call(call);
 }
 
@@ -141,6 +157,11 @@ function fail(log: Log, request: http.IncomingMessage, response: http.ServerResp
     response.destroy();
     return;
   }
+  refuse(response, problem, error);
+}
+
+/** The problem as the answer; `error` is what it was made of. */
+export function refuse(response: http.ServerResponse, problem: Problem, error: unknown): void {
   const body = Buffer.from(`${JSON.stringify(problem)}\n`);
   if (error instanceof HttpError) for (const [name, value] of Object.entries(error.headers)) response.setHeader(name, value);
   response.writeHead(problem.status, { 'content-type': PROBLEM_TYPE, 'content-length': body.length, 'cache-control': 'no-store' });

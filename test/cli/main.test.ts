@@ -185,6 +185,8 @@ test('dev shows mail go its way, and takes everything with it when it ends', { t
   const dev = riata(t, ['dev', '--port', '0']);
   await dev.says('Control-C ends it.');
   const spool = /--spool (\S+)/.exec(dev.out)![1]!;
+  const address = /(http:\S+) in a browser/.exec(dev.out)![1]!;
+  assert.equal((await fetch(`${address}v1/agent`)).status, 200);
   const send = riata(t, ['send', '--spool', spool, '--wait', 'ok@dev.test', 'any@backup.test', 'none@null.test', '-f', 'me@dev.test'], {
     stdin: 'Subject: Hello\n\nx\n',
   });

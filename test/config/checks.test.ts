@@ -92,3 +92,21 @@ test('a free-space mark that leaves the store no room to open again is warned of
   assert.deepEqual(warnings('[spool]\nminFreeSpace = "32MiB"'), []);
   assert.match(warnings('[spool]\nminFreeSpace = "31MiB"')[0]!, /spool\.minFreeSpace is less than 32MiB/);
 });
+
+test('the page is not served without a token, unless this machine is trusted and nobody else can reach it', () => {
+  const control = (...lines: string[]) => ({ text: ['[control]', ...lines].join('\n') });
+  assert.deepEqual(complaints(control('http = "127.0.0.1:8587"')), [
+    'riata.toml:2: control.http without control.token (or tokenFile) would show the queue to every user of this machine: set one, or control.trustLoopback = true on a machine of your own',
+  ]);
+  for (const host of ['0.0.0.0', '[::]', '192.0.2.1', 'mail.example.com']) {
+    const [said] = complaints(control(`http = ["127.0.0.1:8587", "${host}:8587"]`, 'trustLoopback = true'));
+    assert.match(said!, /would show the queue to everybody who can reach/);
+  }
+  for (const host of ['127.0.0.1', '127.9.9.9', '[::1]', 'localhost']) {
+    assert.equal(config(control(`http = "${host}:8587"`, 'trustLoopback = true')).control.http.length, 1);
+  }
+  assert.equal(config(control('http = "0.0.0.0:8587"', 'token = "0123456789abcdef"')).control.http.length, 1);
+  assert.deepEqual(config(control('http = ""')).control.http, []);
+  assert.equal(complaints(control('token = "0123456789abcde"')).length, 1, 'a token of 15 characters');
+  assert.equal(complaints(control('token = "0123456789abcdef ghi"')).length, 1, 'a token with a blank');
+});

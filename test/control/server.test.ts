@@ -160,6 +160,11 @@ test('a message is taken only as message/rfc822, with its place in the answer', 
   assert.equal(made.headers['location'], `/v1/messages/${(JSON.parse(made.body) as { id: string }).id}`);
 });
 
+test('sessions and tickets are not for the Unix socket, which has no gate', async (t) => {
+  const { socketPath } = await serveControl(t);
+  for (const target of ['/v1/session', '/v1/ticket?path=/']) assert.equal((await ask(socketPath, 'POST', target)).status, 404, target);
+});
+
 test('HEAD answers as GET does, without the body', async (t) => {
   const { socketPath } = await serveControl(t);
   const { status, headers, body } = await ask(socketPath, 'HEAD', '/v1/agent');
@@ -221,8 +226,10 @@ test('a caller who goes away ends the change that was asked for', async (t) => {
 test('every route has its own name, words, and a verb that exists', async (t) => {
   const { verbs } = await serveControl(t);
   assert.equal(new Set(CONTROL_ROUTES.map((route) => route.verb)).size, CONTROL_ROUTES.length);
+  // These two are the gate's own.
+  const gated = ['session', 'ticket'];
   for (const route of CONTROL_ROUTES) {
-    assert.equal(typeof verbs[route.verb as keyof typeof verbs], 'function', route.verb);
+    if (!gated.includes(route.verb)) assert.equal(typeof verbs[route.verb as keyof typeof verbs], 'function', route.verb);
     assert.match(route.doc, /^[A-Z].*\.$/);
     for (const [name, field] of Object.entries(route.query)) assert.ok(field.doc.length > 5 && 'type' in field.schema, name);
   }
