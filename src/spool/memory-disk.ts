@@ -3,9 +3,10 @@
  * spool's (`memory.ts`).
  */
 import { type Delivery, type DeliveryKey, splitDeliveryKey } from '../core/delivery.js';
+import type { LaneKey } from '../core/lane.js';
 import type { Message, MessageId } from '../core/message.js';
 import { matches } from './query.js';
-import type { DeliveryView, MessageView, Page, Query, Spool } from './spool.js';
+import type { DeliveryView, MessageView, Page, Pause, Query, Spool } from './spool.js';
 import type { Noted } from './versions.js';
 
 export interface Item {
@@ -40,6 +41,7 @@ export class MemoryDisk {
   readonly items = new Map<DeliveryKey, Item>();
   readonly bodies = new Map<string, Buffer>();
   readonly notes = new Map<DeliveryKey, Noted & { readonly version: number }>();
+  readonly pauses = new Map<LaneKey, Pause>();
   past: Past[] = [];
   sequence = 0;
   lastId: MessageId = '';
@@ -52,6 +54,7 @@ export class MemoryDisk {
     for (const [key, item] of this.items) found.items.set(key, { ...item });
     for (const [place, body] of this.bodies) found.bodies.set(place, body);
     if (how.notes) for (const [key, note] of this.notes) found.notes.set(key, note);
+    for (const [lane, pause] of this.pauses) found.pauses.set(lane, pause);
     found.past = [...this.past];
     found.sequence = this.sequence;
     found.lastId = this.lastId;

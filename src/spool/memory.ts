@@ -22,6 +22,7 @@ import type {
   LaneCounts,
   Lease,
   MessageView,
+  Pause,
   Query,
   Settlement,
   Spool,
@@ -169,7 +170,7 @@ class MemorySpool implements Spool {
   }
 
   #tell(item: Item): void {
-    if (item.state === 'ready') this.#events?.onReady(item.delivery.lane);
+    if (item.state === 'ready' && !this.#disk.pauses.has(item.delivery.lane)) this.#events?.onReady(item.delivery.lane);
     if (item.state === 'waiting') this.#events?.onWaiting(item.delivery.due);
   }
 
@@ -190,6 +191,7 @@ class MemorySpool implements Spool {
 
   readyNow(lane: LaneKey): number {
     let count = 0;
+    if (this.#disk.pauses.has(lane)) return count;
     for (const item of this.#lanes.get(lane) ?? []) if (this.#isFree(item)) count++;
     return count;
   }
@@ -213,6 +215,7 @@ class MemorySpool implements Spool {
   #first(lane: LaneKey): { item: Item; level: number } | undefined {
     let best: Item | undefined;
     let bestLevel = 0;
+    if (this.#disk.pauses.has(lane)) return undefined;
     for (const item of this.#lanes.get(lane) ?? []) {
       if (!this.#isFree(item)) continue;
       const raised = Math.floor((this.#clock.now() - item.delivery.due) / this.#options.promoteAfterMs);
@@ -399,6 +402,32 @@ class MemorySpool implements Spool {
     return 'done';
   }
 
+  async take(key: DeliveryKey): Promise<Lease | 'inFlight' | 'gone'> {
+    if (this.#closed) throw closedError();
+    await Promise.resolve();
+    const item = this.#disk.items.get(key);
+    if (item === undefined) return 'gone';
+    return item.token === 0 ? this.#lease(item) : 'inFlight';
+  }
+
+  async pauseLane(lane: LaneKey, pause: Pause): Promise<void> {
+    if (this.#closed) throw closedError();
+    await Promise.resolve();
+    this.#disk.pauses.set(lane, pause);
+  }
+
+  async resumeLane(lane: LaneKey): Promise<boolean> {
+    if (this.#closed) throw closedError();
+    await Promise.resolve();
+    if (!this.#disk.pauses.delete(lane)) return false;
+    if (this.#first(lane)) this.#events?.onReady(lane);
+    return true;
+  }
+
+  pauses(): ReadonlyMap<LaneKey, Pause> {
+    return this.#disk.pauses;
+  }
+
   #split(item: Item, parts: readonly Part[]): void {
     const { message, key } = item.delivery;
     const taken = (n: number) => {
@@ -425,7 +454,8 @@ class MemorySpool implements Spool {
     for (const [lane, items] of this.#lanes) {
       const counts = { ready: 0, waiting: 0, held: 0 };
       for (const item of items) counts[item.state]++;
-      yield { lane, ...counts };
+      const paused = this.#disk.pauses.get(lane);
+      yield { lane, ...counts, ...(paused === undefined ? {} : { paused }) };
     }
   }
 

@@ -76,12 +76,22 @@ export interface Head {
   readonly since: number;
 }
 
+/** Since when nothing of a lane is sent, and what was said about it. */
+export interface Pause {
+  /** Epoch ms. */
+  readonly at: number;
+  /** May be empty. */
+  readonly reason: string;
+}
+
 /** Deliveries of a lane by what they wait for. `ready` includes leased ones. */
 export interface LaneCounts {
   readonly lane: LaneKey;
   readonly ready: number;
   readonly waiting: number;
   readonly held: number;
+  /** Nothing of it is sent. */
+  readonly paused?: Pause;
 }
 
 /** Everything about one delivery, live or from the history. */
@@ -141,6 +151,13 @@ export type Change =
    */
   | { readonly kind: 'reroute'; readonly laneOf: (recipient: string) => LaneKey };
 
+/** What an operator may decide besides: no more tries, and a report to the sender. The store has no such change: the delivery is taken and settled. */
+export interface GiveUp {
+  readonly kind: 'fail';
+  /** In the operator's words; may be empty. */
+  readonly reason: string;
+}
+
 /** `inFlight`: leased at this moment, so nothing was changed. */
 export type ChangeResult = 'done' | 'inFlight' | 'gone';
 
@@ -182,7 +199,7 @@ export interface Spool {
 
   // — scheduling (synchronous, from what is in memory) —
   listen(events: SpoolEvents): void;
-  /** Lanes that have something ready now. */
+  /** Lanes that have something ready now; none that are paused. */
   lanes(): Iterable<LaneKey>;
   head(lane: LaneKey): Head | undefined;
   /** How many could be pulled now without reading the store. */
@@ -228,6 +245,19 @@ export interface Spool {
     page: { readonly limit: number; readonly after?: string },
   ): Promise<Page<{ readonly message: Message; readonly delivery: DeliveryView }>>;
   change(key: DeliveryKey, change: Change): Promise<ChangeResult>;
+  /**
+   * Leases a delivery that is not being sent, whatever it waits for, so that it can be settled. Given back, it is where it was, held or
+   * waiting as before.
+   */
+  take(key: DeliveryKey): Promise<Lease | 'inFlight' | 'gone'>;
+  /**
+   * From when this resolves, nothing of the lane is pulled, and it has no head: until it is resumed, also after a restart. What is on its
+   * way goes on; sweeping and operating go on. A lane need not have anything to be paused. A second pause replaces the first.
+   */
+  pauseLane(lane: LaneKey, pause: Pause): Promise<void>;
+  /** False: it was not paused. */
+  resumeLane(lane: LaneKey): Promise<boolean>;
+  pauses(): ReadonlyMap<LaneKey, Pause>;
   counts(): SpoolCounts;
   laneCounts(): Iterable<LaneCounts>;
   /** Deliveries done, newest last, from `since` (epoch ms) on. */

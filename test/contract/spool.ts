@@ -489,6 +489,116 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
       assert.equal(await spool.readBody(mail.message.id), undefined);
     });
 
+    test('a delivery is taken whatever it waits for, and is where it was when it is given back', async () => {
+      const [ready, waiting, held] = [
+        acceptance({ acceptedAt: now() }),
+        acceptance({ acceptedAt: now(), notBefore: now() + 60_000 }),
+        acceptance({ acceptedAt: now() }),
+      ];
+      for (const mail of [ready, waiting, held]) await spool.accept(mail);
+      const key = (mail: ReturnType<typeof acceptance>) => `${mail.message.id}.0`;
+      await spool.change(key(held), { kind: 'hold' });
+      await reopen();
+      const states = async () => (await spool.list({}, { limit: 10 })).items.map((item) => item.delivery.state);
+      const leases: Lease[] = [];
+      for (const mail of [ready, waiting, held]) {
+        const lease = await spool.take(key(mail));
+        assert.ok(typeof lease === 'object', `${lease}`);
+        assert.deepEqual(lease.delivery.message, mail.message);
+        leases.push(lease);
+      }
+      assert.deepEqual(await states(), ['sending', 'sending', 'sending']);
+      assert.equal(await pullSoon('mx:one.test'), undefined);
+      assert.equal(await spool.take(key(held)), 'inFlight');
+      assert.equal(await spool.change(key(waiting), { kind: 'remove' }), 'inFlight');
+      // What comes due while it is taken comes when it is given back.
+      await clock.advance(60_000);
+      await spool.promote();
+      for (const lease of leases) spool.giveBack(lease);
+      for (const lease of leases) spool.giveBack(lease);
+      await spool.promote();
+      assert.deepEqual(await states(), ['ready', 'ready', 'held']);
+      assert.deepEqual(await drain('mx:one.test'), [ready.message.id, waiting.message.id]);
+      const counts = spool.counts();
+      assert.deepEqual([counts.ready, counts.waiting, counts.held, counts.sending], [2, 0, 1, 2]);
+      assert.equal(await spool.take('nothing.0'), 'gone');
+    });
+
+    test('what was taken is settled, with the report that follows, from wherever it was', async () => {
+      const mails = [
+        acceptance({ acceptedAt: now(), notBefore: now() + 60_000 }),
+        acceptance({ acceptedAt: now() }),
+        acceptance({ acceptedAt: now() }),
+      ];
+      for (const mail of mails) await spool.accept(mail);
+      await spool.change(`${mails[1]!.message.id}.0`, { kind: 'hold' });
+      await reopen();
+      for (const { message: of } of mails) {
+        const lease = await spool.take(`${of.id}.0`);
+        assert.ok(typeof lease === 'object', `${lease}`);
+        assert.equal((await bytesOf(await spool.body(lease))).toString(), 'hello');
+        const report = acceptance({ acceptedAt: now(), sender: '' }, ['mx:back.test']);
+        assert.equal(await spool.settle(lease, { ...delivered(lease.delivery, now()), reports: [report] }), true);
+        assert.equal(await spool.settle(lease, delivered(lease.delivery, now())), false);
+      }
+      const counts = spool.counts();
+      assert.deepEqual([counts.messages, counts.ready, counts.waiting, counts.held, counts.sending], [3, 3, 0, 0, 0]);
+      assert.equal((await drain('mx:back.test')).length, 3);
+      await clock.advance(60_000);
+      await reopen();
+      await spool.promote();
+      assert.equal(await pullSoon('mx:one.test'), undefined);
+    });
+
+    test('a paused lane gives nothing until it is resumed, also after reopening; others go on', async () => {
+      const mail = acceptance({ acceptedAt: now() }, ['mx:one.test', 'mx:two.test']);
+      await spool.pauseLane('mx:one.test', { at: now(), reason: 'they asked for it' });
+      await spool.accept(mail);
+      assert.deepEqual(heard.ready, ['mx:two.test']);
+      const stopped = () => {
+        assert.deepEqual([...spool.lanes()], ['mx:two.test']);
+        assert.equal(spool.head('mx:one.test'), undefined);
+        assert.equal(spool.readyNow('mx:one.test'), 0);
+        assert.equal(spool.pull('mx:one.test'), undefined);
+      };
+      stopped();
+      const pause = { at: now(), reason: 'they asked for it' };
+      assert.deepEqual([...spool.pauses()], [['mx:one.test', pause]]);
+      const lane = [...spool.laneCounts()].find((one) => one.lane === 'mx:one.test');
+      assert.deepEqual(lane, { lane: 'mx:one.test', ready: 1, waiting: 0, held: 0, paused: pause });
+      await reopen();
+      stopped();
+      assert.deepEqual([...spool.pauses()], [['mx:one.test', pause]]);
+      // Whatever is done to it otherwise goes on.
+      const swept: Lease[] = [];
+      await spool.sweepReady(
+        () => true,
+        (lease) => swept.push(lease),
+      );
+      assert.equal(swept.length, 2);
+      for (const lease of swept) spool.giveBack(lease);
+      await spool.change(`${mail.message.id}.0`, { kind: 'hold' });
+      await spool.change(`${mail.message.id}.0`, { kind: 'release' });
+      stopped();
+      heard.ready.length = 0;
+      assert.equal(await spool.resumeLane('mx:one.test'), true);
+      assert.deepEqual(heard.ready, ['mx:one.test']);
+      assert.equal(idOf(await take('mx:one.test')), mail.message.id);
+      assert.equal(await spool.resumeLane('mx:one.test'), false);
+      await reopen();
+      assert.equal(spool.pauses().size, 0);
+    });
+
+    test('what was on its way when its lane was paused is settled, and what comes of it waits there', async () => {
+      await spool.accept(acceptance({ acceptedAt: now() }));
+      const lease = await take('mx:one.test');
+      await spool.pauseLane('mx:one.test', { at: now(), reason: '' });
+      assert.equal(await spool.settle(lease, deferred(lease.delivery, now())), true);
+      assert.equal(spool.pull('mx:one.test'), undefined);
+      await spool.resumeLane('mx:one.test');
+      assert.equal((await take('mx:one.test')).delivery.attempts, 1);
+    });
+
     test('changes made at once are each done, one after the other', async () => {
       const mail = acceptance({ acceptedAt: now() });
       await spool.accept(mail);

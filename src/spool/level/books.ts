@@ -6,7 +6,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { MtaError } from '../../core/errors.js';
 import type { MessageId } from '../../core/message.js';
-import { seal, sealNumbers, unseal, unsealNumbers } from './codec.js';
+import type { Pause } from '../spool.js';
+import { seal, sealNumbers, unseal, unsealJson, unsealNumbers } from './codec.js';
 import { AFTER_SLASH, EPOCH_KEY, FORMAT_KEY, RING_SLOTS, ringKey, unescapeLane } from './keys.js';
 import type { Ledger } from './ledger.js';
 import type { Store } from './store.js';
@@ -90,6 +91,29 @@ export async function readCounters(ledger: Ledger): Promise<boolean> {
       lane.held = numbers?.[2] ?? 0;
     }
     if (page.length < PAGE) return sound;
+    gte = `${page[page.length - 1]![0]}\0`;
+  }
+}
+
+/** The lanes that are paused. One that cannot be read stays paused: better mail that waits than mail that must not go. */
+export async function readPauses(ledger: Ledger): Promise<void> {
+  const PAGE = 10_000;
+  for (const lane of [...ledger.lanes.pauses.keys()]) ledger.lanes.pause(lane, undefined);
+  let gte = 'q/';
+  for (;;) {
+    const page = await ledger.store.entries({ gte, lt: `q${AFTER_SLASH}`, limit: PAGE });
+    for (const [key, value] of page) {
+      const lane = unescapeLane(key.slice(2));
+      const pause = unsealJson<Pause>(key, value);
+      ledger.lanes.pause(lane, pause ?? { at: 0, reason: 'the record of this pause does not match its checksum' });
+      if (pause === undefined)
+        ledger.faultOnce({
+          code: 'SPOOL_DAMAGED',
+          text: `the pause of ${lane} does not match its checksum: it stays paused until it is resumed`,
+          lane,
+        });
+    }
+    if (page.length < PAGE) return;
     gte = `${page[page.length - 1]![0]}\0`;
   }
 }

@@ -44,23 +44,12 @@ export class ChangeOperation implements Operation {
 
   build(batch: Batch): void {
     const ledger = this.#ledger;
-    const { id, n } = splitDeliveryKey(this.#key);
-    const about = ordinal(id, n);
-    // Two changes of one delivery do not share a batch: the second one could not see what the first one made of it.
-    if (!batch.claim(about)) {
-      this.#result = 'again';
+    const found = findEntry(ledger, batch, this.#key);
+    if (!(found instanceof Entry)) {
+      this.#result = found;
       return;
     }
     const known = ledger.live.get(this.#key);
-    if ((known !== undefined && known.state !== 'window') || n >= (ledger.indexing.get(id) ?? Number.POSITIVE_INFINITY)) {
-      this.#result = 'inFlight';
-      return;
-    }
-    const found = known ?? readEntry(ledger, batch, this.#key, about);
-    if (!(found instanceof Entry)) {
-      this.#result = found ?? 'gone';
-      return;
-    }
     this.#result = 'done';
     const change = this.#change;
     const state = stateOf(found);
@@ -113,6 +102,20 @@ export class ChangeOperation implements Operation {
     this.#reject(error);
     return 'drop';
   }
+}
+
+/**
+ * A delivery that nobody has leased, from memory or from the store. `again`: something else of this batch changes it, and what comes of
+ * that cannot be seen yet.
+ */
+export function findEntry(ledger: Ledger, batch: Batch, key: DeliveryKey): Entry | 'again' | 'inFlight' | 'gone' | MtaError {
+  const { id, n } = splitDeliveryKey(key);
+  const about = ordinal(id, n);
+  if (!batch.claim(about)) return 'again';
+  const known = ledger.live.get(key);
+  if (n >= (ledger.indexing.get(id) ?? Number.POSITIVE_INFINITY)) return 'inFlight';
+  if (known !== undefined) return known.state === 'window' ? known : 'inFlight';
+  return readEntry(ledger, batch, key, about) ?? 'gone';
 }
 
 /** The first part keeps the number of the delivery, the others get numbers that nothing of the message has. */

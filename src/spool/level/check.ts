@@ -121,8 +121,17 @@ class Check {
     await this.#inlineBodies();
     await this.#history();
     await this.#bodyFiles();
+    await this.#pauses();
     await this.#counters();
     return { folder: this.#folder, ...this.#counts, lanes: this.#lanes.size, problems: this.#problems, problemCount: this.#problemCount };
+  }
+
+  async #pauses(): Promise<void> {
+    for await (const page of this.#walk('q')) {
+      for (const [key, value] of page)
+        if (unsealJson(key, value) === undefined)
+          this.#problem('checksum', `the pause of ${unescapeLane(key.slice(2))} does not match its checksum`);
+    }
   }
 
   #problem(code: SpoolProblem['code'], text: string, id?: string): void {

@@ -38,8 +38,8 @@ export class Entry {
   readonly version: number;
   /** The index key it has on disk: a ready or a timer key, or '' while held. */
   readonly indexKey: string;
-  /** Order within its priority. */
-  readonly sequence: number;
+  /** Order within its priority; 0: read back without its place in the ready index, so not for a window yet. */
+  sequence: number;
   /** Not before this by the wall clock, read again when it is pulled (G6); 0: no matter. */
   readonly gate: number;
   /** The only delivery of its message: the record carries the message. */
@@ -51,6 +51,8 @@ export class Entry {
   /** Counted in its lane's `promoted`. */
   promoted = false;
   token = 0;
+  /** Leased for itself, and not through its lane's window. */
+  taken = false;
   /** Journal files that hold notes about it, one for each note. */
   noted: JournalFile[] | undefined;
 

@@ -10,6 +10,7 @@
  *   m/<id>                     a message with several deliveries (a single one carries its message along)
  *   o/<id>                     how many deliveries of such a message are open
  *   p/<id>                     a large acceptance under way
+ *   q/<lane>                   a lane that is paused: since when, and why
  *   r/<lane>/<priority>/<seq>  ready index
  *   t/<due>/<id>/<n>           timer index
  *   x/…                        the store's own: format, epoch, ring of batch numbers
@@ -93,6 +94,7 @@ export function unescapeLane(text: string): LaneKey {
 export const bodyKey = (id: MessageId): string => `b/${id}`;
 export const messageKey = (id: MessageId): string => `m/${id}`;
 export const openCountKey = (id: MessageId): string => `o/${id}`;
+export const pauseKey = (lane: LaneKey): string => `q/${escapeLane(lane)}`;
 export const partialKey = (id: MessageId): string => `p/${id}`;
 export const garbageKey = (place: string): string => `g/${place}`;
 export const timerKey = (due: number, ordinalText: string): string => `t/${time32(due)}/${ordinalText}`;

@@ -6,7 +6,7 @@
  * (`LANE_FLOOR`), so that full lanes cannot starve the others. No I/O.
  */
 import type { LaneKey } from '../../core/lane.js';
-import type { LaneCounts } from '../spool.js';
+import type { LaneCounts, Pause } from '../spool.js';
 import type { Entry } from './entry.js';
 import { AFTER_SLASH, escapeLane } from './keys.js';
 import { Window } from './window.js';
@@ -32,6 +32,8 @@ export class Lane {
   countedIn = 0;
   written = '';
   refilling = false;
+  /** Nothing of it is sent. */
+  paused: Pause | undefined;
   /** Monotonic ms: no reading before this, after a failure. */
   refillAfter = 0;
 
@@ -68,7 +70,8 @@ export class Lane {
   }
 
   counts(): LaneCounts {
-    return { lane: this.key, ready: this.ready + this.promoted, waiting: this.waiting - this.promoted, held: this.held };
+    const counts = { lane: this.key, ready: this.ready + this.promoted, waiting: this.waiting - this.promoted, held: this.held };
+    return this.paused === undefined ? counts : { ...counts, paused: this.paused };
   }
 }
 
@@ -83,6 +86,7 @@ export class LaneTable {
   readonly #lanes = new Map<LaneKey, Lane>();
   /** Lanes that may have something ready; cleaned when they are listed. */
   readonly #active = new Set<Lane>();
+  readonly #pauses = new Map<LaneKey, Pause>();
   /** In windows, over all lanes. */
   total = 0;
   /** Places kept for what is being read. */
@@ -105,9 +109,22 @@ export class LaneTable {
     let lane = this.#lanes.get(key);
     if (lane === undefined) {
       lane = new Lane(key);
+      lane.paused = this.#pauses.get(key);
       this.#lanes.set(key, lane);
     }
     return lane;
+  }
+
+  get pauses(): ReadonlyMap<LaneKey, Pause> {
+    return this.#pauses;
+  }
+
+  /** Undefined: it goes on. */
+  pause(key: LaneKey, pause: Pause | undefined): void {
+    if (pause === undefined) this.#pauses.delete(key);
+    else this.#pauses.set(key, pause);
+    const lane = this.#lanes.get(key);
+    if (lane !== undefined) lane.paused = pause;
   }
 
   *counts(): IterableIterator<LaneCounts> {
@@ -260,8 +277,8 @@ export class LaneTable {
 
   *ready(): IterableIterator<LaneKey> {
     for (const lane of this.#active) {
-      if (lane.size > 0 || lane.overflow) yield lane.key;
-      else this.#active.delete(lane);
+      if (lane.size === 0 && !lane.overflow) this.#active.delete(lane);
+      else if (lane.paused === undefined) yield lane.key;
     }
   }
 

@@ -214,7 +214,7 @@ export class Ledger {
   }
 
   wake(lane: LaneKey): void {
-    this.#events?.onReady(lane);
+    if (!this.lanes.pauses.has(lane)) this.#events?.onReady(lane);
   }
 
   tellWoken(): void {

@@ -22,6 +22,7 @@ import type {
   LaneCounts,
   Lease,
   MessageView,
+  Pause,
   Query,
   Settlement,
   Spool,
@@ -44,12 +45,14 @@ import type { Lane } from './lanes.js';
 import { type LargeAcceptances, PART } from './large.js';
 import type { Ledger } from './ledger.js';
 import { Looking } from './looking.js';
+import { PauseOperation } from './pause.js';
 import { Refill } from './refill.js';
 import { Reopener } from './reopen.js';
 import { SettleOperation } from './settle.js';
 import type { Space } from './space.js';
 import type { Store } from './store.js';
 import { sweepReady } from './sweep.js';
+import { giveBackTaken, TakeOperation } from './take.js';
 import type { Tidy } from './tidy.js';
 import { Timers } from './timers.js';
 
@@ -220,7 +223,8 @@ export class LevelSpool implements Spool {
   }
 
   readyNow(key: LaneKey): number {
-    return this.#ledger.lanes.get(key)?.size ?? 0;
+    const lane = this.#ledger.lanes.get(key);
+    return lane === undefined || lane.paused !== undefined ? 0 : lane.size;
   }
 
   pull(key: LaneKey): Lease | undefined {
@@ -237,7 +241,7 @@ export class LevelSpool implements Spool {
   /** What comes first and is due by the clock as it is now. */
   #first(lane: Lane): { entry: Entry; level: number } | undefined {
     const { lanes, clock } = this.#ledger;
-    if (!this.#health.open) return undefined;
+    if (!this.#health.open || lane.paused !== undefined) return undefined;
     const now = clock.now();
     for (;;) {
       const first = lanes.first(lane, now);
@@ -257,6 +261,10 @@ export class LevelSpool implements Spool {
     const entry = ledger.leased(lease);
     if (entry === undefined) return;
     ledger.unlease(entry);
+    if (entry.taken) {
+      giveBackTaken(ledger, entry);
+      return;
+    }
     ledger.lanes.giveBack(entry);
     ledger.wake(entry.lane.key);
   }
@@ -343,6 +351,28 @@ export class LevelSpool implements Spool {
     if (!this.#health.open) return Promise.reject(this.#health.refusal());
     if (change.kind === 'reschedule' && !Number.isFinite(change.due)) return Promise.reject(new RangeError(`not a time: ${change.due}`));
     return new Promise((resolve, reject) => this.#commit.add(new ChangeOperation(this.#ledger, key, change, { resolve, reject })));
+  }
+
+  take(key: DeliveryKey): Promise<Lease | 'inFlight' | 'gone'> {
+    if (!this.#health.open) return Promise.reject(this.#health.refusal());
+    return new Promise((resolve, reject) => this.#commit.add(new TakeOperation(this.#ledger, key, { resolve, reject })));
+  }
+
+  pauseLane(lane: LaneKey, pause: Pause): Promise<void> {
+    return this.#pause(lane, pause).then(() => {});
+  }
+
+  resumeLane(lane: LaneKey): Promise<boolean> {
+    return this.#pause(lane, undefined);
+  }
+
+  #pause(lane: LaneKey, pause: Pause | undefined): Promise<boolean> {
+    if (!this.#health.open) return Promise.reject(this.#health.refusal());
+    return new Promise((resolve, reject) => this.#commit.add(new PauseOperation(this.#ledger, lane, pause, { resolve, reject })));
+  }
+
+  pauses(): ReadonlyMap<LaneKey, Pause> {
+    return this.#ledger.lanes.pauses;
   }
 
   counts(): SpoolCounts {

@@ -4,7 +4,18 @@
 import fsp from 'node:fs/promises';
 import path from 'node:path';
 import { Bodies } from './bodies.js';
-import { beginEpoch, checkFormat, HighWater, type Ring, readCounters, readEpoch, readHighWater, readRing, takeRing } from './books.js';
+import {
+  beginEpoch,
+  checkFormat,
+  HighWater,
+  type Ring,
+  readCounters,
+  readEpoch,
+  readHighWater,
+  readPauses,
+  readRing,
+  takeRing,
+} from './books.js';
 import { openJournal } from './journal.js';
 import { LaneTable } from './lanes.js';
 import { LargeAcceptances } from './large.js';
@@ -38,6 +49,7 @@ export async function openLevelSpool(given: LevelSpoolOptions): Promise<LevelSpo
     const ring = await readRing(store);
     takeRing(ledger, ring);
     const whole = checkRing(ledger, ring, folder);
+    await readPauses(ledger);
     const counted = await readCounters(ledger);
     if (!whole || !counted) await recount(ledger);
     const epoch = (await readEpoch(store)) + 1;

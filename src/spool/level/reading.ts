@@ -9,13 +9,13 @@ import { type Clock, systemClock } from '../../platform/clock.js';
 import { silentLog } from '../../platform/log.js';
 import type { Spool } from '../spool.js';
 import { Bodies } from './bodies.js';
-import { checkFormat, readCounters, readRing, takeRing } from './books.js';
+import { checkFormat, readCounters, readPauses, readRing, takeRing } from './books.js';
 import { LaneTable } from './lanes.js';
 import { Ledger } from './ledger.js';
 import { Looking } from './looking.js';
 import { type Claim, claimSpool } from './owner.js';
 
-export type ReadingSpool = Pick<Spool, 'inspect' | 'list' | 'history' | 'laneCounts' | 'counts' | 'readBody' | 'close'>;
+export type ReadingSpool = Pick<Spool, 'inspect' | 'list' | 'history' | 'laneCounts' | 'pauses' | 'counts' | 'readBody' | 'close'>;
 
 /** The lock on a spool that is there: `NOT_FOUND` where there is none, else what `openLevelSpool` rejects with. */
 export async function claimForReading(folder: string, clock: Clock): Promise<Claim> {
@@ -35,6 +35,7 @@ export async function openLevelSpoolForReading(given: string, clock: Clock = sys
     const lanes = new LaneTable({ windowSize: 0, windowTotal: 0, promoteAfterMs: Number.POSITIVE_INFINITY });
     const ledger = new Ledger(store, lanes, { clock, log: silentLog, hotBodyBytes: 0, keepHistory: true });
     takeRing(ledger, await readRing(store));
+    await readPauses(ledger);
     await readCounters(ledger);
     const bodies = new Bodies({ folder: path.join(folder, 'bodies'), epoch: 0, inlineLimitBytes: 0, fs: fsp });
     const looking = new Looking(ledger, bodies);
@@ -44,6 +45,7 @@ export async function openLevelSpoolForReading(given: string, clock: Clock = sys
       history: (page) => looking.history(page),
       readBody: (id) => looking.readBody(id),
       laneCounts: () => lanes.counts(),
+      pauses: () => lanes.pauses,
       counts: () => ({ messages: ledger.messages, ...lanes.totals(), sending: 0, lanes: lanes.size }),
       close: () => claim.release(store),
     };

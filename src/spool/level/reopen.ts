@@ -11,7 +11,7 @@
 import { MtaError } from '../../core/errors.js';
 import type { Acceptance } from '../spool.js';
 import type { Batch, Operation } from './batch.js';
-import { readCounters, readRing, takeRing } from './books.js';
+import { readCounters, readPauses, readRing, takeRing } from './books.js';
 import { indexKeyOf } from './change.js';
 import { type DeliveryRecord, unsealJson } from './codec.js';
 import { MOVED } from './entry.js';
@@ -102,6 +102,7 @@ export class Reopener {
   async #reread(kept: readonly Operation[]): Promise<Operation[]> {
     const { ledger, large, timers } = this.#parts;
     takeRing(ledger, await readRing(ledger.store));
+    await readPauses(ledger);
     await readCounters(ledger);
     for (const entry of ledger.live.values()) {
       if (entry.promoted) entry.lane.promoted++;

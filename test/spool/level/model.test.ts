@@ -27,6 +27,7 @@ type Step =
       readonly wait: number;
       readonly fate: 'lost' | 'landed' | 'good';
     }
+  | { readonly do: 'take'; readonly which: number }
   | { readonly do: 'giveBack'; readonly which: number }
   | { readonly do: 'setAside'; readonly which: number }
   | {
@@ -36,6 +37,7 @@ type Step =
       readonly wait: number;
     }
   | { readonly do: 'failedAccept'; readonly fate: 'lost' | 'landed' }
+  | { readonly do: 'pause'; readonly lane: 0 | 1; readonly on: boolean }
   | { readonly do: 'sweep' }
   | { readonly do: 'pass'; readonly ms: number }
   | { readonly do: 'restart' };
@@ -63,6 +65,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       fate: fc.constantFrom('good' as const, 'good' as const, 'good' as const, 'lost' as const, 'landed' as const),
     }),
   },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('take' as const), which: small }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('giveBack' as const), which: small }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('setAside' as const), which: small }) },
   {
@@ -78,6 +81,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ do: fc.constant('failedAccept' as const), fate: fc.constantFrom('lost' as const, 'landed' as const) }),
   },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('pause' as const), lane: fc.constantFrom<0 | 1>(0, 1), on: fc.boolean() }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('sweep' as const) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('pass' as const), ms: small }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('restart' as const) }) },
@@ -86,6 +93,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 interface Known {
   lane: string;
   state: 'ready' | 'waiting' | 'held' | 'sending';
+  /** What it was before it was leased for itself. */
+  from?: 'ready' | 'waiting' | 'held' | undefined;
   due: number;
   attempts: number;
 }
@@ -95,6 +104,7 @@ class Model {
   readonly queued = new Map<string, Known>();
   readonly done = new Set<string>();
   readonly leases: Lease[] = [];
+  readonly paused = new Set<string>();
 
   promote(now: number): void {
     for (const one of this.queued.values()) if (one.state === 'waiting' && one.due <= now) one.state = 'ready';
@@ -102,7 +112,12 @@ class Model {
 
   endLeases(): void {
     this.leases.length = 0;
-    for (const one of this.queued.values()) if (one.state === 'sending') one.state = 'ready';
+    for (const one of this.queued.values()) if (one.state === 'sending') this.unlease(one);
+  }
+
+  unlease(one: Known): void {
+    one.state = one.from ?? 'ready';
+    one.from = undefined;
   }
 
   end(key: string): void {
@@ -175,7 +190,8 @@ class World {
       case 'pull': {
         const lane = LANES[one.lane];
         const lease = await take(spool, lane);
-        const expected = [...model.queued.values()].some((known) => known.lane === lane && known.state === 'ready');
+        const expected =
+          !model.paused.has(lane) && [...model.queued.values()].some((known) => known.lane === lane && known.state === 'ready');
         assert.equal(lease !== undefined, expected, `something is ready in ${lane}: ${expected}`);
         if (lease) this.#leased(lease);
         return;
@@ -192,6 +208,7 @@ class World {
         else
           Object.assign(known, {
             state: due === undefined ? 'ready' : 'waiting',
+            from: undefined,
             due: due ?? Math.min(known.due, now),
             attempts: known.attempts + 1,
           });
@@ -201,14 +218,32 @@ class World {
         const lease = this.#lease(one.which);
         if (!lease) return;
         spool.giveBack(lease);
-        model.queued.get(lease.delivery.key)!.state = 'ready';
+        model.unlease(model.queued.get(lease.delivery.key)!);
+        // What was taken while it waited may have come due meanwhile.
+        return this.#promote();
+      }
+      case 'take': {
+        const key = this.#pick(one.which);
+        if (key === undefined) return;
+        const found = await spool.take(key);
+        const known = model.queued.get(key);
+        if (known === undefined || known.state === 'sending') assert.equal(found, known === undefined ? 'gone' : 'inFlight');
+        else this.#leased(found as Lease, known.state);
+        return;
+      }
+      case 'pause': {
+        const lane = LANES[one.lane];
+        if (one.on) await spool.pauseLane(lane, { at: now, reason: 'model' });
+        else assert.equal(await spool.resumeLane(lane), model.paused.has(lane));
+        if (one.on) model.paused.add(lane);
+        else model.paused.delete(lane);
         return;
       }
       case 'setAside': {
         const lease = this.#lease(one.which);
         if (!lease) return;
         await spool.setAside(lease, 'unreadable');
-        model.queued.get(lease.delivery.key)!.state = 'held';
+        Object.assign(model.queued.get(lease.delivery.key)!, { state: 'held', from: undefined });
         return;
       }
       case 'change':
@@ -236,9 +271,10 @@ class World {
     }
   }
 
-  #leased(lease: Lease): void {
+  #leased(lease: Lease, from: 'ready' | 'waiting' | 'held' = 'ready'): void {
     const known = this.model.queued.get(lease.delivery.key);
-    assert.equal(known?.state, 'ready', `${lease.delivery.key} was handed out, and is ${known?.state ?? 'not there'}`);
+    assert.equal(known?.state, from, `${lease.delivery.key} was handed out, and is ${known?.state ?? 'not there'}`);
+    known.from = from;
     assert.equal(lease.delivery.attempts, known.attempts);
     known.state = 'sending';
     this.model.leases.push(lease);
@@ -273,10 +309,11 @@ class World {
     const { spool, model } = this;
     const counts = { ready: 0, waiting: 0, held: 0, sending: 0 };
     for (const known of model.queued.values()) {
-      counts[known.state === 'sending' ? 'ready' : known.state]++;
+      counts[known.state === 'sending' ? known.from! : known.state]++;
       if (known.state === 'sending') counts.sending++;
     }
     const seen = spool.counts();
+    assert.deepEqual([...spool.pauses().keys()].sort(), [...model.paused].sort());
     assert.deepEqual({ ready: seen.ready, waiting: seen.waiting, held: seen.held, sending: seen.sending }, counts);
     assert.equal(seen.messages, new Set([...model.queued.keys()].map((key) => key.slice(0, -2))).size);
     const { items } = await spool.list({}, { limit: 1000 });

@@ -111,6 +111,27 @@ describe('a spool whose writes fail', () => {
       assert.equal(spool.pull('mx:one.test'), undefined);
     });
 
+    test(`a pause whose batch failed (${fate}) is told as failed, and holds where the store has it`, async () => {
+      await spool.pauseLane('mx:two.test', { at: now(), reason: '' });
+      faults.writes.push(fate);
+      await assert.rejects(spool.pauseLane('mx:one.test', { at: now(), reason: '' }), { code: 'SPOOL_FAILED' });
+      await well();
+      const expected = fate === 'lost' ? ['mx:two.test'] : ['mx:one.test', 'mx:two.test'];
+      assert.deepEqual([...spool.pauses().keys()], expected);
+      await spool.accept(acceptance({ acceptedAt: now() }));
+      assert.equal(spool.pull('mx:one.test') === undefined, fate === 'landed');
+    });
+
+    test(`what was taken in a batch that failed (${fate}) is free again`, async () => {
+      const mail = acceptance({ acceptedAt: now() });
+      await spool.accept(mail);
+      faults.writes.push(fate);
+      await assert.rejects(spool.take(`${mail.message.id}.0`), { code: 'SPOOL_FAILED' });
+      await well();
+      assert.equal(spool.counts().sending, 0);
+      assert.equal(idOf(await take('mx:one.test')), mail.message.id);
+    });
+
     test(`a change whose batch failed (${fate}) is told as failed, and its delivery is where the store says`, async () => {
       const mail = acceptance({ acceptedAt: now() });
       await spool.accept(mail);

@@ -1,0 +1,49 @@
+/** A lane is paused, or goes on: one key, written like everything else, so that it holds across a restart. */
+import type { LaneKey } from '../../core/lane.js';
+import type { Pause } from '../spool.js';
+import type { Batch, Operation } from './batch.js';
+import { sealJson } from './codec.js';
+import { pauseKey } from './keys.js';
+import type { Ledger } from './ledger.js';
+
+export class PauseOperation implements Operation {
+  readonly weight = 200;
+  readonly #ledger: Ledger;
+  readonly #lane: LaneKey;
+  readonly #pause: Pause | undefined;
+  readonly #ends: { resolve: (wasPaused: boolean) => void; reject: (error: Error) => void };
+
+  /** Without a pause the lane is resumed. */
+  constructor(
+    ledger: Ledger,
+    lane: LaneKey,
+    pause: Pause | undefined,
+    ends: { resolve: (wasPaused: boolean) => void; reject: (error: Error) => void },
+  ) {
+    this.#ledger = ledger;
+    this.#lane = lane;
+    this.#pause = pause;
+    this.#ends = ends;
+  }
+
+  build(batch: Batch): void {
+    const key = pauseKey(this.#lane);
+    if (this.#pause === undefined) batch.del(key);
+    else batch.put(key, sealJson(key, this.#pause));
+  }
+
+  committed(): void {
+    const { lanes, woken } = this.#ledger;
+    const wasPaused = lanes.pauses.has(this.#lane);
+    lanes.pause(this.#lane, this.#pause);
+    const lane = lanes.get(this.#lane);
+    if (this.#pause === undefined && lane !== undefined && (lane.size > 0 || lane.overflow)) woken.add(this.#lane);
+    this.#ends.resolve(wasPaused);
+  }
+
+  /** Whether it landed shows when the store has been reopened: pauses are read again then. */
+  failed(error: Error): 'drop' {
+    this.#ends.reject(error);
+    return 'drop';
+  }
+}
