@@ -4,7 +4,15 @@
  *   const mta = await createMta({ spool: './spool' });
  *   const { id } = await mta.send({ from, to, subject, body });
  */
-export { createMta, type IdleOptions, type MailAgent, type MtaOptions } from './api/agent.js';
+export {
+  createMta,
+  type IdleOptions,
+  type LaneOptions,
+  type MailAgent,
+  type MtaOptions,
+  type PausedLane,
+  type PauseOptions,
+} from './api/agent.js';
 export { compose } from './api/compose.js';
 export type { QueueOptions, SendOptions, Sent } from './api/hand-in.js';
 export type { MailListener } from './api/listeners.js';
@@ -17,11 +25,11 @@ export type { AddressInput, MailboxInput } from './compose/mailboxes.js';
 export { type MergeOptions, merge, type RawValue, raw, type Tokens, type TokenValue, token } from './compose/merge/tokens.js';
 export type { ComposeOptions } from './compose/options.js';
 export type { ConfigOptions } from './config/config.js';
-export type { ChangeReport, QueueEntry, StatusWord } from './control/types.js';
+export type { ChangeReport, LanesReport, QueueEntry, StatusWord } from './control/types.js';
 export { type Listed, type ListFault, parseAddressList } from './core/address-list.js';
 export type { Attempt, Delivery, DeliveryKey, Recipient, RecipientState } from './core/delivery.js';
 export { ERROR_CODES, type ErrorCode, type Issue, MtaError } from './core/errors.js';
-export type { MailEvent, MailEventType } from './core/event.js';
+export type { MailEvent, MailEventType, RecipientEvent } from './core/event.js';
 export type { LaneKey } from './core/lane.js';
 export type { Message, MessageId, Origin, Priority } from './core/message.js';
 export type { Log, LogFields, LogLevel } from './platform/log.js';

@@ -23,7 +23,7 @@ import { type SmtpListener, startSmtpListener } from './intake/smtp/listener.js'
 import type { Intake, Submission, SubmissionEnvelope } from './intake/submission.js';
 import { createIntake } from './intake/submit.js';
 import { createMetrics } from './outcome/metrics.js';
-import { createOperator, type Operate } from './outcome/operate.js';
+import { createOperator, type Operator } from './outcome/operate.js';
 import type { RetryPolicy } from './outcome/retry.js';
 import { createSettler, type Settler } from './outcome/settler.js';
 import { type Clock, systemClock } from './platform/clock.js';
@@ -60,16 +60,17 @@ export interface StartOptions extends Partial<World> {
   readonly onEvent?: (event: MailEvent) => void;
 }
 
-export interface Mta {
+/** Besides what stands here: what an operator does to deliveries and lanes. */
+export interface Mta extends Operator {
   readonly hostname: string;
   /** Epoch ms. */
   readonly startedAt: number;
   /** To look at; changes go through `operate`. */
   readonly spool: Spool;
-  /** What an operator does to a delivery: remove, retry, hold, release. */
-  readonly operate: Operate;
   submit(envelope: SubmissionEnvelope): Submission;
   mxLookup(domain: string, options?: MxLookupOptions): Promise<MxView>;
+  /** Where mail for a recipient waits, by the routes there are. */
+  laneOf(recipient: string, sender: string): LaneKey;
   /** Connections outward, by `host[address]:port`. */
   connections(): ReadonlyMap<string, { readonly open: number; readonly busy: number }>;
   /** As bound. */
@@ -178,7 +179,8 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
   const surface: Core['surface'] = {
     startedAt: clock.now(),
     spool,
-    operate: createOperator({ spool, clock, emit }),
+    ...createOperator({ spool, settler, clock, emit }),
+    laneOf,
     submit: (envelope) => intake.begin(envelope),
     mxLookup: (domain, lookup) => carrier.mxLookup(domain, lookup),
     connections: () => carrier.connections(),

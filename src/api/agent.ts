@@ -11,22 +11,25 @@
  *
  * Must not: hold anything of the queue; every answer is the spool's.
  */
-import { boolean, errorOf, type Issues, isObject, onlyKnown, put } from '../compose/checks.js';
+import { boolean, errorOf, type Issues, isObject, line, onlyKnown, put } from '../compose/checks.js';
 import { createComposer } from '../compose/compose.js';
+import { readMoment } from '../compose/moment.js';
 import type { ConfigOptions, LoadedConfig } from '../config/config.js';
 import { configFromOptions } from '../config/load.js';
+import { changeDeliveries } from '../control/changing.js';
+import { pauseLanes, resumeLanes } from '../control/pausing.js';
 import { parseId, statusOf } from '../control/reading.js';
-import type { Action, ChangeReport, QueueEntry, StatusWord } from '../control/types.js';
-import { changeDeliveries } from '../control/verbs.js';
+import type { ChangeReport, ChangeRequest, LaneSelector, LanesReport, QueueEntry, StatusWord } from '../control/types.js';
 import { MtaError } from '../core/errors.js';
 import type { MailEvent, MailEventType } from '../core/event.js';
+import type { LaneKey } from '../core/lane.js';
 import type { MessageId } from '../core/message.js';
 import { type Mta, type StartOptions, startMta } from '../mta.js';
 import { aliveUntil } from '../platform/alive.js';
 import { systemClock } from '../platform/clock.js';
 import { type Log, silentLog } from '../platform/log.js';
 import { systemRandom } from '../platform/random.js';
-import type { MessageView, Query } from '../spool/spool.js';
+import type { MessageView, Pause, Query } from '../spool/spool.js';
 import { createHandIn, type QueueOptions, type SendOptions, type Sent } from './hand-in.js';
 import { Listeners, type MailListener } from './listeners.js';
 import { type MxLookup, mxLookupOf } from './mx.js';
@@ -42,6 +45,22 @@ export interface IdleOptions {
   /** Rejects with `ABORTED` after so many seconds, or so long as `'30s'` says. */
   readonly timeout?: number | string | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** One lane by its key, or all lanes of a domain; to resume, `all` for every one that is paused. */
+export interface LaneOptions {
+  readonly lane?: LaneKey | undefined;
+  readonly domain?: string | undefined;
+  readonly all?: true | undefined;
+}
+
+export interface PauseOptions extends Omit<LaneOptions, 'all'> {
+  /** Shown wherever the lane is. */
+  readonly reason?: string | undefined;
+}
+
+export interface PausedLane extends Pause {
+  readonly lane: LaneKey;
 }
 
 /** An agent in this process. Made by `createMta`. After `close` everything rejects with `SPOOL_CLOSED`. */
@@ -64,8 +83,21 @@ export interface MailAgent extends AsyncDisposable {
   release(selection: Selection): Promise<ChangeReport>;
   /** What waits is tried now. */
   retryNow(selection: Selection): Promise<ChangeReport>;
+  /** Tried next at that moment: a Date, epoch milliseconds, or ISO 8601 with an offset. What is held stays held; a past moment is now. */
+  reschedule(selection: Selection, at: Date | string | number): Promise<ChangeReport>;
+  /** Tried no more: its recipients have failed, and the sender is told so, with the reason and with what was heard last. */
+  fail(selection: Selection, options?: { readonly reason?: string | undefined }): Promise<ChangeReport>;
   /** Takes them out of the queue for good. No bounce is sent. */
   remove(selection: Selection): Promise<ChangeReport>;
+  /**
+   * Nothing of these lanes is sent from when this resolves, but what is on its way, until they are resumed: also after a restart. A
+   * domain stands for the lanes that hold mail for it alone; where its mail goes through a relay, that lane must be named.
+   */
+  pause(lanes: PauseOptions): Promise<LanesReport>;
+  /** Names the lanes that were paused. */
+  resume(lanes: LaneOptions): Promise<LanesReport>;
+  /** The lanes that are paused, since when, and why. */
+  pauses(): Promise<readonly PausedLane[]>;
   /** Where mail for a domain would go; `refresh` asks DNS anew. */
   mxLookup(domain: string, options?: { readonly refresh?: boolean | undefined }): Promise<MxLookup>;
   /** Live events, at most once each. A listener that throws is told of in the log, and hurts nobody else. */
@@ -133,6 +165,20 @@ function known(options: unknown, names: readonly string[], issues: Issues): Read
   return options;
 }
 
+function readLanes(given: unknown, names: readonly ('lane' | 'domain' | 'all' | 'reason')[]): LaneSelector & { readonly reason?: string } {
+  const issues: Issues = [];
+  const { lane, domain, all, reason } = known(given, names, issues);
+  if (!(all === undefined || all === true)) put(issues, 'all', 'INVALID_VALUE', 'must be true where it is given');
+  const read = {
+    lane: lane === undefined ? undefined : line(lane, 'lane', issues),
+    domain: domain === undefined ? undefined : readDomainName(domain, 'domain', issues),
+    reason: reason === undefined ? undefined : line(reason, 'reason', issues),
+    all: all === true ? all : undefined,
+  };
+  if (issues.length > 0) throw errorOf(issues);
+  return Object.fromEntries(Object.entries(read).filter(([, value]) => value !== undefined));
+}
+
 function isLog(log: unknown): log is Log {
   return isObject(log) && ['debug', 'info', 'warn', 'error'].every((level) => typeof log[level] === 'function');
 }
@@ -197,19 +243,49 @@ class Agent implements MailAgent {
   }
 
   hold(selection: Selection): Promise<ChangeReport> {
-    return this.#change('hold', selection);
+    return this.#change({ action: 'hold' }, selection);
   }
 
   release(selection: Selection): Promise<ChangeReport> {
-    return this.#change('release', selection);
+    return this.#change({ action: 'release' }, selection);
   }
 
   retryNow(selection: Selection): Promise<ChangeReport> {
-    return this.#change('retry', selection);
+    return this.#change({ action: 'retry' }, selection);
+  }
+
+  async reschedule(selection: Selection, at: Date | string | number): Promise<ChangeReport> {
+    const issues: Issues = [];
+    const moment = readMoment(at, 'at', issues);
+    if (moment === undefined) throw errorOf(issues);
+    return this.#change({ action: 'reschedule', at: moment }, selection);
+  }
+
+  async fail(selection: Selection, options: { readonly reason?: string | undefined } = {}): Promise<ChangeReport> {
+    const issues: Issues = [];
+    const given = known(options, ['reason'], issues)['reason'];
+    const reason = given === undefined ? undefined : line(given, 'reason', issues);
+    if (issues.length > 0) throw errorOf(issues);
+    return this.#change({ action: 'fail', ...(reason === undefined ? {} : { reason }) }, selection);
   }
 
   remove(selection: Selection): Promise<ChangeReport> {
-    return this.#change('remove', selection);
+    return this.#change({ action: 'remove' }, selection);
+  }
+
+  async pause(lanes: PauseOptions): Promise<LanesReport> {
+    this.#open();
+    return pauseLanes(this.#mta, readLanes(lanes, ['lane', 'domain', 'reason']));
+  }
+
+  async resume(lanes: LaneOptions): Promise<LanesReport> {
+    this.#open();
+    return resumeLanes(this.#mta, readLanes(lanes, ['lane', 'domain', 'all']));
+  }
+
+  async pauses(): Promise<readonly PausedLane[]> {
+    this.#open();
+    return Array.from(this.#mta.spool.pauses(), ([lane, pause]) => ({ lane, ...pause }));
   }
 
   async mxLookup(domain: string, options: { readonly refresh?: boolean | undefined } = {}): Promise<MxLookup> {
@@ -296,9 +372,9 @@ class Agent implements MailAgent {
     await this.#mta.close();
   }
 
-  async #change(action: Action, selection: Selection): Promise<ChangeReport> {
+  async #change(request: Omit<ChangeRequest, 'selector'>, selection: Selection): Promise<ChangeReport> {
     this.#open();
-    return changeDeliveries(this.#mta, this.#log, { action, selector: readSelection(selection, this.#clock.now()) });
+    return changeDeliveries(this.#mta, this.#log, { ...request, selector: readSelection(selection, this.#clock.now()) });
   }
 
   async *#pages(query: Query): AsyncGenerator<QueueEntry> {

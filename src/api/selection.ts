@@ -2,9 +2,9 @@
 import { errorOf, type Issues, isObject, line, onlyKnown, put, word } from '../compose/checks.js';
 import { readEnvelopeAddress } from '../compose/mailboxes.js';
 import { parseDuration } from '../config/values.js';
+import { selected } from '../control/changing.js';
 import { parseId } from '../control/reading.js';
 import type { Selector } from '../control/types.js';
-import { selected } from '../control/verbs.js';
 import { canonicalAddress, normalizeDomain } from '../core/address.js';
 import type { LaneKey } from '../core/lane.js';
 import type { MessageId } from '../core/message.js';

@@ -147,6 +147,11 @@ function happened(event: MailEvent, { screen, clock }: Cli): void {
     case 'expired':
     case 'removed':
       return line(event.type, `${event.recipient}: ${event.text}`, paint.bad);
+    case 'changed':
+      return line(event.change, event.id);
+    case 'paused':
+    case 'resumed':
+      return line(event.type, event.lane, paint.warn);
     case 'fault':
       return line('fault', event.text, paint.bad);
   }

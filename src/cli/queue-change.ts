@@ -6,26 +6,29 @@ import { count } from './format.js';
 import { withAgent } from './reach.js';
 import { isBroad, type SelectionArgs, selection } from './selection.js';
 
+/** Those that need nothing but a selection. */
+export type PlainAction = Exclude<Action, 'reschedule' | 'fail'>;
+
 interface ChangeArgs extends Globals, SelectionArgs {
   readonly all: boolean | undefined;
   readonly dryRun: boolean | undefined;
   readonly yes: boolean | undefined;
 }
 
-export function queueChange(action: Action): Command<ChangeArgs> {
+export function queueChange(action: PlainAction): Command<ChangeArgs> {
   return async (args, cli) => {
     const selector = await select(action, args, cli);
     return withAgent(args, cli, async (verbs) => {
       if (action === 'remove' && isBroad(selector) && !args.dryRun && !args.yes && !(await agreed(verbs, selector, cli))) return EXIT.ok;
       const report = await verbs.change({ action, selector, dryRun: args.dryRun ?? false });
       if (args.json) cli.screen.json(report);
-      else tell(report, args.dryRun ?? false, cli);
+      else tell(action, report, args.dryRun ?? false, cli);
       return exit(report, args.dryRun ?? false);
     });
   };
 }
 
-async function select(action: Action, args: ChangeArgs, cli: Cli): Promise<Selector> {
+async function select(action: PlainAction, args: ChangeArgs, cli: Cli): Promise<Selector> {
   const query = await selection(args, cli);
   const empty = Object.keys(query).length === 0;
   if (empty && !args.all) throw new CliError(EXIT.usage, `say which: ids, filters, or --all (see "riata queue ${action} --help")`);
@@ -42,16 +45,16 @@ async function agreed(verbs: ControlVerbs, selector: Selector, cli: Cli): Promis
   return /^y(es)?$/i.test((await cli.ask(`Remove ${what} for good, without a bounce? [y/N] `)).trim());
 }
 
-const DONE: Readonly<Record<Action, string>> = { remove: 'Removed', retry: 'Will try now:', hold: 'Held', release: 'Released' };
-const WOULD: Readonly<Record<Action, string>> = {
+const DONE: Readonly<Record<PlainAction, string>> = { remove: 'Removed', retry: 'Will try now:', hold: 'Held', release: 'Released' };
+const WOULD: Readonly<Record<PlainAction, string>> = {
   remove: 'Would remove',
   retry: 'Would try now:',
   hold: 'Would hold',
   release: 'Would release',
 };
 
-function tell(report: ChangeReport, dryRun: boolean, { screen }: Cli): void {
-  const { action, messages, matched, changed, inFlight, gone, unknown } = report;
+function tell(action: PlainAction, report: ChangeReport, dryRun: boolean, { screen }: Cli): void {
+  const { messages, matched, changed, inFlight, gone, unknown } = report;
   if (matched === 0 && unknown.length === 0) screen.print('Nothing in the queue matches.');
   else if (dryRun) screen.print(`${WOULD[action]} ${count(matched, 'delivery', 'deliveries')} of ${count(messages, 'message')}.`);
   else if (matched > 0)

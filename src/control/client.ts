@@ -43,6 +43,9 @@ export async function connectControl(socketPath: string): Promise<ControlVerbs> 
     agent: () => wire.json('GET', '/v1/agent', {}),
     stats: (options) => wire.json('GET', '/v1/stats', { lanes: options?.lanes }),
     list: (query, page) => listAll(wire, query, page),
+    lanes: (query, page) => wire.json('GET', '/v1/lanes', { ...query, ...page }),
+    pause: (request) => wire.json('POST', '/v1/lanes/pause', { ...request }),
+    resume: (request) => wire.json('POST', '/v1/lanes/resume', { ...request }),
     history: (page) => wire.json('GET', '/v1/history', { ...page }),
     show: (id) => wire.json('GET', `/v1/messages/${encodeURIComponent(id)}`, {}),
     status: (id) => wire.json('GET', `/v1/messages/${encodeURIComponent(id)}/status`, {}),
@@ -71,10 +74,11 @@ function submitParams({ to, from, ...rest }: SubmitRequest): Params {
 /** Many ids go in several requests; the reports are added up. */
 async function change(wire: Wire, request: ChangeRequest, signal?: AbortSignal): Promise<ChangeReport> {
   const { ids, all, ...selector } = request.selector;
+  const { dryRun, at: due, reason } = request;
   let sum: ChangeReport | undefined;
   for (let at = 0; at === 0 || at < (ids?.length ?? 0); at += MOST_IDS) {
     const some = ids?.slice(at, at + MOST_IDS);
-    const params = { ...filterParams({ ...selector, ...(some === undefined ? {} : { ids: some }) }), all, dryRun: request.dryRun };
+    const params = { ...filterParams({ ...selector, ...(some === undefined ? {} : { ids: some }) }), all, dryRun, at: due, reason };
     const report = await wire.json<ChangeReport>('POST', `/v1/queue/${request.action}`, params, signal);
     sum = sum === undefined ? report : added(sum, report);
   }

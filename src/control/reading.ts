@@ -6,11 +6,11 @@
 import { MtaError } from '../core/errors.js';
 import { isMessageId } from '../core/id.js';
 import type { MessageId } from '../core/message.js';
-import type { LaneCounts, MessageView, Spool } from '../spool/spool.js';
-import type { ReadingVerbs, RecipientStatus, StatusReport, StatusWord } from './types.js';
+import type { LaneCounts, MessageView, Page, Spool } from '../spool/spool.js';
+import type { LaneQuery, ReadingVerbs, RecipientStatus, StatusReport, StatusWord } from './types.js';
 
 /** As much of a spool as reading needs. */
-export type ReadableSpool = Pick<Spool, 'inspect' | 'readBody' | 'list' | 'counts' | 'laneCounts' | 'history' | 'close'>;
+export type ReadableSpool = Pick<Spool, 'inspect' | 'readBody' | 'list' | 'counts' | 'laneCounts' | 'pauses' | 'history' | 'close'>;
 
 /** Lanes told of by `stats` unless more are asked for. */
 export const LANES_SHOWN = 20;
@@ -34,6 +34,7 @@ export function readingVerbs(spool: ReadableSpool): Omit<ReadingVerbs, 'stats' |
   return {
     list: (query, page) => spool.list(query, page),
     history: (page) => spool.history(page),
+    lanes: async (query, page) => lanePage(spool, query, page),
 
     async show(id) {
       const view = await spool.inspect(id);
@@ -92,6 +93,21 @@ export function statusOf(view: MessageView): StatusReport {
 function statusWord(recipients: readonly RecipientStatus[]): StatusWord {
   if (recipients.some((recipient) => recipient.state === 'queued')) return 'queued';
   return recipients.every((recipient) => recipient.state === 'delivered') ? 'sent' : 'error';
+}
+
+/** Lanes by key; those that are paused are there also while they are empty. */
+function lanePage(spool: ReadableSpool, query: LaneQuery, { limit, after = '' }: { limit: number; after?: string }): Page<LaneCounts> {
+  const lanes = new Map<string, LaneCounts>();
+  for (const [lane, paused] of spool.pauses()) lanes.set(lane, { lane, ready: 0, waiting: 0, held: 0, paused });
+  for (const counts of spool.laneCounts()) lanes.set(counts.lane, counts);
+  const wanted = [...lanes.values()].filter(
+    ({ lane, paused }) =>
+      lane > after &&
+      (query.paused === undefined || query.paused === (paused !== undefined)) &&
+      (query.search === undefined || lane.includes(query.search.toLowerCase())),
+  );
+  const items = wanted.sort((a, b) => (a.lane < b.lane ? -1 : 1)).slice(0, limit);
+  return wanted.length > limit ? { items, next: items[limit - 1]!.lane } : { items };
 }
 
 /** The deepest lanes first; equal ones by name, so that the order holds still. */

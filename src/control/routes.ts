@@ -10,6 +10,7 @@ import { MtaError } from '../core/errors.js';
 import { PRIORITIES } from '../core/message.js';
 import { MOST_TAGS } from '../core/tag.js';
 import type { Query } from '../spool/spool.js';
+import { LONGEST_REASON } from './changing.js';
 import { choice, type Field, type Fields, flag, integer, moment, readFields, required, text, texts, type Values } from './fields.js';
 import { HttpError } from './problem.js';
 import { readId } from './reading.js';
@@ -124,6 +125,10 @@ export function readDomain(given: string): string {
   throw new MtaError('INVALID_OPTIONS', message, { issues: [{ path: 'domain', code: 'OUT_OF_RANGE', message }] });
 }
 
+function laneSelector<T extends { readonly domain?: string }>({ domain, ...rest }: T) {
+  return domain === undefined ? rest : { ...rest, domain: readDomain(domain) };
+}
+
 function readAction(given: string): Action {
   const action = ACTIONS.find((each) => each === given);
   if (action !== undefined) return action;
@@ -137,7 +142,17 @@ function gated(access: Access | undefined): Access {
 }
 
 const listing = { ...filters, ...paging };
-const changing = { ...filters, all: flag('every delivery there is'), dryRun: flag('count, and change nothing') };
+const changing = {
+  ...filters,
+  all: flag('every delivery there is'),
+  dryRun: flag('count, and change nothing'),
+  at: moment('for reschedule: when it is tried next'),
+  reason: text('for fail: why, in the report to the sender', LONGEST_REASON),
+};
+const laneChoice = {
+  lane: text('key of a lane, as `mx:example.com`'),
+  domain: text('domain whose lanes are meant: those that hold mail for it alone'),
+};
 const submission = {
   from: required(text('envelope sender; empty for the null sender')),
   to: required(texts('recipients', 10_000)),
@@ -188,14 +203,35 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
       method: 'POST',
       path: '/v1/queue/:action',
       verb: 'change',
-      doc: 'Remove, retry, hold or release the deliveries selected. Nothing selected is an error; `all` must be said.',
+      doc: 'Remove, retry, hold, release, reschedule or fail (with a report to the sender) the deliveries selected. Nothing selected is an error; `all` must be said.',
     },
     changing,
-    async ({ verbs, params, signal }, { all, dryRun, ...rest }) => {
+    async ({ verbs, params, signal }, { all, dryRun, at, reason, ...rest }) => {
       const action = readAction(params['action']!);
       const selector = { ...filterQuery(rest), ...(all === true ? { all } : {}) };
-      return json(await verbs.change({ action, selector, dryRun: dryRun ?? false }, signal));
+      const more = { ...(at === undefined ? {} : { at }), ...(reason === undefined ? {} : { reason }) };
+      return json(await verbs.change({ action, selector, dryRun: dryRun ?? false, ...more }, signal));
     },
+  ),
+  route(
+    { method: 'GET', path: '/v1/lanes', verb: 'lanes', doc: 'Lanes that have mail or are paused, by key.' },
+    { paused: flag('only those that are paused, or only those that are not'), search: text('part of the key'), ...paging },
+    async ({ verbs }, { limit, after, ...query }) => json(await verbs.lanes(query, page(limit, after))),
+  ),
+  route(
+    {
+      method: 'POST',
+      path: '/v1/lanes/pause',
+      verb: 'pause',
+      doc: 'Nothing of a lane is sent any more, but what is on its way, until it is resumed: also after a restart.',
+    },
+    { ...laneChoice, reason: text('why, shown wherever the lane is', LONGEST_REASON) },
+    async ({ verbs }, given) => json(await verbs.pause(laneSelector(given))),
+  ),
+  route(
+    { method: 'POST', path: '/v1/lanes/resume', verb: 'resume', doc: 'What is paused goes on. Answers with the lanes that were paused.' },
+    { ...laneChoice, all: flag('every lane that is paused') },
+    async ({ verbs }, { all, ...given }) => json(await verbs.resume({ ...laneSelector(given), ...(all === true ? { all } : {}) })),
   ),
   route(
     {

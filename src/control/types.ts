@@ -21,12 +21,17 @@ export interface Selector extends Query {
   readonly all?: true;
 }
 
-export const ACTIONS = ['remove', 'retry', 'hold', 'release'] as const;
+export const ACTIONS = ['remove', 'retry', 'hold', 'release', 'reschedule', 'fail'] as const;
+/** `fail`: tried no more, and the sender is told (`remove` tells nobody). `retry`: now, whatever it waits for. */
 export type Action = (typeof ACTIONS)[number];
 
 export interface ChangeRequest {
   readonly action: Action;
   readonly selector: Selector;
+  /** For `reschedule`, and for nothing else: when it is tried next. What is held stays held. */
+  readonly at?: number;
+  /** For `fail`: why, in the report to the sender and in the history. */
+  readonly reason?: string;
   /** Counts, and changes nothing. */
   readonly dryRun?: boolean;
 }
@@ -43,6 +48,31 @@ export interface ChangeReport {
   readonly gone: number;
   /** Of the ids asked for, those that are not in the queue. */
   readonly unknown: readonly MessageId[];
+}
+
+/** One lane by its key, all lanes of a domain that hold mail for it alone, or, to resume, all that are paused. */
+export interface LaneSelector {
+  readonly lane?: LaneKey;
+  readonly domain?: string;
+  readonly all?: true;
+}
+
+export interface PauseRequest {
+  readonly lane?: LaneKey;
+  readonly domain?: string;
+  /** Shown wherever the lane is. */
+  readonly reason?: string;
+}
+
+/** The lanes that were paused, or resumed. */
+export interface LanesReport {
+  readonly lanes: readonly LaneKey[];
+}
+
+export interface LaneQuery {
+  readonly paused?: boolean;
+  /** Part of the key. */
+  readonly search?: string;
 }
 
 /** `queued` while any recipient is open, else `sent` if all were delivered, else `error`. */
@@ -170,6 +200,8 @@ export interface ReadingVerbs {
   /** Rejects with `NOT_FOUND` where it never was, or its content went with its last delivery. */
   raw(id: MessageId): Promise<RawMessage>;
   status(id: MessageId): Promise<StatusReport>;
+  /** Lanes that have mail or are paused, by key. */
+  lanes(query: LaneQuery, page: { readonly limit: number; readonly after?: string }): Promise<Page<LaneCounts>>;
   stats(options?: { readonly lanes?: number }): Promise<StatsReport>;
   history(page: { readonly since: number; readonly limit: number; readonly after?: string }): Promise<QueuePage>;
   close(): Promise<void>;
@@ -179,6 +211,9 @@ export interface ReadingVerbs {
 export interface ControlVerbs extends ReadingVerbs {
   agent(): Promise<AgentReport>;
   change(request: ChangeRequest, signal?: AbortSignal): Promise<ChangeReport>;
+  /** Nothing of a lane is sent from when this resolves, but what is on its way: until it is resumed, also after a restart. */
+  pause(request: PauseRequest): Promise<LanesReport>;
+  resume(request: LaneSelector): Promise<LanesReport>;
   /** Resolves when durable. Rejects with what intake has against it; nothing is stored then. */
   submit(request: SubmitRequest, content: AsyncIterable<Buffer>): Promise<SubmitReport>;
   /** The status as soon as something is known of every recipient, or after `waitMs` what there is. */

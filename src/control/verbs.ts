@@ -7,26 +7,16 @@
  */
 import { parsePath } from '../core/address.js';
 import { type Issue, MtaError } from '../core/errors.js';
+import type { LaneKey } from '../core/lane.js';
 import type { Message, MessageId, Origin, Priority } from '../core/message.js';
 import { tagFault } from '../core/tag.js';
 import type { Clock } from '../platform/clock.js';
 import type { Log } from '../platform/log.js';
-import type { Change, ChangeResult, Query, Spool } from '../spool/spool.js';
+import type { Change, ChangeResult, GiveUp, Spool } from '../spool/spool.js';
+import { changeDeliveries } from './changing.js';
+import { pauseLanes, resumeLanes } from './pausing.js';
 import { deepestLanes, LANES_SHOWN, readingVerbs } from './reading.js';
-import type {
-  Action,
-  ChangeReport,
-  ChangeRequest,
-  ControlVerbs,
-  MxReport,
-  QueueEntry,
-  RecipientStatus,
-  Selector,
-  SiteReport,
-  StatsReport,
-  StatusReport,
-  SubmitRequest,
-} from './types.js';
+import type { ControlVerbs, MxReport, QueueEntry, RecipientStatus, SiteReport, StatsReport, StatusReport, SubmitRequest } from './types.js';
 
 /** A message on its way into the agent; as `Submission` of intake. */
 export interface ControlledSubmission {
@@ -56,7 +46,12 @@ export interface ControlledAgent {
   /** To look at only: changes go through `operate`. */
   readonly spool: Spool;
   /** Changes a delivery, durably, and lets those hear of it who listen. */
-  operate(listed: QueueEntry, change: Change): Promise<ChangeResult>;
+  operate(listed: QueueEntry, change: Change | GiveUp): Promise<ChangeResult>;
+  /** Durable, and told. */
+  pauseLane(lane: LaneKey, reason: string): Promise<void>;
+  resumeLane(lane: LaneKey): Promise<boolean>;
+  /** Where mail for a recipient waits. */
+  laneOf(recipient: string, sender: string): LaneKey;
   readonly hostname: string;
   readonly startedAt: number;
   submit(envelope: ControlledEnvelope): ControlledSubmission;
@@ -80,9 +75,6 @@ export interface VerbOptions {
   readonly log: Log;
 }
 
-/** Deliveries changed at once: enough to share a commit, few enough to hold in memory. */
-const CHANGES_AT_ONCE = 256;
-
 export function controlVerbs(agent: ControlledAgent, options: VerbOptions): ControlVerbs {
   const reading = readingVerbs(agent.spool);
   return {
@@ -90,6 +82,8 @@ export function controlVerbs(agent: ControlledAgent, options: VerbOptions): Cont
     news: (id, waitMs, signal) => news(reading.status, options.clock, id, waitMs, signal),
     stats: async (asked) => stats(agent, options, asked?.lanes ?? LANES_SHOWN),
     change: (request, signal) => changeDeliveries(agent, options.log, request, signal),
+    pause: (request) => pauseLanes(agent, request),
+    resume: (request) => resumeLanes(agent, request),
     submit: (request, content) => submit(agent, options, request, content),
     mx: (domain, asked) => agent.mxLookup(domain, asked),
     flush: async () => agent.flush(),
@@ -115,73 +109,6 @@ function stats(agent: ControlledAgent, options: VerbOptions, lanes: number): Sta
     sites: agent.sites(),
     metrics,
     uptimeMs: options.clock.now() - agent.startedAt,
-  };
-}
-
-const CHANGES: Readonly<Record<Action, Change>> = {
-  remove: { kind: 'remove' },
-  retry: { kind: 'retryNow' },
-  hold: { kind: 'hold' },
-  release: { kind: 'release' },
-};
-
-/** The query a selector stands for. An empty one is an error: `all` must be said. */
-export function selected(selector: Selector): Query {
-  const { all, ...query } = selector;
-  const given = Object.values(query).some((value) => value !== undefined);
-  if (given === (all === true)) {
-    const message = given ? 'either all, or which ones: not both' : 'nothing is selected: give ids or filters, or all';
-    throw new MtaError('INVALID_OPTIONS', message, { issues: [{ path: 'selector', code: 'MISSING_FIELD', message }] });
-  }
-  return query;
-}
-
-export async function changeDeliveries(
-  agent: Pick<ControlledAgent, 'spool' | 'operate' | 'flush'>,
-  log: Log,
-  request: ChangeRequest,
-  signal?: AbortSignal,
-): Promise<ChangeReport> {
-  const query = selected(request.selector);
-  const found = new Set<MessageId>();
-  const tally: Record<ChangeResult, number> = { done: 0, inFlight: 0, gone: 0 };
-  let messages = 0;
-  let matched = 0;
-  let lastMessage = '';
-  let after: string | undefined;
-  do {
-    const page = await agent.spool.list(query, { limit: CHANGES_AT_ONCE, ...(after === undefined ? {} : { after }) });
-    matched += page.items.length;
-    for (const { message } of page.items) {
-      // Deliveries of a message follow each other.
-      if (message.id !== lastMessage) messages++;
-      lastMessage = message.id;
-      if (query.ids) found.add(message.id);
-    }
-    if (!request.dryRun) {
-      const results = await Promise.all(page.items.map((listed) => agent.operate(listed, CHANGES[request.action])));
-      for (const result of results) tally[result]++;
-    }
-    after = page.next;
-    if (signal?.aborted) throw new MtaError('ABORTED', `given up after ${tally.done} deliveries`, { cause: signal.reason });
-  } while (after !== undefined);
-  if (!request.dryRun)
-    log.info('control.change', {
-      action: request.action,
-      selector: JSON.stringify(request.selector).slice(0, 500),
-      matched,
-      changed: tally.done,
-    });
-  // Now means now, also where the site's next probe is still some minutes off.
-  if (request.action === 'retry' && tally.done > 0) agent.flush();
-  return {
-    action: request.action,
-    messages,
-    matched,
-    changed: tally.done,
-    inFlight: tally.inFlight,
-    gone: tally.gone,
-    unknown: (query.ids ?? []).filter((id) => !found.has(id)),
   };
 }
 

@@ -43,6 +43,21 @@ export type MailEvent =
   | ({ readonly type: 'bounced' } & AboutRecipient)
   | ({ readonly type: 'expired' } & AboutRecipient)
   | ({ readonly type: 'removed' } & AboutRecipient)
+  /** An operator changed when or whether a delivery is tried. */
+  | {
+      readonly type: 'changed';
+      readonly at: number;
+      readonly id: MessageId;
+      readonly delivery: DeliveryKey;
+      readonly lane: LaneKey;
+      readonly sender: string;
+      readonly change: 'hold' | 'release' | 'retry' | 'reschedule';
+      /** For `reschedule`: when it is tried next. */
+      readonly due?: number;
+    }
+  /** An operator stopped a lane, or let it go on. */
+  | { readonly type: 'paused'; readonly at: number; readonly lane: LaneKey; readonly reason: string }
+  | { readonly type: 'resumed'; readonly at: number; readonly lane: LaneKey }
   /** Something that an operator should know: a site in trouble, a refused login, damage, a full disk. */
   | {
       readonly type: 'fault';
@@ -52,6 +67,9 @@ export type MailEvent =
       readonly lane?: LaneKey;
       readonly id?: MessageId;
     };
+
+/** What became of one recipient. */
+export type RecipientEvent = Extract<MailEvent, AboutRecipient>;
 
 export type MailEventType = MailEvent['type'];
 export type Emit = (event: MailEvent) => void;

@@ -15,12 +15,19 @@ import { assertNever } from '../core/errors.js';
 import type { Message } from '../core/message.js';
 import type { RecipientOutcome, Stage, TransactionResult, Trouble } from '../core/outcome.js';
 import { STAGES } from '../core/outcome.js';
+import { withClass } from '../core/status.js';
 import type { Settlement } from '../spool/spool.js';
 import { nextTry, type RetryPolicy } from './retry.js';
 import { clip, MAX_WORDS, serverLabel, troubleWords, words } from './words.js';
 
-/** What came of a leased delivery: a transaction, or trouble before there was a server to talk to (DNS, null MX). */
-export type Happening = TransactionResult | { readonly kind: 'laneTrouble'; readonly trouble: Trouble };
+/**
+ * What came of a leased delivery: a transaction, trouble before there was a server to talk to (DNS, null MX), or the word of an operator
+ * that it is not tried any more.
+ */
+export type Happening =
+  | TransactionResult
+  | { readonly kind: 'laneTrouble'; readonly trouble: Trouble }
+  | { readonly kind: 'givenUp'; readonly reason: string };
 
 /** What it meant for one recipient that was queued; `recipient` is as it is from now on, its `last` says why. */
 export interface Fate {
@@ -45,15 +52,18 @@ const CROWDED_RETRY_MS = 60_000;
 /** Longest grace past expiry that a sweep leaves to the last try, which falls on expiry itself. */
 const MAX_SWEEP_GRACE_MS = 60_000;
 
+const GIVEN_UP = 'given up by an operator';
+
 const NO_REPORTS: Settlement['reports'] = [];
 const DONE: Settlement['next'] = { kind: 'done' };
 const READY: Settlement['next'] = { kind: 'ready' };
 
 /** `now` is the time of the decision, at or after the end of the attempt. */
 export function decide(delivery: Delivery, happening: Happening, policy: RetryPolicy, now: number): Decision {
-  return 'outcomes' in happening
-    ? decideTransaction(delivery, happening, policy, now)
-    : decideLaneTrouble(delivery, happening.trouble, policy, now);
+  if ('outcomes' in happening) return decideTransaction(delivery, happening, policy, now);
+  return happening.kind === 'laneTrouble'
+    ? decideLaneTrouble(delivery, happening.trouble, policy, now)
+    : decideGivenUp(delivery, happening.reason, policy, now);
 }
 
 function decideTransaction(delivery: Delivery, result: TransactionResult, policy: RetryPolicy, now: number): Decision {
@@ -140,6 +150,40 @@ function decideLaneTrouble(delivery: Delivery, trouble: Trouble, policy: RetryPo
   };
   const { retryAfterMs } = trouble;
   return conclude(delivery, { recipients, fates, attempts, attempt, goesOn: false, retryAfterMs, dsnPassedOn: false }, policy, now);
+}
+
+/** Every queued recipient fails, with what was heard of it last; nothing was tried, so nothing is charged. */
+function decideGivenUp(delivery: Delivery, reason: string, policy: RetryPolicy, now: number): Decision {
+  const words = reason === '' ? GIVEN_UP : `${GIVEN_UP}: ${reason}`;
+  const fates: Fate[] = [];
+  const recipients = mapQueued(delivery.recipients, (recipient) => {
+    const { last } = recipient;
+    const status = last === undefined ? '5.3.0' : withClass(last.status, 5);
+    const text = last === undefined ? words : `${words}; last error: ${last.text}`;
+    const fate: Fate = { kind: 'bounced', recipient: withTrouble(recipient, 'bounced', ended(status, text), now) };
+    fates.push(fate);
+    return fate.recipient;
+  });
+  const attempt: Attempt = {
+    at: now,
+    durationMs: 0,
+    stage: 'local',
+    delivered: 0,
+    deferred: 0,
+    failed: fates.length,
+    trouble: ended('5.3.0', words),
+  };
+  const { attempts } = delivery;
+  return conclude(
+    delivery,
+    { recipients, fates, attempts, attempt, goesOn: false, retryAfterMs: undefined, dsnPassedOn: false },
+    policy,
+    now,
+  );
+}
+
+function ended(status: string, text: string): Trouble {
+  return { lasting: 'permanent', stage: 'local', status, text, reason: 'givenUp' };
 }
 
 /**

@@ -1,14 +1,17 @@
 /**
- * What an operator does to a delivery, and the word of it: the change is the spool's, the event is told here, so that whoever
- * listens to what becomes of mail hears of removals as of any other end.
+ * What an operator does to deliveries and lanes, and the word of it: the change is the spool's, the event is told here, so that whoever
+ * listens to what becomes of mail hears of it. What is given up goes through the settler, as any other failure does.
  */
 import type { Emit } from '../core/event.js';
+import type { LaneKey } from '../core/lane.js';
 import type { Message } from '../core/message.js';
 import type { Clock } from '../platform/clock.js';
-import type { Change, ChangeResult, DeliveryView, Spool } from '../spool/spool.js';
+import type { Change, ChangeResult, DeliveryView, GiveUp, Spool } from '../spool/spool.js';
+import type { Settler } from './settler.js';
 
 export interface OperatorOptions {
-  readonly spool: Pick<Spool, 'change'>;
+  readonly spool: Pick<Spool, 'change' | 'take' | 'pauseLane' | 'resumeLane'>;
+  readonly settler: Pick<Settler, 'giveUp'>;
   readonly clock: Pick<Clock, 'now'>;
   readonly emit: Emit;
 }
@@ -19,30 +22,52 @@ export interface Listed {
   readonly delivery: DeliveryView;
 }
 
-/** Durable when it resolves. `inFlight` and `gone` changed nothing. */
-export type Operate = (listed: Listed, change: Change) => Promise<ChangeResult>;
+export interface Operator {
+  /** Durable when it resolves. `inFlight` and `gone` changed nothing. */
+  operate(listed: Listed, change: Change | GiveUp): Promise<ChangeResult>;
+  /** Nothing of the lane is sent from when this resolves, but what is on its way. A second reason replaces the first. */
+  pauseLane(lane: LaneKey, reason: string): Promise<void>;
+  /** False: it was not paused. */
+  resumeLane(lane: LaneKey): Promise<boolean>;
+}
 
-export function createOperator({ spool, clock, emit }: OperatorOptions): Operate {
-  return async ({ message, delivery }, change) => {
-    const result = await spool.change(delivery.key, change);
-    if (result !== 'done' || change.kind !== 'remove') return result;
-    const at = clock.now();
+const CHANGES = { hold: 'hold', release: 'release', retryNow: 'retry', reschedule: 'reschedule' } as const;
+
+export function createOperator({ spool, settler, clock, emit }: OperatorOptions): Operator {
+  return {
+    async operate(listed, change) {
+      if (change.kind === 'fail') {
+        const lease = await spool.take(listed.delivery.key);
+        if (typeof lease === 'string') return lease;
+        // What cannot be settled is as it was, and free at the next start.
+        return (await settler.giveUp(lease, change.reason)) ? 'done' : 'inFlight';
+      }
+      const result = await spool.change(listed.delivery.key, change);
+      if (result === 'done') tell(listed, change, clock.now(), emit);
+      return result;
+    },
+    async pauseLane(lane, reason) {
+      const at = clock.now();
+      await spool.pauseLane(lane, { at, reason });
+      emit({ type: 'paused', at, lane, reason });
+    },
+    async resumeLane(lane) {
+      const wasPaused = await spool.resumeLane(lane);
+      if (wasPaused) emit({ type: 'resumed', at: clock.now(), lane });
+      return wasPaused;
+    },
+  };
+}
+
+function tell({ message, delivery }: Listed, change: Change, at: number, emit: Emit): void {
+  const about = { at, id: message.id, delivery: delivery.key, lane: delivery.lane, sender: message.sender };
+  if (change.kind === 'remove') {
+    const delayMs = Math.max(at - Math.max(message.acceptedAt, message.notBefore), 0);
     for (const { address, state } of delivery.recipients) {
       if (state !== 'queued') continue;
-      emit({
-        type: 'removed',
-        at,
-        id: message.id,
-        delivery: delivery.key,
-        lane: delivery.lane,
-        sender: message.sender,
-        recipient: address,
-        server: '',
-        delayMs: Math.max(at - Math.max(message.acceptedAt, message.notBefore), 0),
-        status: '5.7.0',
-        text: 'removed by an operator',
-      });
+      emit({ type: 'removed', ...about, recipient: address, server: '', delayMs, status: '5.7.0', text: 'removed by an operator' });
     }
-    return result;
-  };
+  } else if (change.kind !== 'reroute') {
+    emit({ type: 'changed', ...about, change: CHANGES[change.kind], ...(change.kind === 'reschedule' ? { due: change.due } : {}) });
+  }
 }

@@ -52,6 +52,8 @@ export interface Settler {
    * Resolves when settled; never rejects.
    */
   settleTrouble(lease: Lease, trouble: Trouble): Promise<void>;
+  /** An operator wants it tried no more: its queued recipients fail, with a report. False: it could not be settled. Never rejects. */
+  giveUp(lease: Lease, reason: string): Promise<boolean>;
   /** Whether a delivery that merely waits must be looked at: it has expired, or its sender is owed a word of the delay. */
   isOverdue(about: { readonly expiresAt: number; readonly acceptedAt: number; readonly delayNoticed: boolean }): boolean;
   /** Ends it, or sends the word, or gives it back. `trouble` is what it waits for, if that is known. Never rejects. */
@@ -74,23 +76,25 @@ export function createSettler(options: SettlerOptions): Settler {
     for (const resolve of call) resolve();
   };
 
-  const write = (lease: Lease, decision: Decision, settlement: Settlement): Promise<void> =>
+  const write = (lease: Lease, decision: Decision, settlement: Settlement): Promise<boolean> =>
     spool.settle(lease, settlement).then(
       (held) => {
         if (held) tell(options, lease, decision, settlement);
         // Somebody else had the right to decide by then: what we found changes nothing.
         else log.warn('delivery.leaseLost', { delivery: lease.delivery.key });
         ended();
+        return held;
       },
       (error: unknown) => {
         // Anything else is a broken invariant: not to be passed over.
         if (!(error instanceof MtaError)) throw error;
         log.error('delivery.unsettled', { delivery: lease.delivery.key, error: error.message });
         ended();
+        return false;
       },
     );
 
-  const conclude = (lease: Lease, decision: Decision): Promise<void> => {
+  const conclude = (lease: Lease, decision: Decision): Promise<boolean> => {
     pending++;
     const due = dueReports(lease.delivery.message, decision);
     if (due.length === 0) return write(lease, decision, decision.settlement);
@@ -102,13 +106,15 @@ export function createSettler(options: SettlerOptions): Settler {
       if (result.outcomes.some((outcome) => outcome.kind === 'delivered')) spool.note(lease, result.outcomes);
       void conclude(lease, decide(lease.delivery, result, policy, clock.now()));
     },
-    settleTrouble: (lease, trouble) => conclude(lease, decide(lease.delivery, { kind: 'laneTrouble', trouble }, policy, clock.now())),
+    async settleTrouble(lease, trouble) {
+      await conclude(lease, decide(lease.delivery, { kind: 'laneTrouble', trouble }, policy, clock.now()));
+    },
+    giveUp: (lease, reason) => conclude(lease, decide(lease.delivery, { kind: 'givenUp', reason }, policy, clock.now())),
     isOverdue: (about) => wantsSweep(about, policy, clock.now()),
-    settleOverdue(lease, trouble) {
+    async settleOverdue(lease, trouble) {
       const decision = decideWaiting(lease.delivery, policy, clock.now(), trouble);
-      if (decision !== undefined) return conclude(lease, decision);
-      spool.giveBack(lease);
-      return Promise.resolve();
+      if (decision !== undefined) await conclude(lease, decision);
+      else spool.giveBack(lease);
     },
     pending: () => pending,
     idle: () => (pending === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),

@@ -39,6 +39,10 @@ export function postfixLine(event: MailEvent, { hostname, pid }: PostfixNames): 
       return line('postsuper', `${event.id}: removed`);
     case 'fault':
       return line('qmgr', `warning: ${event.id === undefined ? '' : `${event.id}: `}${oneLine(event.text)}`);
+    case 'changed':
+    case 'paused':
+    case 'resumed':
+      return undefined;
   }
 }
 

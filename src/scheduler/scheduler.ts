@@ -26,7 +26,7 @@ import { createBroadAbort } from '../platform/abort.js';
 import type { Clock, Timer } from '../platform/clock.js';
 import type { Log } from '../platform/log.js';
 import type { Random } from '../platform/random.js';
-import type { Lease, Spool } from '../spool/spool.js';
+import type { Lease, Pause, Spool } from '../spool/spool.js';
 import { Outage } from './outage.js';
 import { Rest } from './rest.js';
 import { Rings, rank, type Turn } from './rings.js';
@@ -579,14 +579,17 @@ class SpoolScheduler implements Scheduler {
   /** Deliveries behind a place in trouble are not tried, but they expire, and their senders hear of the delay. */
   #sweepOverdue(): void {
     const { spool, settling, log } = this.#options;
-    const take = (lease: Lease) =>
-      settling.settleOverdue(
-        lease,
-        this.#lanes.get(lease.delivery.lane)?.rest.trouble ?? this.#lanes.get(lease.delivery.lane)?.site?.rest.trouble,
-      );
+    const take = (lease: Lease) => settling.settleOverdue(lease, this.#troubleOf(lease.delivery.lane));
     spool
       .sweepReady((about) => settling.isOverdue(about), take)
       .catch((error: Error) => log.error('spool.sweepFailed', { error: error.message }));
+  }
+
+  /** What a lane's mail waits for, if it is not its turn. */
+  #troubleOf(key: LaneKey): Trouble | undefined {
+    const pause = this.#options.spool.pauses().get(key);
+    const lane = this.#lanes.get(key);
+    return pause === undefined ? (lane?.rest.trouble ?? lane?.site?.rest.trouble) : pausedTrouble(pause);
   }
 
   #forgetSite(site: SiteState): void {
@@ -602,6 +605,12 @@ class SpoolScheduler implements Scheduler {
       if (lane.level === undefined && !lane.resolving && lane.rest.trouble === undefined) this.#lanes.delete(lane.key);
     }
   }
+}
+
+/** RFC 3463 §3.4: 4.3.2, the system does not take part now. */
+function pausedTrouble({ reason }: Pause): Trouble {
+  const text = reason === '' ? 'its lane is paused' : `its lane is paused: ${reason}`;
+  return { lasting: 'temporary', stage: 'local', status: '4.3.2', text, reason: 'paused' };
 }
 
 function mostUrgent(sites: readonly SiteState[]): SiteState {

@@ -158,6 +158,47 @@ test('a queue is listed, held, released and removed by selection, and outlives t
   assert.deepEqual(sink.messages.flatMap(({ recipients }) => recipients).sort(), ['a@one.test', 'c@two.test']);
 });
 
+test('what is put off waits for its new time, and what is failed is over, with a word to the sender', async (t) => {
+  const sink = await destination(t);
+  const mta = await agentTo(t, sink);
+  const changes: string[] = [];
+  mta.on('changed', ({ change, due }) => changes.push(`${change} ${due}`));
+  const later = await mta.send({ ...LETTER, delay: 3600 });
+  const failed = await mta.send({ ...LETTER, delay: 3600 });
+  const at = new Date(Date.now() + 7_200_000);
+  assert.equal((await mta.reschedule({ id: later.id }, at)).changed, 1);
+  assert.equal((await mta.inspect(later.id))!.deliveries[0]!.due, at.getTime());
+  assert.deepEqual(changes, [`reschedule ${at.getTime()}`]);
+  assert.equal((await mta.fail({ id: failed.id }, { reason: 'moved away' })).changed, 1);
+  assert.equal(await mta.status(failed.id), 'error');
+  await sink.received(1);
+  assert.match(sink.messages[0]!.bytes.toString(), /given up by an operator: moved away/);
+  await mta.reschedule({ all: true }, new Date());
+  await sink.received(2);
+  await assert.rejects(mta.reschedule({ all: true }, 'tomorrow'), { code: 'INVALID_OPTIONS' });
+  await assert.rejects(mta.fail({ all: true }, { reason: 'a\nb' }));
+});
+
+test('a paused lane keeps its mail, over the end of the agent too, until it is resumed', async (t) => {
+  const sink = await destination(t);
+  const path = await temporaryFolder(t);
+  const first = await agentTo(t, sink, { spool: path });
+  const { id } = await first.send({ ...LETTER, delay: 3600 });
+  const { lane } = (await first.inspect(id))!.deliveries[0]!;
+  assert.deepEqual(await first.pause({ lane, reason: 'their maintenance' }), { lanes: [lane] });
+  await first.retryNow({ id });
+  await first.idle({ timeout: 20 });
+  await first.close();
+  const second = await agentTo(t, sink, { spool: path });
+  const [paused] = await second.pauses();
+  assert.deepEqual([paused!.lane, paused!.reason], [lane, 'their maintenance']);
+  await second.idle({ timeout: 20 });
+  assert.equal(sink.messages.length, 0);
+  await assert.rejects(second.pause({ domain: 'dest.test' }), { code: 'INVALID_OPTIONS' });
+  assert.deepEqual(await second.resume({ all: true }), { lanes: [lane] });
+  await sink.received(1);
+});
+
 test('a listing goes on behind its first page, and so does a change', async (t) => {
   const mta = await agentTo(t, await destination(t));
   const sent = await Promise.all(Array.from({ length: 600 }, () => mta.send({ ...LETTER, delay: 3600 })));

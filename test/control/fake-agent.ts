@@ -8,7 +8,7 @@ import { MtaError } from '../../src/core/errors.js';
 import { createIdSource } from '../../src/core/id.js';
 import type { Body, Message } from '../../src/core/message.js';
 import { systemRandom } from '../../src/platform/random.js';
-import type { Change, ChangeResult, DeliveryView, Query, Spool } from '../../src/spool/spool.js';
+import type { Change, ChangeResult, DeliveryView, Pause, Query, Spool } from '../../src/spool/spool.js';
 
 export const NOW = Date.UTC(2026, 10, 22, 12, 0, 0);
 
@@ -86,7 +86,28 @@ export class FakeAgent implements ControlledAgent {
     this.spool = this.#spool() as Spool;
   }
 
-  operate: ControlledAgent['operate'] = ({ delivery }, change) => this.spool.change(delivery.key, change);
+  readonly pauses = new Map<string, Pause>();
+  readonly givenUp: { readonly key: string; readonly reason: string }[] = [];
+
+  operate: ControlledAgent['operate'] = async ({ delivery }, change) => {
+    if (change.kind !== 'fail') return this.spool.change(delivery.key, change);
+    if (this.inFlight.has(delivery.key)) return 'inFlight';
+    this.givenUp.push({ key: delivery.key, reason: change.reason });
+    return this.spool.change(delivery.key, { kind: 'remove' });
+  };
+
+  async pauseLane(lane: string, reason: string): Promise<void> {
+    this.pauses.set(lane, { at: NOW, reason });
+  }
+
+  async resumeLane(lane: string): Promise<boolean> {
+    return this.pauses.delete(lane);
+  }
+
+  /** Mail for relayed.test leaves through a relay. */
+  laneOf(recipient: string): string {
+    return domainOf(recipient) === 'relayed.test' ? 'host:relay.test:587:0' : `mx:${domainOf(recipient)}`;
+  }
 
   add(message: Message, deliveries: FakeDelivery[], body?: Buffer | Body): FakeEntry {
     const entry: FakeEntry = { message, deliveries, body: Buffer.isBuffer(body) ? { kind: 'bytes', bytes: body } : body };
@@ -153,12 +174,18 @@ export class FakeAgent implements ControlledAgent {
       readBody: async (id) => this.entries.find((entry) => entry.message.id === id)?.body,
       list: async (query, { limit, after }) => this.#list(query, limit, Number(after ?? 0)),
       change: async (key, change) => this.#change(key, change),
+      lastId: () => undefined,
+      pauses: () => this.pauses,
       counts: () => ({ messages: this.entries.length, ready: 1, waiting: 2, held: 3, sending: 0, lanes: 4, freeBytes: 2 ** 30 }),
-      laneCounts: () => [
-        { lane: 'mx:small.test', ready: 1, waiting: 0, held: 0 },
-        { lane: 'mx:deep.test', ready: 5, waiting: 90, held: 1 },
-        { lane: 'mx:middle.test', ready: 0, waiting: 9, held: 0 },
-      ],
+      laneCounts: () =>
+        [
+          { lane: 'mx:small.test', ready: 1, waiting: 0, held: 0 },
+          { lane: 'mx:deep.test', ready: 5, waiting: 90, held: 1 },
+          { lane: 'mx:middle.test', ready: 0, waiting: 9, held: 0 },
+        ].map((counts) => {
+          const paused = this.pauses.get(counts.lane);
+          return paused === undefined ? counts : { ...counts, paused };
+        }),
       history: async ({ since }) => ({
         items: this.entries.flatMap(({ message, deliveries }) =>
           deliveries.filter((each) => each.state === 'done' && each.settledAt >= since).map((delivery) => ({ message, delivery })),
@@ -216,6 +243,7 @@ function matches(query: Query, message: Message, delivery: DeliveryView): boolea
     (query.sender === undefined || query.sender === message.sender) &&
     (query.recipient === undefined || delivery.recipients.some((each) => each.address === query.recipient)) &&
     (query.domain === undefined || delivery.recipients.some((each) => domainOf(each.address) === query.domain)) &&
+    (query.tag === undefined || message.tags?.includes(query.tag) === true) &&
     (query.acceptedBefore === undefined || message.acceptedAt < query.acceptedBefore) &&
     (query.error === undefined || delivery.recipients.some((each) => each.last?.text.toLowerCase().includes(query.error!.toLowerCase())))
   );

@@ -119,3 +119,17 @@ test('a spool at rest answers the reading verbs', async (t) => {
   const stats = await verbs.stats();
   assert.deepEqual([stats.counts.messages, stats.lanes[0]?.lane, stats.uptimeMs, stats.connections], [1, 'mx:a.test', 0, []]);
 });
+
+test('what comes in while a change runs is not meant by it', async (t) => {
+  const { spool, verbs, agent } = await opened(t);
+  for (let i = 0; i < 300; i++) await accept(spool, { 'a.test': [`x${i}@a.test`] });
+  const operate = agent.operate;
+  // As a failure does: each one changed brings a report of its own.
+  agent.operate = async (listed, change) => {
+    await accept(spool, { 'back.test': ['sender@back.test'] });
+    return operate(listed, change);
+  };
+  const report = await verbs.change({ action: 'remove', selector: { all: true } });
+  assert.deepEqual([report.matched, report.changed], [300, 300]);
+  assert.equal(spool.counts().messages, 300);
+});

@@ -14,7 +14,7 @@ const CONTENT = Buffer.from('Subject: x\r\n\r\nhello\r\n');
 function three(agent: Awaited<ReturnType<typeof serveAndConnect>>['agent']) {
   const first = fakeMessage({ sender: 'one@example.com' });
   const second = fakeMessage({ sender: 'two@example.com', acceptedAt: NOW - 60_000 });
-  const third = fakeMessage({ sender: '' });
+  const third = fakeMessage({ sender: '', tags: ['news'] });
   const late: Recipient = {
     address: 'c@slow.test',
     state: 'queued',
@@ -64,6 +64,7 @@ test('every filter reaches the spool, in the spelling in which the spool compare
   assert.deepEqual(await ids({ sender: '<>' }), [`${third.id}.0`]);
   assert.deepEqual(await ids({ sender: '' }), [`${third.id}.0`]);
   assert.deepEqual(await ids({ recipient: 'd@Slow.Test' }), [`${third.id}.0`]);
+  assert.deepEqual(await ids({ tag: 'news' }), [`${third.id}.0`]);
   assert.deepEqual(await ids({ acceptedBefore: NOW - 60_000 }), [`${first.id}.0`, `${first.id}.1`, `${third.id}.0`]);
   assert.deepEqual(await ids({ error: 'grey' }), [`${first.id}.1`]);
   assert.deepEqual(await ids({ domain: 'slow.test', sender: 'one@example.com' }), [`${first.id}.1`]);
@@ -176,6 +177,66 @@ test('remove, hold, release and retry change exactly what was selected', async (
   const removed = await client.change({ action: 'remove', selector: { ids: [third.id] } });
   assert.equal(removed.changed, 1);
   assert.deepEqual(states(), ['ready', 'ready', 'ready', 'done']);
+});
+
+test('reschedule takes a time, fail a reason in one line; neither means anything elsewhere', async (t) => {
+  const { agent, client } = await serveAndConnect(t);
+  const { first, second } = three(agent);
+  const ids = [first.id];
+  const report = await client.change({ action: 'reschedule', selector: { ids }, at: NOW + 9000 });
+  assert.deepEqual([report.action, report.changed], ['reschedule', 2]);
+  assert.deepEqual(
+    agent.entries[0]!.deliveries.map(({ state, due }) => [state, due]),
+    [
+      ['waiting', NOW + 9000],
+      ['waiting', NOW + 9000],
+    ],
+  );
+  await client.change({ action: 'fail', selector: { ids: [second.id] }, reason: ' gone\r\nBcc: x@y.test\u001b[31m ' });
+  assert.equal(agent.givenUp[0]!.key, `${second.id}.0`);
+  assert.match(agent.givenUp[0]!.reason, /^gone Bcc: x@y\.test[^\u001b]*\[31m$/);
+  await assert.rejects(client.change({ action: 'reschedule', selector: { ids } }), mta('INVALID_OPTIONS'));
+  await assert.rejects(client.change({ action: 'hold', selector: { ids }, at: NOW }), mta('INVALID_OPTIONS'));
+  await assert.rejects(client.change({ action: 'remove', selector: { ids }, reason: 'x' }), mta('INVALID_OPTIONS'));
+  await assert.rejects(client.change({ action: 'fail', selector: { ids }, reason: 'x'.repeat(501) }), mta('INVALID_OPTIONS'));
+});
+
+test('lanes are paused by key, or by a domain that has lanes of its own, and resumed', async (t) => {
+  const { agent, client } = await serveAndConnect(t);
+  const { lanes } = await client.pause({ domain: 'SMALL.test', reason: 'they  are\nmoving' });
+  assert.deepEqual(lanes, ['mx:small.test']);
+  assert.deepEqual([...agent.pauses], [['mx:small.test', { at: NOW, reason: 'they are moving' }]]);
+  assert.deepEqual(await client.pause({ domain: 'empty.test' }), { lanes: ['mx:empty.test'] });
+  assert.deepEqual(await client.pause({ lane: 'host:relay.test:587:0' }), { lanes: ['host:relay.test:587:0'] });
+  const listed = await client.lanes({ paused: true }, { limit: 2 });
+  assert.deepEqual(
+    listed.items.map(({ lane, ready, paused }) => [lane, ready, paused?.reason]),
+    [
+      ['host:relay.test:587:0', 0, ''],
+      ['mx:empty.test', 0, ''],
+    ],
+  );
+  assert.equal(listed.next, 'mx:empty.test');
+  const searched = await client.lanes({ search: 'MALL' }, { limit: 10 });
+  assert.deepEqual([searched.items.length, searched.next], [1, undefined]);
+  assert.equal((await client.lanes({ paused: false }, { limit: 10 })).items.length, 2);
+  assert.deepEqual(await client.resume({ domain: 'small.test' }), { lanes: ['mx:small.test'] });
+  assert.deepEqual(await client.resume({ domain: 'small.test' }), { lanes: [] });
+  assert.deepEqual(await client.resume({ all: true }), { lanes: ['mx:empty.test', 'host:relay.test:587:0'] });
+  assert.equal(agent.pauses.size, 0);
+});
+
+test('a domain whose mail leaves with that of others, a lane that is none, and nothing at all cannot be paused', async (t) => {
+  const { agent, client } = await serveAndConnect(t);
+  await assert.rejects(
+    client.pause({ domain: 'relayed.test' }),
+    (error) => error instanceof MtaError && error.code === 'INVALID_OPTIONS' && error.message.includes('host:relay.test:587:0'),
+  );
+  for (const request of [{}, { lane: 'mx:' }, { lane: 'x' }, { lane: 'mx:a.test', domain: 'a.test' }, { domain: 'not a domain' }])
+    await assert.rejects(client.pause(request), mta('INVALID_OPTIONS'), JSON.stringify(request));
+  await assert.rejects(client.resume({}), mta('INVALID_OPTIONS'));
+  await assert.rejects(client.resume({ all: true, lane: 'mx:a.test' }), mta('INVALID_OPTIONS'));
+  assert.equal(agent.pauses.size, 0);
 });
 
 test('a dry run counts and changes nothing', async (t) => {

@@ -1,7 +1,7 @@
 /** Everything that a destination can do to a message, to a whole agent at once: each ends as it must, and takes no other with it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { MailEvent } from '../../src/core/event.js';
+import type { RecipientEvent } from '../../src/core/event.js';
 import { FATES } from '../../src/dev/fates.js';
 import { type Dialer, systemDialer } from '../../src/platform/dialer.js';
 import { destination, madeUpDns, message, relayTo, startAgent, subjectOf } from '../support/agent.js';
@@ -77,8 +77,8 @@ for (const [peer, extensions] of [
       for (const number of [1, 2])
         others.push(await agent.submit({ from: '', to: 'bob@dest.test', content: message(`between ${name} ${number}`) }));
     }
-    const first = (id: string): Exclude<MailEvent, { type: 'accepted' | 'fault' }> | undefined =>
-      agent.events.filter((event) => event.type !== 'accepted' && event.type !== 'fault').find((event) => event.id === id);
+    const first = (id: string): RecipientEvent | undefined =>
+      agent.events.filter((event) => 'recipient' in event).find((event) => event.id === id);
     await until(
       () => `an outcome for ${[...fates].filter(([id]) => first(id) === undefined).map(([, name]) => name)}`,
       () => [...fates.keys(), ...others].every((id) => first(id) !== undefined),

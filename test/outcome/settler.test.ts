@@ -137,7 +137,7 @@ test('a bounce is part of the settlement that it reports (G2), and goes to the s
   gates[0]!.resolve(true);
   await settler.idle();
   assert.deepEqual(
-    events.map((event) => [event.type, event.id]),
+    events.map((event) => [event.type, 'id' in event && event.id]),
     [
       ['bounced', delivery().message.id],
       ['accepted', report!.message.id],

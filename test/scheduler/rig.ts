@@ -28,6 +28,8 @@ export interface Rig {
   /** What `settleTrouble` was told, by message id. */
   readonly troubled: { readonly id: string; readonly trouble: Trouble }[];
   readonly overdue: string[];
+  /** Why those waited. */
+  readonly overdueFor: (string | undefined)[];
   /** Lanes to be rerouted. */
   readonly rerouted: LaneKey[];
   /** Answers by lane; default: one server named as the lane's domain. */
@@ -56,6 +58,7 @@ export async function makeRig(): Promise<Rig> {
   const spool = await createMemorySpool({ clock, promoteAfterMs: PROMOTE_AFTER_MS, historyRetentionMs: 0, inlineLimitBytes: 16_384 });
   const troubled: Rig['troubled'] = [];
   const overdue: string[] = [];
+  const overdueFor: (string | undefined)[] = [];
   const rerouted: LaneKey[] = [];
   const events: MailEvent[] = [];
   const settling: Settling = {
@@ -70,7 +73,8 @@ export async function makeRig(): Promise<Rig> {
       );
     },
     isOverdue: (about) => about.expiresAt <= rig.overdueFrom,
-    settleOverdue(lease) {
+    settleOverdue(lease, trouble) {
+      overdueFor.push(trouble?.text);
       overdue.push(lease.delivery.message.id);
       void spool.settle(lease, delivered(lease.delivery, clock.now()));
     },
@@ -108,6 +112,7 @@ export async function makeRig(): Promise<Rig> {
     served,
     troubled,
     overdue,
+    overdueFor,
     rerouted,
     routes: new Map(),
     answer: () => 'served',

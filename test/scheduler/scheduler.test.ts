@@ -212,6 +212,29 @@ test('what expired behind a site in trouble is found by the slow sweep', async (
   assert.equal(idOf(rig.take('one.test')), other);
 });
 
+test('mail of a paused lane is not asked a connection for, expires all the same, and goes when the lane is resumed', async () => {
+  await rig.spool.pauseLane('mx:one.test', { at: rig.clock.now(), reason: 'their wish' });
+  const expiring = await rig.accept({ expiresAt: rig.clock.now() + 60_000 });
+  const other = await rig.accept();
+  rig.overdueFrom = rig.clock.now() + 60_000;
+  assert.equal(rig.scheduler.quiet, true);
+  await rig.clock.advance(300_000);
+  assert.deepEqual(rig.served, []);
+  assert.deepEqual([rig.overdue, rig.overdueFor], [[expiring], ['its lane is paused: their wish']]);
+  await rig.spool.resumeLane('mx:one.test');
+  await rig.clock.advance(0);
+  assert.deepEqual(rig.served, ['one.test']);
+  assert.equal(idOf(rig.take('one.test')), other);
+});
+
+test('a lane that is paused while it is listed gives nothing more', async () => {
+  const first = await rig.accept();
+  await rig.accept();
+  assert.equal(idOf(rig.take('one.test')), first);
+  await rig.spool.pauseLane('mx:one.test', { at: rig.clock.now(), reason: '' });
+  assert.equal(rig.take('one.test'), undefined);
+});
+
 test('an agent whose every wake-up was lost still finds its work', async () => {
   rig.answer = () => 'full';
   await rig.accept();

@@ -207,7 +207,7 @@ export class Witness {
   // — what the agent says —
 
   heard(event: MailEvent): void {
-    if (event.type === 'accepted' || event.type === 'fault') return;
+    if (!('recipient' in event)) return;
     const fate = this.#fates.get(event.recipient);
     if (fate === undefined || fate.mail.id !== event.id) return;
     if (event.type === 'deferred') return this.#deferred(fate, event);

@@ -208,7 +208,7 @@ export class World {
   }
 
   #heard(event: MailEvent, life: Life | undefined): void {
-    if (event.type !== 'fault') this.trace.push(`${event.at} ${event.type} ${'recipient' in event ? event.recipient : event.sender}`);
+    if ('sender' in event) this.trace.push(`${event.at} ${event.type} ${'recipient' in event ? event.recipient : event.sender}`);
     this.witness.heard(event);
     this.#meet('event', life);
   }

@@ -135,6 +135,11 @@ function describeEvent(event: MailEvent): string {
       return `accepted ${event.id}`;
     case 'fault':
       return `fault ${event.code}: ${event.text}`;
+    case 'changed':
+      return `${event.change} ${event.id}`;
+    case 'paused':
+    case 'resumed':
+      return `${event.type} ${event.lane}`;
     default:
       return `${event.type} ${event.id} ${event.recipient}: ${event.text}`;
   }

@@ -1,7 +1,7 @@
 /** `riata queue …`: what is declared of these commands. */
 import type { Argv } from 'yargs';
-import { ACTIONS, type Action } from '../../control/types.js';
 import type { Declare, Globals, Run } from '../command.js';
+import type { PlainAction } from '../queue-change.js';
 
 export interface FilterArgs {
   readonly state: 'ready' | 'waiting' | 'held' | 'sending' | undefined;
@@ -29,7 +29,7 @@ function filters<A>(yargs: Argv<A>) {
     .option('lane', { type: 'string', requiresArg: true, describe: 'Lane, as "queue stats" names it' });
 }
 
-const WORDS: Readonly<Record<Action, { readonly does: string; readonly example: string; readonly about: string }>> = {
+const WORDS: Readonly<Record<PlainAction, { readonly does: string; readonly example: string; readonly about: string }>> = {
   remove: {
     does: 'Take deliveries out of the queue for good',
     example: '--sender old@example.com --older 2d --dry-run',
@@ -40,7 +40,7 @@ const WORDS: Readonly<Record<Action, { readonly does: string; readonly example: 
   release: { does: 'Let held deliveries go', example: '--all', about: 'everything that is held' },
 };
 
-function change<A extends Globals>(yargs: Argv<A>, run: Run, action: Action): Argv<A> {
+function change<A extends Globals>(yargs: Argv<A>, run: Run, action: PlainAction): Argv<A> {
   const { does, example, about } = WORDS[action];
   return yargs.command(
     `${action} [id..]`,
@@ -82,7 +82,8 @@ export const queueCommands: Declare = (yargs, run) =>
             .example('$0 queue show 01JD4Z6N3T5R8W0XQ2M7VKB9CE --raw > message.eml', 'save it'),
         run(async () => (await import('../queue-show.js')).queueShow),
       );
-    return ACTIONS.reduce((so, action) => change(so, run, action), looking)
+    return (['remove', 'retry', 'hold', 'release'] as const)
+      .reduce((so, action) => change(so, run, action), looking)
       .command(
         'stats',
         'Depth of the queue, lanes, connections, sites in trouble',
