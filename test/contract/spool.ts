@@ -970,9 +970,9 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
 export const RETENTION_MS = 7 * 86_400_000;
 
 /** Turns the event loop until it holds. */
-export async function until(holds: () => boolean): Promise<void> {
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + 10_000;
-  while (!holds()) {
+  while (!(await holds())) {
     assert.ok(performance.now() < deadline, 'it did not come about');
     await new Promise((resolve) => setImmediate(resolve));
   }
