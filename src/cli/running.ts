@@ -7,10 +7,12 @@
 import path from 'node:path';
 import type { Config } from '../config/config.js';
 import { type HttpControl, startHttpControl } from '../control/http/server.js';
+import { createRecent } from '../control/recent.js';
 import { startControlServer } from '../control/server.js';
 import { answers, controlSocketPaths, surroundings } from '../control/socket.js';
 import { controlVerbs } from '../control/verbs.js';
 import { MtaError } from '../core/errors.js';
+import type { MailEvent } from '../core/event.js';
 import { type Mta, type StartOptions, startMta } from '../mta.js';
 import { waitAlive } from '../platform/alive.js';
 import type { Log } from '../platform/log.js';
@@ -35,7 +37,12 @@ export interface Running {
  */
 export async function startAgent(config: Config, options: StartOptions & { readonly log: Log }, cli: Cli): Promise<Running> {
   const spoolPath = path.resolve(cli.cwd, config.spool.path);
-  const mta = await startPatiently(config, options, spoolPath, cli);
+  const recent = createRecent(cli.clock);
+  const onEvent = (event: MailEvent) => {
+    recent.observe(event);
+    options.onEvent?.(event);
+  };
+  const mta = await startPatiently(config, { ...options, onEvent }, spoolPath, cli);
   const undo = [() => mta.close()];
   try {
     const [socket] = controlSocketPaths(spoolPath, config.control.socket, await surroundings(spoolPath, cli.env));
@@ -46,7 +53,10 @@ export async function startAgent(config: Config, options: StartOptions & { reado
       maxMessageSize: config.spool.maxMessageSize,
       maxRecipients: config.submission.maxRecipients,
       log: options.log,
+      recent,
     });
+    recent.watch(mta);
+    undo.push(async () => recent.stop());
     const control = await startControlServer({ verbs, path: socket, log: options.log });
     undo.push(() => control.close(0));
     const { http, token, trustLoopback, hosts } = config.control;
@@ -61,6 +71,7 @@ export async function startAgent(config: Config, options: StartOptions & { reado
       random: systemRandom,
     });
     const close = async () => {
+      recent.stop();
       // The socket's name goes at once, so that whoever takes the spool over finds it free.
       await Promise.all([control.close(), web.close(), mta.close()]);
     };

@@ -41,6 +41,7 @@ export async function connectControl(socketPath: string): Promise<ControlVerbs> 
   }
   return {
     agent: () => wire.json('GET', '/v1/agent', {}),
+    recent: (since) => wire.json('GET', '/v1/recent', { since }),
     stats: (options) => wire.json('GET', '/v1/stats', { lanes: options?.lanes }),
     list: (query, page) => listAll(wire, query, page),
     lanes: (query, page) => wire.json('GET', '/v1/lanes', { ...query, ...page }),

@@ -1,9 +1,10 @@
 /**
- * A message's content made readable: header fields, and its MIME structure as a tree. For looking at mail, in the
- * process that looks: nothing of a message's inside is parsed where mail is accepted or sent.
+ * A message's content made readable: header fields, its MIME structure as a tree, its text, its parts. For somebody who
+ * looks at mail: nothing of a message's inside is parsed where mail is accepted or sent.
  *
- * Promises: memory does not grow with the message; what cannot be parsed is told, never thrown; nothing is altered.
+ * Promises: memory does not grow with the message beyond what is looked at of it; what cannot be parsed is told, never thrown; nothing is altered.
  */
+import type { Readable } from 'node:stream';
 import { type AttachmentStream, MailParser, type MessageText } from 'mailparser';
 import type { RawMessage } from './types.js';
 
@@ -49,24 +50,98 @@ interface ParsedNode {
 }
 
 export async function readContent(raw: RawMessage): Promise<ContentView> {
-  const parser = new MailParser({
+  return viewOf(await parse(raw, MAX_PARSED));
+}
+
+/** What somebody who looks at a message wants to see first. */
+export interface ContentLook extends ContentView {
+  /** The first part that is plain text to be read; `cut` where it goes on. */
+  readonly text?: { readonly path: string; readonly content: string; readonly cut: boolean };
+  /** Path of the first part that is HTML to be read. */
+  readonly html?: string;
+}
+
+/** Looked at within the agent, so less of it: what people read stands in the beginning. */
+const MAX_LOOKED_AT = 16 * 1024 * 1024;
+const MAX_TEXT = 256 * 1024;
+const MAX_PAGE = 2 * 1024 * 1024;
+
+export async function lookInto(raw: RawMessage): Promise<ContentLook> {
+  const parsed = await parse(raw, MAX_LOOKED_AT);
+  const leaves = parsed.root ? [...leavesOf(parsed.root)] : [];
+  const text = leaves.find(({ node }) => node.contentType === 'text/plain' && isRead(node));
+  const html = leaves.find(({ node }) => node.contentType === 'text/html' && isRead(node));
+  const content = text?.node.textContent ?? '';
+  return {
+    ...viewOf(parsed),
+    ...(text === undefined ? {} : { text: { path: text.path, content: content.slice(0, MAX_TEXT), cut: content.length > MAX_TEXT } }),
+    ...(html === undefined ? {} : { html: html.path }),
+  };
+}
+
+/**
+ * The first HTML part as it stands, but that images of the message itself are put in place of their `cid:`. It is hostile until shown
+ * otherwise: whoever shows it must let it run nothing and load nothing. Undefined where there is none.
+ */
+export async function readPage(raw: RawMessage): Promise<string | undefined> {
+  const images = new Images();
+  const { root } = await parse(raw, MAX_LOOKED_AT, (part) => images.take(part));
+  const html = root && [...leavesOf(root)].find(({ node }) => node.contentType === 'text/html' && isRead(node));
+  return html && images.place((html.node.textContent ?? '').slice(0, MAX_PAGE));
+}
+
+export interface PartContent {
+  readonly filename: string;
+  readonly chunks: AsyncIterable<Buffer>;
+}
+
+/**
+ * One part, decoded; text comes as UTF-8. `open` is called twice: to find it, and to read it. Undefined where there is no such part, or it
+ * only holds others.
+ */
+export async function readPart(open: () => Promise<RawMessage>, path: string): Promise<PartContent | undefined> {
+  const { root } = await parse(await open(), MAX_PARSED);
+  const leaves = root ? [...leavesOf(root)] : [];
+  const found = leaves.find((leaf) => leaf.path === path);
+  if (found === undefined) return undefined;
+  const { node } = found;
+  const filename = node.node.filename || `part-${path || '0'}${node.isAttachment ? '' : '.txt'}`;
+  if (!node.isAttachment) return { filename, chunks: once(Buffer.from(node.textContent ?? '')) };
+  const nth = leaves.filter((leaf) => leaf.node.isAttachment).indexOf(found);
+  return { filename, chunks: attachment(await open(), nth) };
+}
+
+interface Parsed {
+  readonly headers: readonly HeaderField[];
+  readonly root: ParsedNode | undefined;
+  /** In the order in which they stand, their sizes known. */
+  readonly attachments: readonly AttachmentStream[];
+  readonly incomplete?: string;
+}
+
+function newParser(): MailParser {
+  return new MailParser({
     keepDeliveryStatus: true,
     skipHtmlToText: true,
     skipTextToHtml: true,
     skipTextLinks: true,
     skipImageLinks: true,
   });
+}
+
+/** `most` octets are looked at; `onAttachment` may read what it is given, and what it does not is passed over. */
+async function parse(raw: RawMessage, most: number, onAttachment?: (part: AttachmentStream) => void): Promise<Parsed> {
+  const parser = newParser();
   let headers: readonly HeaderField[] = [];
-  const sizes: AttachmentStream[] = [];
+  const attachments: AttachmentStream[] = [];
   parser.on('headerLines', (lines) => {
     headers = lines.map(({ line }) => field(line));
   });
   parser.on('data', (part: AttachmentStream | MessageText) => {
     if (part.type !== 'attachment') return;
-    sizes.push(part);
-    part.content.on('error', () => {});
-    part.content.on('end', () => part.release());
-    part.content.on('data', () => {});
+    attachments.push(part);
+    onAttachment?.(part);
+    passOver(part);
   });
   let incomplete: string | undefined;
   const parsed = new Promise<void>((resolve) => {
@@ -76,20 +151,99 @@ export async function readContent(raw: RawMessage): Promise<ContentView> {
       resolve();
     });
   });
-  if (await feed(parser, raw)) incomplete = `only the first ${MAX_PARSED / 1024 / 1024} MiB were looked at`;
+  if (await feed(parser, raw, most)) incomplete = `only the first ${most / 1024 / 1024} MiB were looked at`;
   await parsed;
   const root = (parser as unknown as { readonly tree: ParsedNode | false }).tree;
-  const attached = sizes[Symbol.iterator]();
+  return { headers, root: root || undefined, attachments, ...(incomplete === undefined ? {} : { incomplete }) };
+}
+
+function passOver(part: AttachmentStream): void {
+  part.content.on('error', () => {});
+  part.content.on('end', () => part.release());
+  part.content.on('data', () => {});
+}
+
+function viewOf({ headers, root, attachments, incomplete }: Parsed): ContentView {
   return {
     headers,
-    ...(root ? { structure: partView(root, '', attached) } : {}),
+    ...(root ? { structure: partView(root, '', attachments[Symbol.iterator]()) } : {}),
     ...(incomplete === undefined ? {} : { incomplete }),
   };
 }
 
+/** Parts that hold no others, in order, with the paths that `partView` gives them. */
+function* leavesOf(node: ParsedNode, path = ''): Generator<{ readonly node: ParsedNode; readonly path: string }> {
+  if (node.children.length === 0 && !node.node.messageNode) yield { node, path };
+  for (const [i, child] of node.children.entries()) yield* leavesOf(child, path === '' ? String(i + 1) : `${path}.${i + 1}`);
+}
+
+/** Text that a mail reader shows, not one that it offers to save. */
+function isRead(node: ParsedNode): boolean {
+  return !node.isAttachment && node.textContent !== undefined;
+}
+
+async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes;
+}
+
+async function* attachment(raw: RawMessage, nth: number): AsyncGenerator<Buffer> {
+  const parser = newParser();
+  let failure: unknown;
+  let seen = 0;
+  const found = new Promise<AttachmentStream | undefined>((resolve) => {
+    parser.on('data', (part: AttachmentStream | MessageText) => {
+      if (part.type !== 'attachment') return;
+      if (seen++ === nth) resolve(part);
+      else passOver(part);
+    });
+    for (const event of ['end', 'error', 'close']) parser.on(event, () => resolve(undefined));
+  });
+  const fed = feed(parser, raw, MAX_PARSED).catch((error: unknown) => {
+    failure = error;
+    parser.destroy();
+  });
+  try {
+    const part = await found;
+    if (part === undefined) throw failure ?? new Error('the part is not there any more');
+    part.content.on('end', () => part.release());
+    for await (const chunk of part.content as Readable) yield chunk as Buffer;
+  } finally {
+    parser.destroy();
+    await fed;
+  }
+}
+
+/** Images of a message, small ones, by what its pages call them. */
+class Images {
+  static readonly #TYPES = new Set(['image/png', 'image/jpeg', 'image/gif', 'image/webp']);
+  static readonly #MOST = 4 * 1024 * 1024;
+  readonly #byId = new Map<string, { readonly type: string; readonly chunks: Buffer[] }>();
+  #size = 0;
+
+  take(part: AttachmentStream): void {
+    const id = part.cid;
+    if (id === undefined || id === '' || !Images.#TYPES.has(part.contentType) || this.#byId.has(id)) return;
+    const chunks: Buffer[] = [];
+    this.#byId.set(id, { type: part.contentType, chunks });
+    part.content.on('data', (chunk: Buffer) => {
+      this.#size += chunk.length;
+      if (this.#size <= Images.#MOST) chunks.push(chunk);
+      else this.#byId.delete(id);
+    });
+  }
+
+  place(html: string): string {
+    let placed = html;
+    for (const [id, { type, chunks }] of this.#byId) {
+      placed = placed.replaceAll(`cid:${id}`, () => `data:${type};base64,${Buffer.concat(chunks).toString('base64')}`);
+    }
+    return placed;
+  }
+}
+
 /** Resolves with whether something was left out. */
-async function feed(parser: MailParser, raw: RawMessage): Promise<boolean> {
-  let left = MAX_PARSED;
+async function feed(parser: MailParser, raw: RawMessage, most: number): Promise<boolean> {
+  let left = most;
   let cut = false;
   for await (const chunk of raw.chunks) {
     if (chunk.length > left) cut = true;

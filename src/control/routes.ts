@@ -11,6 +11,7 @@ import { PRIORITIES } from '../core/message.js';
 import { MOST_TAGS } from '../core/tag.js';
 import type { Query } from '../spool/spool.js';
 import { LONGEST_REASON } from './changing.js';
+import { lookInto, readPage, readPart } from './content.js';
 import { choice, type Field, type Fields, flag, integer, moment, readFields, required, text, texts, type Values } from './fields.js';
 import { HttpError } from './problem.js';
 import { readId } from './reading.js';
@@ -18,7 +19,15 @@ import { ACTIONS, type Action, type ControlVerbs, type RawMessage } from './type
 
 export type Answer =
   | { readonly kind: 'json'; readonly status: 200 | 201; readonly value: unknown; readonly location?: string }
-  | { readonly kind: 'content'; readonly content: RawMessage }
+  | { readonly kind: 'content'; readonly content: RawMessage; readonly filename: string }
+  /** For a browser. `filename`: to be saved, not shown; else `policy` says what it may do. */
+  | {
+      readonly kind: 'file';
+      readonly type: string;
+      readonly filename?: string;
+      readonly policy: string;
+      readonly chunks: AsyncIterable<Buffer>;
+    }
   | { readonly kind: 'nothing' };
 
 /** Stands for the token where the page calls. */
@@ -164,6 +173,15 @@ const submission = {
   tags: texts('words to find it again by, 20 at most', MOST_TAGS),
 } as const satisfies Record<string, Field<unknown>>;
 
+/** Of what came by mail, shown by itself or in a frame of our page: no script, no form, no request, an origin of its own. */
+const HOSTILE_PAGE =
+  "sandbox; default-src 'none'; img-src data: cid:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; frame-ancestors 'self'";
+const HOSTILE_FILE = "sandbox; default-src 'none'; frame-ancestors 'none'";
+
+async function* bytes(text: string): AsyncGenerator<Buffer> {
+  yield Buffer.from(text);
+}
+
 export const CONTROL_ROUTES: readonly ControlRoute[] = [
   route(
     { method: 'GET', path: '/v1/agent', verb: 'agent', doc: 'Who answers here: name, version, process, what it listens on.' },
@@ -275,10 +293,51 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
   route(
     { method: 'GET', path: '/v1/messages/:id/content', verb: 'raw', doc: 'The content of a queued message, octet for octet.' },
     {},
-    async ({ verbs, params }) => ({
-      kind: 'content',
-      content: await verbs.raw(readId(params['id']!)),
-    }),
+    async ({ verbs, params }) => {
+      const id = readId(params['id']!);
+      return { kind: 'content', content: await verbs.raw(id), filename: `${id}.eml` };
+    },
+  ),
+  route(
+    {
+      method: 'GET',
+      path: '/v1/messages/:id/look',
+      verb: 'look',
+      doc: 'The content of a queued message as people read it: header fields, structure, text.',
+    },
+    {},
+    async ({ verbs, params }) => json(await lookInto(await verbs.raw(readId(params['id']!)))),
+  ),
+  route(
+    {
+      method: 'GET',
+      path: '/v1/messages/:id/page',
+      verb: 'page',
+      doc: 'The HTML of a queued message, in a sandbox: it runs nothing and loads nothing.',
+    },
+    {},
+    async ({ verbs, params }) => {
+      const id = readId(params['id']!);
+      const html = await readPage(await verbs.raw(id));
+      if (html === undefined) throw new MtaError('NOT_FOUND', `the message ${id} has no HTML`);
+      return { kind: 'file', type: 'text/html; charset=utf-8', policy: HOSTILE_PAGE, chunks: bytes(html) };
+    },
+  ),
+  route(
+    { method: 'GET', path: '/v1/messages/:id/parts/:part', verb: 'part', doc: 'One part of a queued message, decoded, as a file.' },
+    {},
+    async ({ verbs, params }) => {
+      const id = readId(params['id']!);
+      const part = await readPart(() => verbs.raw(id), params['part']!);
+      if (part === undefined)
+        throw new MtaError('NOT_FOUND', `the message ${id} has no part ${JSON.stringify(params['part']!.slice(0, 40))}`);
+      return { kind: 'file', type: 'application/octet-stream', policy: HOSTILE_FILE, ...part };
+    },
+  ),
+  route(
+    { method: 'GET', path: '/v1/recent', verb: 'recent', doc: 'The last hours, every ten seconds, and the last troubles.' },
+    { since: moment('samples from after this') },
+    async ({ verbs }, { since }) => json(await verbs.recent(since ?? 0)),
   ),
   route(
     { method: 'GET', path: '/v1/history', verb: 'history', doc: 'Deliveries that have ended, in the order in which they did.' },

@@ -133,14 +133,30 @@ async function write(response: http.ServerResponse, answer: Answer): Promise<voi
       response.writeHead(200, {
         'content-type': 'message/rfc822',
         'content-length': answer.content.sizeBytes,
+        'content-disposition': `attachment; filename="${answer.filename}"`,
         'cache-control': 'no-store',
       });
       // The length is told first, and goes out at once: a reader knows when the content ended early.
       response.flushHeaders();
       await pipeline(answer.content.chunks, response);
       return;
+    case 'file':
+      if (answer.filename === undefined) response.setHeader('x-frame-options', 'SAMEORIGIN');
+      else response.setHeader('content-disposition', saveAs(answer.filename));
+      response.setHeader('content-security-policy', answer.policy);
+      response.setHeader('x-content-type-options', 'nosniff');
+      response.writeHead(200, { 'content-type': answer.type, 'cache-control': 'no-store' });
+      await pipeline(answer.chunks, response);
+      return;
   }
   await finished(response);
+}
+
+/** RFC 6266: a name in any script, without what could be taken for a path or end the field. */
+function saveAs(filename: string): string {
+  const name = [...filename.replace(/[\p{C}\p{Zl}\p{Zp}/\\:*?"<>|]/gu, '_')].slice(0, 200).join('');
+  const encoded = encodeURIComponent(name).replace(/['()*]/g, (each) => `%${each.charCodeAt(0).toString(16).toUpperCase()}`);
+  return `attachment; filename*=UTF-8''${encoded}`;
 }
 
 function fail(log: Log, request: http.IncomingMessage, response: http.ServerResponse, error: unknown): void {

@@ -123,6 +123,55 @@ export interface StatsReport {
   readonly uptimeMs: number;
 }
 
+/** The queue at one moment, and what went through it in the ten seconds before. */
+export interface Sample {
+  readonly at: number;
+  readonly ready: number;
+  readonly waiting: number;
+  readonly held: number;
+  readonly sending: number;
+  /** Open, outward. */
+  readonly connections: number;
+  readonly accepted: number;
+  readonly delivered: number;
+  readonly deferred: number;
+  /** Bounced or expired. */
+  readonly failed: number;
+}
+
+/** Something that did not go well, in the words of whoever said so. */
+export type TroubleReport =
+  | {
+      readonly type: 'deferred' | 'bounced' | 'expired';
+      readonly at: number;
+      readonly id: MessageId;
+      readonly lane: LaneKey;
+      readonly recipient: string;
+      /** RFC 3463. */
+      readonly status: string;
+      readonly text: string;
+      /** `''` where none was reached. */
+      readonly server: string;
+    }
+  | {
+      readonly type: 'fault';
+      readonly at: number;
+      readonly code: string;
+      readonly text: string;
+      readonly lane?: LaneKey;
+      readonly id?: MessageId;
+    };
+
+/** The last hours. */
+export interface RecentReport {
+  /** Between two samples. */
+  readonly everyMs: number;
+  /** Oldest first. */
+  readonly samples: readonly Sample[];
+  /** Oldest first. */
+  readonly troubles: readonly TroubleReport[];
+}
+
 export interface AgentReport {
   readonly hostname: string;
   readonly version: string;
@@ -210,6 +259,8 @@ export interface ReadingVerbs {
 /** Everything that can be asked of a running agent: what the server offers and the client passes on. */
 export interface ControlVerbs extends ReadingVerbs {
   agent(): Promise<AgentReport>;
+  /** The last hours, as far as this process remembers them: samples from after `since`, and the last troubles. */
+  recent(since: number): Promise<RecentReport>;
   change(request: ChangeRequest, signal?: AbortSignal): Promise<ChangeReport>;
   /** Nothing of a lane is sent from when this resolves, but what is on its way: until it is resumed, also after a restart. */
   pause(request: PauseRequest): Promise<LanesReport>;

@@ -16,6 +16,7 @@ import type { Change, ChangeResult, GiveUp, Spool } from '../spool/spool.js';
 import { changeDeliveries } from './changing.js';
 import { pauseLanes, resumeLanes } from './pausing.js';
 import { deepestLanes, LANES_SHOWN, readingVerbs } from './reading.js';
+import type { Recent } from './recent.js';
 import type { ControlVerbs, MxReport, QueueEntry, RecipientStatus, SiteReport, StatsReport, StatusReport, SubmitRequest } from './types.js';
 
 /** A message on its way into the agent; as `Submission` of intake. */
@@ -73,6 +74,8 @@ export interface VerbOptions {
   readonly maxRecipients: number;
   /** Told of every change an operator makes. */
   readonly log: Log;
+  /** Absent: the last hours are not kept. */
+  readonly recent?: Pick<Recent, 'report'>;
 }
 
 export function controlVerbs(agent: ControlledAgent, options: VerbOptions): ControlVerbs {
@@ -87,6 +90,7 @@ export function controlVerbs(agent: ControlledAgent, options: VerbOptions): Cont
     submit: (request, content) => submit(agent, options, request, content),
     mx: (domain, asked) => agent.mxLookup(domain, asked),
     flush: async () => agent.flush(),
+    recent: async (since) => options.recent?.report(since) ?? { everyMs: 0, samples: [], troubles: [] },
     agent: async () => ({
       hostname: agent.hostname,
       version: options.version,

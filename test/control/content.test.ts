@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type PartView, readContent } from '../../src/control/content.js';
-import { from } from './served.js';
+import { lookInto, type PartView, readContent, readPage, readPart } from '../../src/control/content.js';
+import { collect, from } from './served.js';
 
 function raw(text: string, chunk = 7) {
   const bytes = Buffer.from(text.replace(/\n/g, '\r\n'));
@@ -109,4 +109,117 @@ test('an attachment is counted to its end', async () => {
   })();
   const { structure } = await readContent({ sizeBytes: 0, chunks });
   assert.equal(structure?.sizeBytes, 100 * 800 * 57);
+});
+
+const LETTER = `Subject: letter
+Content-Type: multipart/mixed; boundary="o"
+
+--o
+Content-Type: text/plain; charset=utf-8
+Content-Disposition: attachment; filename="first.txt"
+
+not to be read at once
+--o
+Content-Type: multipart/related; boundary="r"
+
+--r
+Content-Type: multipart/alternative; boundary="i"
+
+--i
+Content-Type: text/plain; charset=iso-8859-1
+Content-Transfer-Encoding: quoted-printable
+
+gr=FC=DFe
+--i
+Content-Type: text/html; charset=utf-8
+
+<script>alert(1)</script><img src="cid:dot"><img src="cid:evil">
+--i--
+--r
+Content-Type: image/png
+Content-ID: <dot>
+Content-Disposition: inline
+Content-Transfer-Encoding: base64
+
+iVBORw0KGgo=
+--r
+Content-Type: image/svg+xml
+Content-ID: <evil>
+Content-Disposition: inline
+
+<svg onload="alert(2)"/>
+--r--
+--o
+Content-Type: application/octet-stream
+Content-Disposition: attachment; filename="b.bin"
+Content-Transfer-Encoding: base64
+
+AAECAwQFBgc=
+--o--
+`;
+
+test('to look into a message is to read its first text, decoded, not what came as a file', async () => {
+  const { text, html, structure } = await lookInto(raw(LETTER));
+  assert.deepEqual(text, { path: '2.1.1', content: 'grüße', cut: false });
+  assert.equal(html, '2.1.2');
+  assert.equal(structure!.parts.length, 3);
+  const none = await lookInto(raw('Subject: x\nContent-Type: image/png\n\nx\n'));
+  assert.deepEqual([none.text, none.html], [undefined, undefined]);
+});
+
+test('a long text is cut, and that is told', async () => {
+  const { text } = await lookInto(raw(`Subject: x\n\n${'long\n'.repeat(60_000)}`, 4096));
+  assert.deepEqual([text!.content.length, text!.cut], [256 * 1024, true]);
+});
+
+test('the page of a message stands as it came, with its own raster images in their places', async () => {
+  const page = await readPage(raw(LETTER));
+  assert.equal(page, '<script>alert(1)</script><img src="data:image/png;base64,iVBORw0KGgo="><img src="cid:evil">');
+  assert.equal(await readPage(raw('Subject: x\n\nx\n')), undefined);
+});
+
+test('a part is read by its path, decoded, in whatever order the parts stand', async () => {
+  const read = async (path: string) => {
+    const part = await readPart(async () => raw(LETTER), path);
+    return part && [part.filename, (await collect(part.chunks)).toString('latin1')];
+  };
+  assert.deepEqual(await read('1'), ['first.txt', 'not to be read at once']);
+  assert.deepEqual(await read('3'), ['b.bin', '\0\x01\x02\x03\x04\x05\x06\x07']);
+  assert.deepEqual(await read('2.2'), ['part-2.2', '\x89PNG\r\n\x1a\n']);
+  assert.deepEqual(await read('2.1.1'), ['part-2.1.1.txt', Buffer.from('grüße').toString('latin1')]);
+  for (const path of ['', '2', '4', '2.9', '1.1', '__proto__']) assert.equal(await read(path), undefined, path);
+});
+
+test('a part that is not read to its end leaves nothing behind, and damage on the way is told', async () => {
+  const large =
+    `Subject: x\nContent-Type: application/x\nContent-Disposition: attachment\n\n${'y'.repeat(900)}\n`.repeat(1) + 'z'.repeat(2_000_000);
+  let closed = 0;
+  const open = async () => {
+    const { sizeBytes, chunks } = raw(large, 65_536);
+    return {
+      sizeBytes,
+      chunks: (async function* () {
+        try {
+          yield* chunks;
+        } finally {
+          closed++;
+        }
+      })(),
+    };
+  };
+  const part = await readPart(open, '');
+  for await (const _ of part!.chunks) break;
+  assert.equal(closed, 2);
+  let opened = 0;
+  const damaged = await readPart(async () => {
+    if (opened++ === 0) return raw(large, 65_536);
+    return {
+      sizeBytes: 9,
+      chunks: (async function* () {
+        yield Buffer.from(large.slice(0, 1_000).replaceAll('\n', '\r\n'));
+        throw new Error('damaged');
+      })(),
+    };
+  }, '');
+  await assert.rejects(collect(damaged!.chunks), /damaged/);
 });
