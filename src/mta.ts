@@ -10,6 +10,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { showHostPort } from './config/addresses.js';
+import { type Changes, changesBetween } from './config/changes.js';
 import type { Config } from './config/config.js';
 import { controlSocketPaths, surroundings } from './control/socket.js';
 import type { SiteReport } from './control/types.js';
@@ -17,9 +18,9 @@ import { MtaError } from './core/errors.js';
 import type { MailEvent } from './core/event.js';
 import { createIdSource } from './core/id.js';
 import type { LaneKey } from './core/lane.js';
-import { createCarrier, type DeliveryCarrier, type MxLookupOptions, type MxView } from './delivery/carrier.js';
-import { createRouter, type RouteRule, type Router } from './delivery/routes.js';
-import { type SmtpListener, startSmtpListener } from './intake/smtp/listener.js';
+import { type CarrierLimits, createCarrier, type DeliveryCarrier, type MxLookupOptions, type MxView } from './delivery/carrier.js';
+import { createRouter, type RouteRule, type Router, type RouterOptions } from './delivery/routes.js';
+import { type SmtpListener, type SmtpListenerSettings, startSmtpListener } from './intake/smtp/listener.js';
 import type { Intake, Submission, SubmissionEnvelope } from './intake/submission.js';
 import { createIntake } from './intake/submit.js';
 import { createMetrics } from './outcome/metrics.js';
@@ -56,6 +57,8 @@ export interface World {
 export interface StartOptions extends Partial<World> {
   /** Port of mail exchangers: 25, but on a network of one's own. */
   readonly mxPort?: number;
+  /** Sockets that listen already, handed to us by the service manager: mail is taken on them besides what the configuration says. */
+  readonly sockets?: readonly { readonly fd: number; readonly implicitTls: boolean }[];
   /** Hears every event, live. Must not throw. */
   readonly onEvent?: (event: MailEvent) => void;
 }
@@ -63,6 +66,8 @@ export interface StartOptions extends Partial<World> {
 /** Besides what stands here: what an operator does to deliveries and lanes. */
 export interface Mta extends Operator {
   readonly hostname: string;
+  /** In force now. */
+  readonly config: Config;
   /** Epoch ms. */
   readonly startedAt: number;
   /** To look at; changes go through `operate`. */
@@ -82,6 +87,12 @@ export interface Mta extends Operator {
   flush(): void;
   /** Resolves when nothing that is due is waiting or on its way. */
   idle(signal?: AbortSignal): Promise<void>;
+  /**
+   * Takes another configuration while mail flows: listeners, certificates, routes, limits, retries. No session is dropped, mail that waits
+   * follows the new routes. Resolves with what was taken and what counts from the next start only. Rejects as starting does, and has
+   * changed nothing then.
+   */
+  reload(wanted: Config): Promise<Changes>;
   /** Within `shutdown.timeout`; a `signal` cuts the waiting short. Idempotent. */
   close(signal?: AbortSignal): Promise<void>;
 }
@@ -93,19 +104,36 @@ export interface Mta extends Operator {
 export async function startMta(config: Config, options: StartOptions = {}): Promise<Mta> {
   const tls = readCertificate(config);
   const core = await startCore(config, options);
+  let current = config;
   let listener: SmtpListener | undefined;
+  let reloading: Promise<unknown> = Promise.resolve();
   let closing: Promise<void> | undefined;
+  const reload = async (wanted: Config): Promise<Changes> => {
+    const changes = changesBetween(current, wanted);
+    listener = await renewAgent(changes, core, listener);
+    current = changes.config;
+    return changes;
+  };
   const mta: Mta = {
     ...core.surface,
     hostname: config.hostname,
+    get config() {
+      return current;
+    },
     listening: () => listener?.addresses ?? [],
+    reload(wanted) {
+      if (closing !== undefined) return Promise.reject(new MtaError('ABORTED', 'the agent is stopping'));
+      const done = reloading.then(() => reload(wanted));
+      reloading = done.catch(() => {});
+      return done;
+    },
     close(signal) {
-      closing ??= stop(config, core, listener, signal);
+      closing ??= reloading.then(() => stop(current, core, listener, signal));
       return closing;
     },
   };
   try {
-    if (config.submission.listen.length + config.submission.listenTls.length > 0) listener = await listen(config, core, tls);
+    if (listensAnywhere(config, core)) listener = await listen(config, core, tls);
   } catch (error) {
     await mta.close(AbortSignal.abort());
     throw error;
@@ -116,9 +144,12 @@ export async function startMta(config: Config, options: StartOptions = {}): Prom
 // — the core: everything between the doors —
 
 interface Core {
-  readonly surface: Omit<Mta, 'hostname' | 'listening' | 'close'>;
+  readonly surface: Omit<Mta, 'hostname' | 'config' | 'listening' | 'reload' | 'close'>;
+  /** Reads what another configuration says of the way out, and returns how to put it in force. Throws `INVALID_OPTIONS`. */
+  readonly prepare: (changes: Changes) => () => void;
   readonly clock: Clock;
   readonly log: Log;
+  readonly sockets: NonNullable<StartOptions['sockets']>;
   readonly spool: Spool;
   readonly intake: Intake;
   readonly settler: Settler;
@@ -129,12 +160,9 @@ interface Core {
 
 async function startCore(config: Config, options: StartOptions): Promise<Core> {
   const { clock = systemClock, random = systemRandom, dialer = systemDialer, log = silentLog, onEvent } = options;
-  const router = createRouter({
-    routes: config.route.map(routeRule),
-    defaultTls: config.delivery.tls,
-    heloName: config.delivery.heloName,
-    ...(options.mxPort === undefined ? {} : { mxPort: options.mxPort }),
-  });
+  const router = createRouter(routing(config, options));
+  // Renewed in place: whoever holds it sees what holds today.
+  const policy = retryPolicy(config);
   const resolver = options.resolver ?? createDnsResolver({ servers: config.dns.servers.map(showHostPort), clock, random });
   const spool = await (options.openSpool ?? (() => openSpool(config, clock, log)))();
 
@@ -156,7 +184,7 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
     laneOf,
     emit,
   });
-  const settler = createSettler({ spool, clock, newId, policy: retryPolicy(config), hostname: config.hostname, laneOf, emit, log });
+  const settler = createSettler({ spool, clock, newId, policy, hostname: config.hostname, laneOf, emit, log });
   const reroute = (lane: LaneKey) => rerouteLane(lane, spool, router, log);
   const scheduler = createScheduler({ spool, clock, random, log, emit, settling: settler, reroute });
   const carrier = createCarrier({
@@ -167,9 +195,7 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
     random,
     log,
     source: scheduler,
-    limits: config.delivery,
-    idleTimeoutMs: config.delivery.idleTimeout,
-    timeouts: config.delivery.timeouts,
+    ...carrierLimits(config),
     hostname: config.hostname,
     heloName: config.delivery.heloName,
     sourceAddresses: config.delivery.sourceAddresses,
@@ -189,10 +215,24 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
     flush: () => scheduler.nudge(),
     idle: (signal) => untilIdle(scheduler, settler, clock, signal),
   };
+  const prepare = ({ config: wanted, taken }: Changes) => {
+    const route = taken.includes('route') || taken.includes('delivery.tls') ? router.prepare(routing(wanted, options)) : undefined;
+    return () => {
+      Object.assign(policy, retryPolicy(wanted));
+      intake.renew({ maxMessageSizeBytes: wanted.spool.maxMessageSize, expiryMs: wanted.retry.expiry });
+      carrier.renew(carrierLimits(wanted));
+      if (route === undefined) return;
+      route();
+      carrier.rerouted();
+      scheduler.rerouted();
+    };
+  };
   return {
     surface,
+    prepare,
     clock,
     log,
+    sockets: options.sockets ?? [],
     spool,
     intake,
     settler,
@@ -229,6 +269,19 @@ function retryPolicy({ retry }: Config): RetryPolicy {
     delayNoticeMs: retry.delayNotice,
     maxAttempts: retry.maxAttempts,
   };
+}
+
+function routing({ route, delivery }: Config, { mxPort }: StartOptions): RouterOptions {
+  return {
+    routes: route.map(routeRule),
+    defaultTls: delivery.tls,
+    heloName: delivery.heloName,
+    ...(mxPort === undefined ? {} : { mxPort }),
+  };
+}
+
+function carrierLimits({ delivery }: Config): CarrierLimits {
+  return { limits: delivery, idleTimeoutMs: delivery.idleTimeout, timeouts: delivery.timeouts };
 }
 
 function routeRule({ port, tls, ...route }: Config['route'][number]): RouteRule {
@@ -288,14 +341,23 @@ function readCertificate({ submission: { tls } }: Config): { cert: string; key: 
   return { cert: read(tls.certFile, 'certFile'), key: read(tls.keyFile, 'keyFile') };
 }
 
+function listensAnywhere({ submission }: Config, { sockets }: Core): boolean {
+  return submission.listen.length + submission.listenTls.length + sockets.length > 0;
+}
+
 function listen(config: Config, core: Core, tls: { cert: string; key: string } | undefined): Promise<SmtpListener> {
-  const { submission } = config;
-  return startSmtpListener({
-    intake: core.intake,
-    clock: core.clock,
-    log: core.log,
-    hostname: config.hostname,
+  const { intake, clock, log } = core;
+  return startSmtpListener({ intake, clock, log, hostname: config.hostname, ...listenerSettings(config, core, tls) });
+}
+
+function listenerSettings(
+  { submission, spool }: Config,
+  { sockets }: Core,
+  tls: { cert: string; key: string } | undefined,
+): SmtpListenerSettings {
+  return {
     listen: [
+      ...sockets.map(({ fd, implicitTls }) => ({ host: `socket ${fd}`, port: 0, implicitTls, fd })),
       ...submission.listen.map((address) => ({ ...address, implicitTls: false })),
       ...submission.listenTls.map((address) => ({ ...address, implicitTls: true })),
     ],
@@ -305,9 +367,24 @@ function listen(config: Config, core: Core, tls: { cert: string; key: string } |
     bareNewlines: submission.bareNewlines,
     maxConnections: submission.maxConnections,
     maxRecipients: submission.maxRecipients,
-    maxMessageSizeBytes: config.spool.maxMessageSize,
+    maxMessageSizeBytes: spool.maxMessageSize,
     idleTimeoutMs: submission.idleTimeout,
-  });
+  };
+}
+
+/** Everything that can be wrong is found before anything is changed. Returns the listener there is now. */
+async function renewAgent(changes: Changes, core: Core, listener: SmtpListener | undefined): Promise<SmtpListener | undefined> {
+  const { config } = changes;
+  const tls = readCertificate(config);
+  const commit = core.prepare(changes);
+  if (listener === undefined) {
+    const opened = listensAnywhere(config, core) ? await listen(config, core, tls) : undefined;
+    commit();
+    return opened;
+  }
+  await listener.renew(listenerSettings(config, core, tls));
+  commit();
+  return listener;
 }
 
 async function stop(config: Config, core: Core, listener: SmtpListener | undefined, cut?: AbortSignal): Promise<void> {

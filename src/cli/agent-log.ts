@@ -11,10 +11,28 @@ export interface AgentLog {
   readonly log: Log;
   /** Takes every event of the agent. */
   readonly onEvent: Emit;
+  /** Other settings, from the next line on. */
+  renew(loaded: LoadedConfig): void;
+}
+
+export function agentLog(loaded: LoadedConfig, lines: LineWriter, cli: Cli): AgentLog {
+  let now = logOf(loaded, lines, cli);
+  return {
+    log: {
+      debug: (...line) => now.log.debug(...line),
+      info: (...line) => now.log.info(...line),
+      warn: (...line) => now.log.warn(...line),
+      error: (...line) => now.log.error(...line),
+    },
+    onEvent: (event) => now.onEvent(event),
+    renew(changed) {
+      now = logOf(changed, lines, cli);
+    },
+  };
 }
 
 /** JSON unless told, but people at a terminal get text. In Postfix's format what is not about mail is text, too. */
-export function agentLog({ config, sources }: LoadedConfig, lines: LineWriter, cli: Cli): AgentLog {
+function logOf({ config, sources }: LoadedConfig, lines: LineWriter, cli: Cli): Omit<AgentLog, 'renew'> {
   const { level } = config.log;
   const format = !sources.has('log.format') && cli.screen.terminal ? 'text' : config.log.format;
   const log = createLog({

@@ -30,6 +30,8 @@ export interface Cli {
   readonly clock: Clock;
   /** Told of SIGINT and SIGTERM: the number of the signal. Only what lives on asks for it. */
   readonly onSignal: (call: (signal: number) => void) => void;
+  /** Told of SIGHUP, which without that ends the process. */
+  readonly onHangup: (call: () => void) => void;
   /** Opens standard output for a log. */
   readonly logLines: () => LineWriter;
 }

@@ -69,7 +69,7 @@ export const dev: Command<DevArgs> = async (args, cli) => {
     const page = `http://${showHostPort(http[0]!)}/`;
     if (args.json) cli.screen.json({ type: 'started', listening, page, spool, socket, dns: dns.address, destinationPort: sink.port });
     else welcome(cli, listening, page, spool);
-    return await untilSignal(close, SHUTDOWN_MS, log, cli);
+    return await untilSignal(close, () => SHUTDOWN_MS, log, cli);
   } finally {
     for (const end of undo.reverse()) await end();
   }

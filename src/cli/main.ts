@@ -53,6 +53,7 @@ if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
     cwd: process.cwd(),
     clock: systemClock,
     onSignal,
+    onHangup: (call) => void process.on('SIGHUP', call),
     logLines: () => createLineWriter(process.stdout.fd),
   };
   const { runCli } = await import('./cli.js');

@@ -50,8 +50,12 @@ export async function startAgent(config: Config, options: StartOptions & { reado
       clock: cli.clock,
       version: version(),
       pid: process.pid,
-      maxMessageSize: config.spool.maxMessageSize,
-      maxRecipients: config.submission.maxRecipients,
+      get maxMessageSize() {
+        return mta.config.spool.maxMessageSize;
+      },
+      get maxRecipients() {
+        return mta.config.submission.maxRecipients;
+      },
       log: options.log,
       recent,
     });
@@ -116,13 +120,14 @@ function asConfigFault(error: MtaError): Error {
 /** Beyond its own timeout the agent is given this long to close its files. */
 const GRACE_MS = 5_000;
 
-/** Resolves with the exit code once a signal came and `close` is done. `timeoutMs`: what `close` allows itself. */
-export function untilSignal(close: () => Promise<void>, timeoutMs: number, log: Log, cli: Cli): Promise<number> {
+/** Resolves with the exit code once a signal came and `close` is done. `timeoutNow`: the milliseconds that `close` allows itself. */
+export function untilSignal(close: () => Promise<void>, timeoutNow: () => number, log: Log, cli: Cli): Promise<number> {
   return new Promise((resolve, reject) => {
     let draining = false;
     cli.onSignal((signal) => {
       if (draining) return resolve(128 + signal);
       draining = true;
+      const timeoutMs = timeoutNow();
       log.info('agent.stopping', { timeoutMs }, 'stopping: what is on its way is finished; a second signal ends it at once');
       const late = cli.clock.after(timeoutMs + GRACE_MS, () => {
         log.error('agent.stuck', {}, 'it does not stop: ended as it is, which the spool survives');

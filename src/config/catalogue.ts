@@ -76,6 +76,11 @@ export const ROUTE_ENTRIES: readonly Entry[] = Object.entries(ROUTE.options).map
 }));
 export const RELAY_ENTRIES: readonly Entry[] = ROUTE_ENTRIES.filter((each) => each.option.relay);
 
+/** The value at a path of the table. */
+export function valueAt(values: unknown, path: string): unknown {
+  return path.split('.').reduce((at, key) => (at as Readonly<Record<string, unknown>>)[key], values);
+}
+
 /** Every variable that means something to us. */
 export const VARIABLES: readonly string[] = [
   CONFIG_VARIABLE,

@@ -32,6 +32,8 @@ export interface LoadedConfig {
   readonly config: Config;
   /** By path (`spool.path`, `route[0].host`), of what was set; a path that is absent has its default. */
   readonly sources: ReadonlyMap<string, Source>;
+  /** Files that were read, or ought to have been. */
+  readonly files: readonly string[];
   /** What is allowed, and yet rarely meant: to be logged at start and shown by `config check`. */
   readonly warnings: readonly Issue[];
 }

@@ -1,5 +1,5 @@
 /** The configuration in force, for people: `riata config show`, and the line at start that says what was set. */
-import { ENTRIES, ROUTE_ENTRIES } from './catalogue.js';
+import { ENTRIES, ROUTE_ENTRIES, valueAt } from './catalogue.js';
 import type { LoadedConfig } from './config.js';
 import { showSource } from './ledger.js';
 import type { Option } from './options.js';
@@ -29,8 +29,4 @@ export function describeConfig(loaded: LoadedConfig, show: { readonly secrets: b
     ROUTE_ENTRIES.map(({ path, option }) => describe(`route[${i}].${path}`, option, valueAt(route, path))),
   );
   return [...rows, ...routes];
-}
-
-function valueAt(values: unknown, path: string): unknown {
-  return path.split('.').reduce((at, key) => (at as Readonly<Record<string, unknown>>)[key], values);
 }

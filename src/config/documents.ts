@@ -88,6 +88,9 @@ The command line wins over the environment, the environment over the file. The f
   holds the secret; one line end at its end is dropped. They cannot be given on the command line.
 - **Relative paths** count from the folder in which the agent is started.
 - A name that means nothing is an error, in the file as in the environment; all errors are told at once.
+- **A running agent reads its settings anew** on SIGHUP, and when the file, a certificate or a file of a secret has changed. Routes and
+  what is marked "taken by a reload" hold at once, without cutting anybody off; all else from the next start, as the log then
+  says. Where something is wrong, it is logged, and everything stays as it was.
 `;
 
 export function referencePage(): string {
@@ -134,6 +137,7 @@ function referenceOption({ option }: Entry, heading: string, names: readonly (st
   const facts = [
     `default \`${option.kind.show(option.default)}\``,
     ...(option.example === undefined ? [] : [`example \`${option.example}\``]),
+    ...(option.live ? ['taken by a reload'] : []),
     ...names.filter((name) => typeof name === 'string'),
   ];
   return `### ${heading}\n\n${option.doc}\n\n- Must be ${option.kind.allowed}.\n- ${facts.join(' · ')}\n`;

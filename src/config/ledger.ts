@@ -36,6 +36,7 @@ export class Ledger {
   readonly sources = new Map<string, Source>();
   readonly issues: Issue[] = [];
   readonly warnings: Issue[] = [];
+  readonly files = new Set<string>();
   /** Routes seen; their values stand under `route[0].…`. */
   routes = 0;
   readonly #readFile: (path: string) => string;
@@ -88,6 +89,7 @@ export class Ledger {
   }
 
   read(file: string, path: string, source: Source | undefined): string | undefined {
+    this.files.add(file);
     try {
       return this.#readFile(file);
     } catch (cause) {

@@ -245,7 +245,7 @@ function conclude(ledger: Ledger, machineName: string | undefined): LoadedConfig
   };
   checkConfig(config, ledger);
   if (ledger.issues.length > 0) throw invalid(ledger.issues);
-  return { config, sources: ledger.sources, warnings: ledger.warnings };
+  return { config, sources: ledger.sources, files: [...ledger.files], warnings: ledger.warnings };
 }
 
 function build(ledger: Ledger, table: Table, at: string): Readonly<Record<string, unknown>> {

@@ -20,6 +20,8 @@ export interface Option<T> {
   readonly secret?: true;
   /** May be given as `<name>File` (in the environment `…_FILE`): read when the configuration is loaded. */
   readonly file?: true;
+  /** A running agent takes another value when it reloads; all else counts from the next start. */
+  readonly live?: true;
   /** Of a route: may be given for the last route as `RIATA_RELAY_…`. */
   readonly relay?: true;
 }
@@ -79,12 +81,14 @@ const log = section('What the agent tells of its work, one line per event on sta
     'info',
     `The least important lines that are still written. "info" has one line for each message accepted and for each recipient's
     outcome; "warn" only what somebody should look at; "debug" every step of every conversation.`,
+    { live: true },
   ),
   format: option(
     kind.oneOf(['json', 'text', 'postfix']),
     'json',
     `How the lines look. "json" is one object a line, for machines; "text" is for people, and what a terminal gets where nothing is
     set; "postfix" writes outcomes as Postfix does (to=<>, relay=, delay=, dsn=, status=), for tools that read its logs.`,
+    { live: true },
   ),
 });
 
@@ -102,6 +106,7 @@ const spool = section('Where accepted mail is kept until every recipient has its
     8 * MiB,
     `The largest message that is accepted. What counts are octets as sent, attachments encoded: a file of 6 MB makes 8 MB of mail.
     Announced to clients as SIZE; a larger message is refused with 552 5.3.4. Memory does not grow with it.`,
+    { live: true },
   ),
   minFreeSpace: option(
     kind.size({}),
@@ -133,9 +138,13 @@ const submissionTls = section(
   `The certificate shown to clients. With it, STARTTLS is offered on the addresses of "listen", and "listenTls" can be used.`,
   {
     certFile: option(kind.path, '', 'File with the certificate and its chain, PEM, own certificate first.', {
+      live: true,
       example: '"/etc/riata/cert.pem"',
     }),
-    keyFile: option(kind.path, '', 'File with its private key, PEM, without a passphrase.', { example: '"/etc/riata/key.pem"' }),
+    keyFile: option(kind.path, '', 'File with its private key, PEM, without a passphrase.', {
+      live: true,
+      example: '"/etc/riata/key.pem"',
+    }),
   },
 );
 
@@ -146,9 +155,10 @@ const submission = section('Where mail comes in.', {
     `Addresses on which SMTP is spoken, STARTTLS being offered where a certificate is set. Ports below 1024 need a privilege on many
     systems: if this option is not set and port 587 is refused, the agent takes 2587 and says so; a port that was asked for and is
     refused is an error. Port 0 takes any free one.`,
-    { example: '["127.0.0.1:587", "[::1]:587"]' },
+    { live: true, example: '["127.0.0.1:587", "[::1]:587"]' },
   ),
   listenTls: option(place.listenAddresses, [], 'Addresses on which TLS begins with the first octet (RFC 8314). Needs a certificate.', {
+    live: true,
     example: '["0.0.0.0:465"]',
   }),
   trustedNetworks: option(
@@ -156,7 +166,7 @@ const submission = section('Where mail comes in.', {
     ['127.0.0.0/8', '::1/128'],
     `Clients that may send mail to anybody without logging in. All others may send nothing. Everyone inside these networks can send
     mail in your name, so name no more than you must: the whole internet here is an open relay, and blocked within the day.`,
-    { example: '["127.0.0.0/8", "::1/128", "10.1.2.0/24"]' },
+    { live: true, example: '["127.0.0.0/8", "::1/128", "10.1.2.0/24"]' },
   ),
   allowedSenders: option(
     place.senderPatterns,
@@ -164,30 +174,34 @@ const submission = section('Where mail comes in.', {
     `Envelope senders that are taken over SMTP; all where the list is empty. An address, all of a domain as "@example.com", those of the
     names below it as "@*.example.com", and "<>" for bounces, which are refused as well where it is not named. Others are
     answered 550 5.7.1.`,
-    { example: '["@example.com", "@*.example.com"]' },
+    { live: true, example: '["@example.com", "@*.example.com"]' },
   ),
   bareNewlines: option(
     kind.oneOf(['normalise', 'refuse']),
     'normalise',
     `What happens to a CR or LF that stands alone in a message. "normalise" makes it CRLF before anything is stored; "refuse" refuses
     the message. Either way only CRLF.CRLF ends a message (no smuggling), and NUL is refused.`,
+    { live: true },
   ),
   tls: submissionTls,
   maxConnections: option(
     kind.integer({ min: 1, max: 100_000 }),
     1000,
     'Clients connected at one time. Further ones are answered 421. An idle one costs some 10 KiB of memory and a file descriptor.',
+    { live: true },
   ),
   maxRecipients: option(
     kind.integer({ min: 1, max: 100_000 }),
     1000,
     `Recipients of one message. Further ones are answered 452 4.5.3, and the client sends them with the next. RFC 5321 asks for
     100 at least.`,
+    { live: true },
   ),
   idleTimeout: option(
     kind.duration({ min: 100, max: DAY }),
     5 * MINUTE,
     'A client that says nothing for so long is answered 421 and disconnected. RFC 5321 asks for 5 minutes.',
+    { live: true },
   ),
 });
 
@@ -195,15 +209,16 @@ const timeouts = section(
   `How long a remote server may take for each step before the connection is given up and the mail is tried again later. The
   defaults are those of RFC 5321 §4.5.3.2, but for connect; shorter ones give up on slow servers that would have taken it.`,
   {
-    connect: option(wait, 30 * SECOND, 'Wait for a connection to stand. Then the next address is tried.'),
-    greeting: option(wait, 5 * MINUTE, 'Wait for the first line (220). Busy servers let clients wait here.'),
-    command: option(wait, 5 * MINUTE, 'Wait for the answer to a command: EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, each.'),
-    data: option(wait, 3 * MINUTE, 'Wait for a block of content to be taken.'),
+    connect: option(wait, 30 * SECOND, 'Wait for a connection to stand. Then the next address is tried.', { live: true }),
+    greeting: option(wait, 5 * MINUTE, 'Wait for the first line (220). Busy servers let clients wait here.', { live: true }),
+    command: option(wait, 5 * MINUTE, 'Wait for the answer to a command: EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA, each.', { live: true }),
+    data: option(wait, 3 * MINUTE, 'Wait for a block of content to be taken.', { live: true }),
     finalDot: option(
       wait,
       10 * MINUTE,
       `Wait for the answer to the end of the content. If it never comes, the message may have arrived and is sent again: never
       make this short.`,
+      { live: true },
     ),
   },
 );
@@ -213,17 +228,22 @@ const delivery = section('How mail goes out.', {
     kind.integer({ min: 1, max: 1000 }),
     5,
     'Connections open at one time to one remote address and port. Large providers block those who open more.',
+    { live: true },
   ),
   messagesPerConnection: option(
     kind.integer({ min: 1, max: 100_000 }),
     100,
     'Messages sent on a connection before it is closed and another may be opened.',
+    { live: true },
   ),
-  maxConnections: option(kind.integer({ min: 1, max: 10_000 }), 200, 'Connections open at one time to all servers together.'),
+  maxConnections: option(kind.integer({ min: 1, max: 10_000 }), 200, 'Connections open at one time to all servers together.', {
+    live: true,
+  }),
   idleTimeout: option(
     kind.duration({ max: 5 * MINUTE }),
     5 * SECOND,
     'How long a connection with nothing to send is kept. More may come for the same server; "0s" closes it at once.',
+    { live: true },
   ),
   tls: option(
     kind.oneOf(['off', 'opportunistic', 'starttls']),
@@ -231,6 +251,7 @@ const delivery = section('How mail goes out.', {
     `TLS towards the MX servers of recipients; routes have their own. "opportunistic" encrypts where it is offered, without looking at
     the certificate, and sends in the clear where that fails (RFC 7435: what the internet's mail does); "starttls" demands
     encryption and a valid certificate, which leaves mail to many domains undelivered; "off" never encrypts.`,
+    { live: true },
   ),
   allowPrivateAddresses: option(
     kind.boolean,
@@ -263,29 +284,33 @@ const delivery = section('How mail goes out.', {
 });
 
 const retry = section('When a delivery that failed for the time being is tried again, and when it is given up.', {
-  firstDelay: option(kind.duration({ min: 1, max: DAY }), 5 * MINUTE, 'Wait before the second attempt.'),
-  factor: option(kind.number({ min: 1, max: 10 }), 2, 'By what each further wait is longer than the one before.'),
-  maxDelay: option(kind.duration({ min: 1, max: 7 * DAY }), 4 * HOUR, 'The longest wait between two attempts.'),
+  firstDelay: option(kind.duration({ min: 1, max: DAY }), 5 * MINUTE, 'Wait before the second attempt.', { live: true }),
+  factor: option(kind.number({ min: 1, max: 10 }), 2, 'By what each further wait is longer than the one before.', { live: true }),
+  maxDelay: option(kind.duration({ min: 1, max: 7 * DAY }), 4 * HOUR, 'The longest wait between two attempts.', { live: true }),
   jitter: option(
     kind.number({ min: 0, max: 0.9 }),
     0.1,
     'By what part waits are made shorter or longer. 0.1 is up to 10 % either way, so that what failed together is not tried together.',
+    { live: true },
   ),
   expiry: option(
     kind.duration({ min: 100, max: 365 * DAY }),
     5 * DAY,
     'How long delivery is tried at all. Then the mail is returned to its sender with the last error.',
+    { live: true },
   ),
   delayNotice: option(
     kind.duration({ max: 365 * DAY }),
     4 * HOUR,
     'After so long without success the sender is told that the mail is late and still being tried. Once for each message; "0s": never.',
+    { live: true },
   ),
   maxAttempts: option(
     kind.integer({ max: 10_000 }),
     0,
     `Attempts after which mail is returned although its time is not up. 0: expiry alone decides, as it should where servers may
     be down for a day.`,
+    { live: true },
   ),
 });
 
@@ -343,6 +368,7 @@ const shutdown = section('What happens on SIGTERM and SIGINT.', {
     `How long the answers to messages already sent are waited for. No new one is begun; then connections are dropped, and what has no
     answer stays queued. Keep it below what the service manager grants before SIGKILL (systemd 90 s, Docker 10 s, Kubernetes 30 s): a
     message whose answer was not heard is sent again.`,
+    { live: true },
   ),
 });
 

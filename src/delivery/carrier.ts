@@ -15,7 +15,7 @@ import type { Random } from '../platform/random.js';
 import type { Resolver } from '../platform/resolver.js';
 import type { Timeouts, TlsMode } from './contract.js';
 import type { Survey } from './mx.js';
-import { type OpenSession, Pool } from './pool.js';
+import { type OpenSession, Pool, type PoolLimits } from './pool.js';
 import type { Router } from './routes.js';
 import { openSession } from './session.js';
 import { SiteRoute, Sites } from './sites.js';
@@ -23,7 +23,15 @@ import { SiteRoute, Sites } from './sites.js';
 /** Recipients in one transaction: what every server must take (RFC 5321 §4.5.3.1.8). */
 const RECIPIENTS_PER_TRANSACTION = 100;
 
-export interface CarrierOptions {
+/** What may change while mail is carried. */
+export interface CarrierLimits {
+  readonly limits: { readonly connectionsPerServer: number; readonly messagesPerConnection: number; readonly maxConnections: number };
+  /** How long a connection without work is kept open. */
+  readonly idleTimeoutMs: number;
+  readonly timeouts: Timeouts;
+}
+
+export interface CarrierOptions extends CarrierLimits {
   readonly router: Router;
   readonly resolver: Resolver;
   readonly dialer: Dialer;
@@ -31,10 +39,6 @@ export interface CarrierOptions {
   readonly random: Random;
   readonly log: Log;
   readonly source: WorkSource;
-  readonly limits: { readonly connectionsPerServer: number; readonly messagesPerConnection: number; readonly maxConnections: number };
-  /** How long a connection without work is kept open. */
-  readonly idleTimeoutMs: number;
-  readonly timeouts: Timeouts;
   /** Names of ours: where they stand among a domain's MX, mail would come back. */
   readonly hostname: string;
   readonly heloName: string;
@@ -86,24 +90,47 @@ export interface MxLookupOptions {
 export interface DeliveryCarrier extends Carrier {
   /** `domain`: a name, a literal, or an address at one. Throws `INVALID_ADDRESS`. */
   mxLookup(domain: string, options?: MxLookupOptions): Promise<MxView>;
+  /** Other limits. Numbers of connections hold at once, what concerns a single connection holds for new ones. */
+  renew(limits: CarrierLimits): void;
+  /** The router has other rules: where lanes lead is found out anew. */
+  rerouted(): void;
 }
 
 export function createCarrier(options: CarrierOptions): DeliveryCarrier {
-  const { clock, log, source, limits, idleTimeoutMs, hostname, heloName } = options;
+  const { clock, log, source, hostname, heloName } = options;
+  let limits: CarrierLimits = options;
   const sites = new Sites({ ...options, ownNames: [hostname.toLowerCase(), heloName.toLowerCase()] });
-  const pool = new Pool({ clock, log, source, limits, idleTimeoutMs, openSession: options.openSession ?? smtpSessions(options) });
+  const pool = new Pool({
+    ...poolLimits(limits),
+    clock,
+    log,
+    source,
+    openSession: options.openSession ?? smtpSessions(options, () => limits),
+  });
   return {
     route: (lane, signal) => sites.route(lane, signal),
     serve: (route) => pool.serve(ownRoute(route)),
     connections: () => pool.connections(),
     close: (signal) => pool.close(signal),
     mxLookup: (domain, lookup = {}) => viewMx(domain, lookup, options.router, sites),
+    renew: (changed) => {
+      limits = changed;
+      pool.renew(poolLimits(changed));
+    },
+    rerouted: () => sites.forgetAll(),
   };
 }
 
-function smtpSessions({ dialer, clock, log, timeouts, limits }: CarrierOptions): OpenSession {
-  const common = { dialer, clock, log, timeouts, maxMessages: limits.messagesPerConnection, maxRecipients: RECIPIENTS_PER_TRANSACTION };
-  return (target, policy, signal) => openSession({ ...common, target, policy }, signal);
+function poolLimits({ limits, idleTimeoutMs }: CarrierLimits): PoolLimits {
+  return { limits, idleTimeoutMs };
+}
+
+function smtpSessions({ dialer, clock, log }: CarrierOptions, limitsNow: () => CarrierLimits): OpenSession {
+  return (target, policy, signal) => {
+    const { timeouts, limits } = limitsNow();
+    const maxMessages = limits.messagesPerConnection;
+    return openSession({ dialer, clock, log, timeouts, maxMessages, maxRecipients: RECIPIENTS_PER_TRANSACTION, target, policy }, signal);
+  };
 }
 
 /** What `route` answered comes back as it was. */

@@ -30,13 +30,17 @@ import { combineTroubles, scopeOf, showsReply, type Tried } from './tried.js';
 /** One connection, made or not. When `signal` aborts it ends in trouble with the reason `stopped`. */
 export type OpenSession = (server: Server, policy: ChannelPolicy, signal: AbortSignal) => Promise<Opened>;
 
-export interface PoolOptions {
-  readonly clock: Clock;
-  readonly log: Log;
-  readonly source: WorkSource;
+/** What may change while it works. */
+export interface PoolLimits {
   readonly limits: ServerLimits;
   /** How long a connection without work is kept. */
   readonly idleTimeoutMs: number;
+}
+
+export interface PoolOptions extends PoolLimits {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly source: WorkSource;
   readonly openSession: OpenSession;
 }
 
@@ -48,6 +52,8 @@ class Connection implements SessionWork {
   phase: 'opening' | 'busy' | 'idle' | 'closing' = 'opening';
   session: Session | undefined;
   idleTimer: Timer | undefined;
+  /** Above limits that were lowered: takes no more work, and ends. */
+  surplus = false;
   /** For whom it was opened or woken last. */
   route: SiteRoute;
   readonly target: SiteTarget;
@@ -68,7 +74,7 @@ class Connection implements SessionWork {
   }
 
   next(): Job | undefined {
-    return this.#source.next(this.target.channel);
+    return this.surplus ? undefined : this.#source.next(this.target.channel);
   }
 
   done(job: Job, result: TransactionResult): void {
@@ -93,6 +99,7 @@ class Connection implements SessionWork {
 
 export class Pool {
   readonly #options: PoolOptions;
+  #limits: PoolLimits;
   readonly #servers: Servers;
   readonly #all = new Set<Connection>();
   /** By channel, the one used last at the end: surplus ones stay unused and end. */
@@ -111,6 +118,7 @@ export class Pool {
 
   constructor(options: PoolOptions) {
     this.#options = options;
+    this.#limits = options;
     this.#servers = new Servers(options.limits, options.clock);
   }
 
@@ -135,6 +143,29 @@ export class Pool {
     }
     void this.#attempt(route, target, []);
     return 'served';
+  }
+
+  /** Other limits, at once: a connection above them takes no more work, and ends when what it has begun is done. */
+  renew(limits: PoolLimits): void {
+    this.#limits = limits;
+    this.#servers.renew(limits.limits);
+    const { connectionsPerServer, maxConnections } = limits.limits;
+    const kept = new Map<string, number>();
+    let all = 0;
+    // Those that have something to finish are kept before idle ones.
+    const working = [...this.#all].filter(({ phase }) => phase === 'busy' || phase === 'opening');
+    for (const connection of [...working, ...[...this.#idleOrder].reverse()]) {
+      const { server } = connection.target;
+      const here = kept.get(server) ?? 0;
+      connection.surplus = here >= connectionsPerServer || all >= maxConnections;
+      if (!connection.surplus) {
+        kept.set(server, here + 1);
+        all++;
+      } else if (connection.phase === 'idle') this.#retire(connection, 'limit lowered');
+    }
+    // There may be room where there was none. With no site's name those are asked whom the cap refused.
+    this.#refusedForCap = false;
+    for (const site of [...this.#servers.takeAllWaiting(), '']) this.#options.source.room(site);
   }
 
   connections(): Map<string, { open: number; busy: number }> {
@@ -226,7 +257,7 @@ export class Pool {
   }
 
   #evictForCap(): void {
-    const wanted = Math.max(1, Math.ceil(this.#options.limits.maxConnections * EVICTED_AT_ONCE));
+    const wanted = Math.max(1, Math.ceil(this.#limits.limits.maxConnections * EVICTED_AT_ONCE));
     for (const connection of this.#idleOrder) {
       if (this.#closing >= wanted) return;
       this.#retire(connection, 'place needed');
@@ -273,6 +304,7 @@ export class Pool {
     switch (end.kind) {
       case 'idle':
         if (this.#stopping.signal.aborted) this.#retire(connection, 'stopping');
+        else if (connection.surplus) this.#retire(connection, 'limit lowered');
         else this.#park(connection);
         return;
       case 'worn':
@@ -301,7 +333,8 @@ export class Pool {
     this.#options.log.debug('delivery.failed', { server: connection.name, stage: trouble.stage, found, error: trouble.text });
     const tried = [...before, { target, trouble, crowded: found === 'crowded' }];
     const next = this.#choose(route, tried);
-    if (typeof next !== 'string') {
+    // The place that was given back is no place any more where the cap was lowered meanwhile.
+    if (typeof next !== 'string' && !this.#servers.capped) {
       void this.#attempt(route, next, tried);
       this.#tellWaiting(target, () => this.#servers.hasRoom(target));
       return;
@@ -318,7 +351,7 @@ export class Pool {
     if (idle === undefined) this.#idle.set(channel, [connection]);
     else idle.push(connection);
     this.#idleOrder.add(connection);
-    connection.idleTimer = this.#options.clock.after(this.#options.idleTimeoutMs, () => this.#retire(connection, 'idle'));
+    connection.idleTimer = this.#options.clock.after(this.#limits.idleTimeoutMs, () => this.#retire(connection, 'idle'));
     connection.session!.onLost(() => this.#lost(connection));
     // Those refused may want it, or its place.
     if (this.#refusedForCap) {

@@ -65,6 +65,8 @@ export interface Router {
   planOf(lane: LaneKey): LanePlan;
   /** The lane in words. */
   describe(lane: LaneKey): string;
+  /** Reads other rules, and returns how to put them in force, all at once. Throws as `createRouter`, and has changed nothing then. */
+  prepare(options: RouterOptions): () => void;
 }
 
 const MX_PORT = 25;
@@ -93,23 +95,35 @@ interface Choice {
 
 /** Throws `INVALID_OPTIONS` that names every rule that cannot work. */
 export function createRouter(options: RouterOptions): Router {
+  return new RuleRouter(options, readRules(options));
+}
+
+function readRules(options: RouterOptions): Compiled[] {
   const issues: Issue[] = [];
   const rules = options.routes.map((rule, place) => compile(rule, `route[${place}]`, options, issues));
   findContradictions(rules, issues);
   if (issues.length > 0)
     throw new MtaError('INVALID_OPTIONS', issues.map((issue) => `${issue.path}: ${issue.message}`).join('; '), { issues });
-  return new RuleRouter(options, rules);
+  return rules;
 }
 
 class RuleRouter implements Router {
-  readonly #rules: readonly Compiled[];
+  #rules: readonly Compiled[];
   readonly #byDomain = new Map<string, LaneKey | Choice>();
-  readonly #plain: { readonly port: number; readonly policy: LanePolicy };
+  #plain: { readonly port: number; readonly policy: LanePolicy };
 
   constructor(options: RouterOptions, rules: readonly Compiled[]) {
     this.#rules = rules;
-    const tls = options.defaultTls ?? 'opportunistic';
-    this.#plain = { port: options.mxPort ?? MX_PORT, policy: { tls, allowInsecureAuth: false, heloName: options.heloName } };
+    this.#plain = plain(options);
+  }
+
+  prepare(options: RouterOptions): () => void {
+    const rules = readRules(options);
+    return () => {
+      this.#rules = rules;
+      this.#plain = plain(options);
+      this.#byDomain.clear();
+    };
   }
 
   laneOf(recipient: string, sender: string): LaneKey {
@@ -169,6 +183,13 @@ class RuleRouter implements Router {
     }
     return end(mxLane(domain));
   }
+}
+
+function plain({ defaultTls: tls = 'opportunistic', mxPort: port = MX_PORT, heloName }: RouterOptions): {
+  readonly port: number;
+  readonly policy: LanePolicy;
+} {
+  return { port, policy: { tls, allowInsecureAuth: false, heloName } };
 }
 
 // — reading rules —

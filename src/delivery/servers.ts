@@ -41,7 +41,7 @@ export interface ServerLimits {
 }
 
 export class Servers {
-  readonly #limits: ServerLimits;
+  #limits: ServerLimits;
   readonly #clock: Clock;
   readonly #servers = new Map<string, ServerState>();
   /** Server or channel key, and until when (monotonic) it is tried last. */
@@ -53,6 +53,11 @@ export class Servers {
   constructor(limits: ServerLimits, clock: Clock) {
     this.#limits = limits;
     this.#clock = clock;
+  }
+
+  /** Other limits; places that are taken stay taken, also above them. */
+  renew(limits: ServerLimits): void {
+    this.#limits = limits;
   }
 
   get total(): number {
@@ -142,6 +147,16 @@ export class Servers {
     const [site] = waiting;
     if (site !== undefined) waiting.delete(site);
     return site;
+  }
+
+  /** All who found a server full, each once; taken off the lists. */
+  takeAllWaiting(): ReadonlySet<string> {
+    const sites = new Set<string>();
+    for (const { waiting } of this.#servers.values()) {
+      for (const site of waiting) sites.add(site);
+      waiting.clear();
+    }
+    return sites;
   }
 
   #limitOf(state: ServerState): number {

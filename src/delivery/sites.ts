@@ -80,6 +80,8 @@ export class Sites {
   readonly #sources: readonly Ip[];
   readonly #answers = new Map<LaneKey, { readonly answer: RouteAnswer; readonly until: number }>();
   readonly #underWay = new Map<LaneKey, Promise<RouteAnswer>>();
+  /** Counts changes of the routes: an answer from before one is not remembered. */
+  #edition = 0;
   /** Policies by their content; grows with the configuration only. */
   readonly #policies = new Map<string, number>();
 
@@ -112,8 +114,17 @@ export class Sites {
     this.#answers.delete(lane);
   }
 
+  /** The routes have changed: what is known, and what is being looked up, holds no more. */
+  forgetAll(): void {
+    this.#edition++;
+    this.#answers.clear();
+    this.#underWay.clear();
+  }
+
   #resolve(lane: LaneKey): Promise<RouteAnswer> {
-    const answer = this.#ask(lane).finally(() => this.#underWay.delete(lane));
+    const answer = this.#ask(lane).finally(() => {
+      if (this.#underWay.get(lane) === answer) this.#underWay.delete(lane);
+    });
     this.#underWay.set(lane, answer);
     return answer;
   }
@@ -121,21 +132,23 @@ export class Sites {
   async #ask(lane: LaneKey): Promise<RouteAnswer> {
     const plan = this.#options.router.planOf(lane);
     if (plan.kind === 'unknown') return { kind: 'trouble', trouble: unknownLane(lane) };
+    const edition = this.#edition;
     const survey = await this.survey(plan);
     const now = this.#options.clock.now();
     if (survey.trouble !== undefined) {
       const answer: RouteAnswer = { kind: 'trouble', trouble: survey.trouble };
       // A lane that could not be looked up is left alone anyway; who asks again all the same knows something that we do not.
       if (survey.trouble.lasting === 'temporary') return answer;
-      return this.#remember(lane, answer, now + clamp(survey.ttlMs, LONGEST_NONE_MS));
+      return this.#remember(lane, answer, now + clamp(survey.ttlMs, LONGEST_NONE_MS), edition);
     }
     const targets = this.#targets(lane, plan, survey);
     if (targets.length === 0) return { kind: 'trouble', trouble: noSource(survey) };
     const until = now + clamp(survey.ttlMs, LONGEST_ROUTE_MS);
-    return this.#remember(lane, { kind: 'route', route: new SiteRoute(siteKey(lane, plan.port, survey), targets, until) }, until);
+    return this.#remember(lane, { kind: 'route', route: new SiteRoute(siteKey(lane, plan.port, survey), targets, until) }, until, edition);
   }
 
-  #remember(lane: LaneKey, answer: RouteAnswer, until: number): RouteAnswer {
+  #remember(lane: LaneKey, answer: RouteAnswer, until: number, edition: number): RouteAnswer {
+    if (edition !== this.#edition) return answer;
     this.#answers.delete(lane);
     if (this.#answers.size >= LANES_REMEMBERED) this.#answers.delete(this.#answers.keys().next().value!);
     this.#answers.set(lane, { answer, until });

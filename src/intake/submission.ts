@@ -51,4 +51,6 @@ export interface Intake {
   begin(envelope: SubmissionEnvelope): Submission;
   /** Why nothing can come in now, or undefined. */
   closedFor(sizeBytes: number): 'SPOOL_FULL' | 'SPOOL_FAILED' | undefined;
+  /** Other limits; a message that is coming in is held to them, too. */
+  renew(limits: { readonly maxMessageSizeBytes: number; readonly expiryMs: number }): void;
 }

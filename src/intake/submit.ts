@@ -48,8 +48,9 @@ interface Door extends IntakeOptions {
 }
 
 export function createIntake(options: IntakeOptions): Intake {
-  const door: Door = { ...options, mailDate: createMailDate() };
+  const door = { ...options, mailDate: createMailDate() };
   return {
+    renew: (limits) => void Object.assign(door, limits),
     begin: (envelope) => new Incoming(door, envelope),
     closedFor: (sizeBytes) => door.spool.closedFor(sizeBytes),
   };

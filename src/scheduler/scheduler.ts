@@ -69,6 +69,8 @@ export interface Scheduler extends WorkSource {
   start(carrier: Carrier): void;
   /** Forgets pauses, of one lane or of all: whatever is ready is tried now. */
   nudge(lane?: LaneKey): void;
+  /** Mail may lead elsewhere now: every lane asks for its route anew before it is served again, and pauses are over. */
+  rerouted(): void;
   /** Places in trouble. */
   resting(): readonly RestView[];
   /** Nothing is ready, leased or being looked up. */
@@ -174,6 +176,8 @@ class SpoolScheduler implements Scheduler {
   #tick: Timer | undefined;
   #promotion: { at: number; timer: Timer } | undefined;
   #promoting = false;
+  /** Counts changes of the routes: an answer that was asked for before one is not used. */
+  #edition = 0;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
@@ -223,10 +227,12 @@ class SpoolScheduler implements Scheduler {
       return;
     }
     this.#lookups++;
+    const edition = this.#edition;
     this.#carrier!.route(lane.key, this.#stopped.signal).then(
       (answer) => {
         this.#resolved(lane);
-        if (answer.kind === 'route') this.#routed(lane, answer.route);
+        if (edition !== this.#edition) this.#ready(lane.key);
+        else if (answer.kind === 'route') this.#routed(lane, answer.route);
         else this.#unroutable(lane, answer.trouble);
       },
       // Only the end of the agent rejects: leases and lanes are of no more use then.
@@ -502,6 +508,18 @@ class SpoolScheduler implements Scheduler {
       this.#lanes.get(key)?.site?.rest.end();
     }
     this.#sweep();
+  }
+
+  rerouted(): void {
+    this.#edition++;
+    for (const lane of this.#lanes.values()) {
+      lane.site?.lanes.remove(lane);
+      lane.site = undefined;
+      lane.route = undefined;
+    }
+    // Connections that were asked for come from servers of before.
+    for (const site of this.#sites.values()) site.asked = 0;
+    this.nudge();
   }
 
   resting(): readonly RestView[] {

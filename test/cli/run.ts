@@ -66,6 +66,7 @@ export async function run(argv: readonly string[], around: Surroundings = {}): P
     cwd: around.cwd ?? '/nonexistent',
     clock: around.clock ?? standingClock,
     onSignal: () => {},
+    onHangup: () => {},
     logLines: () => createLineWriter(out),
   };
   const code = await runCli(argv, cli);

@@ -44,6 +44,8 @@ export interface AgentProcess {
   stop(): Promise<Ran>;
   kill(): Promise<Ran>;
   signal(signal: NodeJS.Signals): void;
+  /** Its log so far. */
+  out(): string;
   readonly ended: Promise<Ran>;
 }
 
@@ -53,6 +55,8 @@ export interface ProcessOptions {
   /** TOML behind what every test wants: top-level keys first, sections that are not there yet after them. */
   readonly toml?: string;
   readonly env?: NodeJS.ProcessEnv;
+  /** A program, with its arguments, that becomes the agent: it is given the agent's command line behind its own. */
+  readonly through?: readonly [string, ...string[]];
 }
 
 /** Resolves when it takes mail; rejects with what it said if it ends before. */
@@ -61,9 +65,10 @@ export async function spawnAgent(scope: Scope, options: ProcessOptions = {}): Pr
   const configFile = join(folder, 'riata.toml');
   const spool = join(folder, 'spool');
   writeFileSync(configFile, configuration(spool, options.toml));
-  const { child, ended } = await run(scope, ['serve', '--config', configFile], {
+  const { child, out, ended } = await run(scope, ['serve', '--config', configFile], {
     cwd: folder,
     ...(options.env ? { env: options.env } : {}),
+    ...(options.through ? { through: options.through } : {}),
   });
   const early = ended.then(({ code, out, err }) => Promise.reject(new Error(`the agent ended with ${code}: ${err}${out}`)));
   early.catch(() => {});
@@ -85,6 +90,7 @@ export async function spawnAgent(scope: Scope, options: ProcessOptions = {}): Pr
     stop: () => end('SIGTERM'),
     kill: () => end('SIGKILL'),
     signal: (signal) => void child.kill(signal),
+    out,
     ended,
   };
 }
@@ -127,9 +133,10 @@ async function connected(spool: string): Promise<ControlVerbs | undefined> {
 async function run(
   scope: Scope,
   args: readonly string[],
-  { stdin, cwd, env }: RunOptions,
+  { stdin, cwd, env, through = [] }: RunOptions & { readonly through?: readonly string[] },
 ): Promise<{ child: ChildProcess; out: () => string; ended: Promise<Ran> }> {
-  const child = spawn(process.execPath, [...(await program()), ...args], {
+  const [command, ...words] = [...through, process.execPath, ...(await program()), ...args];
+  const child = spawn(command!, words, {
     cwd: cwd ?? '/',
     env: { ...process.env, ...env },
     stdio: [stdin === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],

@@ -3,7 +3,7 @@
  * reverse lookup, a turn of the event loop, random ids).
  */
 import type net from 'node:net';
-import type tls from 'node:tls';
+import { createSecureContext, type TLSSocket } from 'node:tls';
 import { SMTPServer } from 'smtp-server';
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
 import type { Clock } from '../../platform/clock.js';
@@ -21,18 +21,22 @@ export interface SmtpLimits extends PatienceLimits {
   readonly maxErrors: number;
 }
 
-/** What the sessions of all addresses share. */
-export interface SmtpPorts {
+/** What a session holds its client to. */
+export interface SmtpRules {
+  limits: SmtpLimits;
+  bareNewlines: 'normalise' | 'refuse';
+  /** Whether a client of this address may relay without AUTH. */
+  trusts: (address: string) => boolean;
+  /** Which senders are taken; undefined: all. */
+  allowsSender: SenderCheck | undefined;
+}
+
+/** What the sessions of all addresses share. The rules may be exchanged while sessions last. */
+export interface SmtpPorts extends SmtpRules {
   readonly intake: Intake;
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly log: Log;
   readonly hostname: string;
-  readonly limits: SmtpLimits;
-  readonly bareNewlines: 'normalise' | 'refuse';
-  /** Whether a client of this address may relay without AUTH. */
-  readonly trusts: (address: string) => boolean;
-  /** Which senders are taken; undefined: all. */
-  readonly allowsSender: SenderCheck | undefined;
   /** All there are, those that are closing included. */
   readonly sessions: Set<Session>;
 }
@@ -40,22 +44,31 @@ export interface SmtpPorts {
 /** Commands of smtp-server that are not offered. AUTH comes with the submission service. */
 const DISABLED = ['AUTH', 'XCLIENT', 'XFORWARD', 'WIZ', 'SHELL', 'KILL'];
 
+const MIN_TLS = 'TLSv1.2';
+
+/** PEM. */
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
+function disabled(tls: Certificate | undefined): string[] {
+  return tls ? DISABLED : [...DISABLED, 'STARTTLS'];
+}
+
 let sessionNumber = 0;
 
 export class Server extends SMTPServer {
   readonly #ports: SmtpPorts;
 
-  constructor(
-    ports: SmtpPorts,
-    options: { readonly implicitTls: boolean; readonly tls?: { readonly cert: string; readonly key: string } },
-  ) {
+  constructor(ports: SmtpPorts, options: { readonly implicitTls: boolean; readonly tls?: Certificate }) {
     super({
       name: ports.hostname,
       heloResponse: '%s',
       size: ports.limits.maxMessageSizeBytes,
       hideENHANCEDSTATUSCODES: false,
       disableReverseLookup: true,
-      disabledCommands: options.tls ? DISABLED : [...DISABLED, 'STARTTLS'],
+      disabledCommands: disabled(options.tls),
       authOptional: true,
       logger: false,
       secure: options.implicitTls,
@@ -64,9 +77,24 @@ export class Server extends SMTPServer {
       socketTimeout: ports.limits.idleTimeoutMs,
       // Who has sent everything and closed its half still gets the replies.
       allowHalfOpen: true,
-      ...(options.tls ? { ...options.tls, minVersion: 'TLSv1.2' as const } : {}),
+      ...(options.tls ? { ...options.tls, minVersion: MIN_TLS } : {}),
     });
     this.#ports = ports;
+  }
+
+  /** Another certificate, for handshakes from now on, and today's limits. Throws where the certificate cannot be used, and has changed nothing then. */
+  renew(tls: Certificate | undefined): void {
+    if (tls !== undefined) {
+      createSecureContext(tls);
+      this.updateSecureContext({ ...tls, minVersion: MIN_TLS });
+    }
+    const { limits } = this.#ports;
+    Object.assign(this.options, {
+      disabledCommands: disabled(tls),
+      size: limits.maxMessageSizeBytes,
+      maxClients: limits.maxConnections,
+      socketTimeout: limits.idleTimeoutMs,
+    });
   }
 
   override _handleProxy(
@@ -76,7 +104,7 @@ export class Server extends SMTPServer {
     callback(null, { id: `s${(++sessionNumber).toString(36)}` });
   }
 
-  override connect(socket: net.Socket | tls.TLSSocket, options?: SMTPConnectionOptions | null): void {
+  override connect(socket: net.Socket | TLSSocket, options?: SMTPConnectionOptions | null): void {
     const { sessions, limits, log, hostname } = this.#ports;
     if (sessions.size >= limits.maxConnections) {
       log.warn('smtp.tooManyConnections', { client: socket.remoteAddress, connections: sessions.size });

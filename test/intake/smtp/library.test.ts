@@ -42,7 +42,7 @@ test('everything overridden is still there to be overridden', () => {
     [],
   );
   assert.deepEqual(
-    own(Server).filter((name) => !own(SMTPServer).includes(name)),
+    own(Server).filter((name) => name !== 'renew' && !own(SMTPServer).includes(name)),
     [],
   );
   for (const name of own(Wire)) assert.ok(['inContent', 'enterContent', 'resume'].includes(name) || name in SMTPStream.prototype, name);
