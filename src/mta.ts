@@ -20,6 +20,7 @@ import { createIdSource } from './core/id.js';
 import type { LaneKey } from './core/lane.js';
 import { type CarrierLimits, createCarrier, type DeliveryCarrier, type MxLookupOptions, type MxView } from './delivery/carrier.js';
 import { createRouter, type RouteRule, type Router, type RouterOptions } from './delivery/routes.js';
+import { createTurns, type TakeTurn } from './intake/once.js';
 import { type SmtpListener, type SmtpListenerSettings, startSmtpListener } from './intake/smtp/listener.js';
 import type { Intake, Submission, SubmissionEnvelope } from './intake/submission.js';
 import { createIntake } from './intake/submit.js';
@@ -73,6 +74,8 @@ export interface Mta extends Operator {
   /** To look at; changes go through `operate`. */
   readonly spool: Spool;
   submit(envelope: SubmissionEnvelope): Submission;
+  /** For what is handed in under a key. */
+  readonly takeTurn: TakeTurn;
   mxLookup(domain: string, options?: MxLookupOptions): Promise<MxView>;
   /** Where mail for a recipient waits, by the routes there are. */
   laneOf(recipient: string, sender: string): LaneKey;
@@ -208,6 +211,7 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
     ...createOperator({ spool, settler, clock, emit }),
     laneOf,
     submit: (envelope) => intake.begin(envelope),
+    takeTurn: createTurns(spool),
     mxLookup: (domain, lookup) => carrier.mxLookup(domain, lookup),
     connections: () => carrier.connections(),
     metrics: () => metrics.snapshot(clock.now()),

@@ -30,7 +30,8 @@ import { systemClock } from '../platform/clock.js';
 import { type Log, silentLog } from '../platform/log.js';
 import { systemRandom } from '../platform/random.js';
 import type { MessageView, Pause, Query } from '../spool/spool.js';
-import { createHandIn, type QueueOptions, type SendOptions, type Sent } from './hand-in.js';
+import { openBatch, runBatch } from './batch.js';
+import { createHandIn, type QueueOptions, readSignal, type SendOptions, type Sent } from './hand-in.js';
 import { Listeners, type MailListener } from './listeners.js';
 import { type MxLookup, mxLookupOf } from './mx.js';
 import { readDomainName, readFilter, readSelection, readSpan, type Selection } from './selection.js';
@@ -72,6 +73,12 @@ export interface MailAgent extends AsyncDisposable {
   send(options: SendOptions): Promise<Sent>;
   /** Queues a message that is formatted already, or what `compose` returned. Rejects as `send` does. */
   queue(options: QueueOptions): Promise<Sent>;
+  /**
+   * Many messages, few commits. Within the block `send` and `queue` resolve when the message is staged, and `batch` itself, with what the
+   * block returns, when all of them are durable. Where the block throws, what it queued stays queued, and its error is passed on.
+   * What cannot be stored rejects the batch, named in `issues`.
+   */
+  batch<T>(block: () => T | Promise<T>): Promise<T>;
   /** `queued` while a recipient is open, else `sent` if all were delivered, else `error`; `unknown` for an id never seen, or long ago. */
   status(id: MessageId): Promise<StatusWord>;
   /** Everything that is known of a message: recipients, attempts, errors, next attempt. Undefined where its status is `unknown`. */
@@ -183,6 +190,10 @@ function isLog(log: unknown): log is Log {
   return isObject(log) && ['debug', 'info', 'warn', 'error'].every((level) => typeof log[level] === 'function');
 }
 
+function closed(): MtaError {
+  return new MtaError('SPOOL_CLOSED', 'the agent was closed');
+}
+
 /** Deliveries read at once by a listing. */
 const PAGE = 256;
 
@@ -213,17 +224,22 @@ class Agent implements MailAgent {
       maxRecipients: config.submission.maxRecipients,
       closedFor: (sizeBytes) => mta.spool.closedFor(sizeBytes),
       submit: (envelope) => mta.submit(envelope),
+      takeTurn: mta.takeTurn,
     });
   }
 
-  async send(options: SendOptions): Promise<Sent> {
-    this.#open();
-    return this.#awaited(this.#handIn.send(options));
+  send(options: SendOptions): Promise<Sent> {
+    return this.#handed(() => this.#handIn.send(options));
   }
 
-  async queue(options: QueueOptions): Promise<Sent> {
+  queue(options: QueueOptions): Promise<Sent> {
+    return this.#handed(() => this.#handIn.queue(options));
+  }
+
+  async batch<T>(block: () => T | Promise<T>): Promise<T> {
     this.#open();
-    return this.#awaited(this.#handIn.queue(options));
+    if (typeof block !== 'function') throw errorOf([{ path: 'block', code: 'WRONG_TYPE', message: 'must be a function' }]);
+    return this.#awaited(runBatch(block));
   }
 
   async status(id: MessageId): Promise<StatusWord> {
@@ -313,9 +329,9 @@ class Agent implements MailAgent {
     const issues: Issues = [];
     const { timeout, signal } = known(options, ['timeout', 'signal'], issues);
     const ms = timeout === undefined ? undefined : readSpan(timeout, 'timeout', issues);
-    if (!(signal === undefined || signal instanceof AbortSignal)) put(issues, 'signal', 'WRONG_TYPE', 'must be an AbortSignal');
+    const until = signal === undefined ? undefined : readSignal(signal, 'signal', issues);
     if (issues.length > 0) throw errorOf(issues);
-    await this.#untilIdle(ms, signal as AbortSignal | undefined);
+    await this.#untilIdle(ms, until);
   }
 
   listening(): readonly { readonly host: string; readonly port: number }[] {
@@ -346,7 +362,14 @@ class Agent implements MailAgent {
   }
 
   #open(): void {
-    if (this.#closing !== undefined) throw new MtaError('SPOOL_CLOSED', 'the agent was closed');
+    if (this.#closing !== undefined) throw closed();
+  }
+
+  /** The very promise that the caller has is what a batch waits for. */
+  #handed(handIn: () => Promise<Sent>): Promise<Sent> {
+    const work = this.#closing === undefined ? this.#awaited(handIn()) : Promise.reject<Sent>(closed());
+    openBatch()?.follow(work);
+    return work;
   }
 
   async #awaited<T>(work: Promise<T>): Promise<T> {

@@ -9,19 +9,33 @@
  *
  * Must not: know routes, the queue or connections.
  */
-import { Readable } from 'node:stream';
-import { errorOf, type Issues, isObject, onlyKnown, put } from '../compose/checks.js';
+import type { Readable } from 'node:stream';
+import { errorOf, type Issues, isObject, onlyKnown, put, string } from '../compose/checks.js';
 import { Compose, type Composer } from '../compose/compose.js';
 import { type AddressInput, distinctAddresses, readEnvelopeAddress, readMailboxes } from '../compose/mailboxes.js';
 import { readDelay, readMoment } from '../compose/moment.js';
 import { COMPOSE_OPTIONS, type ComposeOptions } from '../compose/options.js';
 import { MtaError } from '../core/errors.js';
 import type { MessageId } from '../core/message.js';
+import { type ContentDigest, keyFault, type TakeTurn, type Turn } from '../intake/once.js';
 import type { Submission, SubmissionEnvelope } from '../intake/submission.js';
+import { type Batch, openBatch } from './batch.js';
+import { type Content, chunksOf, composedContent, readData } from './content.js';
 import { DELIVERY_OPTIONS, type DeliveryOptions, readTerms, type Terms } from './terms.js';
 
+/** How the handing in itself is done. */
+export interface HandlingOptions {
+  /**
+   * With the same key within 24 hours nothing is stored, and the first result is given again, also where both come at the same time.
+   * Other content or another envelope under it is `IDEMPOTENCY_CONFLICT`. Printable ASCII, 255 characters at most.
+   */
+  readonly idempotencyKey?: string | undefined;
+  /** Rejects with `ABORTED`, and stores nothing, if it comes before the content has been read. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** Needs `subject`, `from`, one of `to`, `cc` and `bcc`, and one of `body` and `html` (or `simpleForm`). */
-export interface SendOptions extends ComposeOptions, DeliveryOptions {
+export interface SendOptions extends ComposeOptions, DeliveryOptions, HandlingOptions {
   readonly from: AddressInput;
   readonly subject: string;
 }
@@ -32,7 +46,7 @@ interface QueueEnvelope {
   readonly recipients: AddressInput;
 }
 
-interface QueueTerms extends DeliveryOptions {
+interface QueueTerms extends DeliveryOptions, HandlingOptions {
   /** Not sent before: a Date, epoch milliseconds, or ISO 8601 with an offset. A past one sends now. */
   readonly date?: Date | string | number | undefined;
   /** The same, in seconds from now. */
@@ -66,6 +80,7 @@ export interface HandInOptions {
   readonly maxRecipients: number;
   readonly closedFor: (sizeBytes: number) => 'SPOOL_FULL' | 'SPOOL_FAILED' | undefined;
   readonly submit: (envelope: SubmissionEnvelope) => Submission;
+  readonly takeTurn: TakeTurn;
 }
 
 export interface HandIn {
@@ -76,32 +91,27 @@ export interface HandIn {
 export function createHandIn(options: HandInOptions): HandIn {
   return {
     async send(given) {
-      const { envelope, content } = readSend(given, options);
-      return handIn(envelope, content, options);
+      return handIn(readSend(given, options), options);
     },
     async queue(given) {
-      const { envelope, content } = readQueue(given, options);
-      return handIn(envelope, content, options);
+      return handIn(readQueue(given, options), options);
     },
   };
-}
-
-/** What is handed in, to be read once. */
-interface Content {
-  readonly chunks: () => AsyncIterable<Buffer> | Iterable<Buffer>;
-  /** Octets of the whole; undefined where that shows only at its end. */
-  readonly size: () => Promise<number | undefined>;
 }
 
 interface Read {
   readonly envelope: SubmissionEnvelope;
   readonly content: Content;
+  /** Taken in once under it. */
+  readonly key: string | undefined;
+  readonly signal: AbortSignal | undefined;
 }
 
 // — options —
 
-const SEND_OPTIONS: readonly string[] = [...COMPOSE_OPTIONS, ...DELIVERY_OPTIONS];
-const QUEUE_OPTIONS: readonly string[] = ['data', 'from', 'recipients', 'date', 'delay', ...DELIVERY_OPTIONS];
+const HANDLING_OPTIONS = ['idempotencyKey', 'signal'] as const satisfies readonly (keyof HandlingOptions)[];
+export const SEND_OPTIONS: readonly string[] = [...COMPOSE_OPTIONS, ...DELIVERY_OPTIONS, ...HANDLING_OPTIONS];
+export const QUEUE_OPTIONS: readonly string[] = ['data', 'from', 'recipients', 'date', 'delay', ...DELIVERY_OPTIONS, ...HANDLING_OPTIONS];
 const DEMANDS = { subject: true, recipients: true, content: true };
 
 function readSend(given: unknown, options: HandInOptions): Read {
@@ -114,8 +124,9 @@ function readSend(given: unknown, options: HandInOptions): Read {
   const terms = readTerms(given, Math.max(now, notBefore), issues);
   const { from, to } = composed?.envelope() ?? { from: '', to: [] };
   checkCount(to, 'to', options, issues);
+  const { key, signal } = readHandling(given, issues);
   if (composed === undefined || issues.length > 0) throw errorOf(issues);
-  return { envelope: envelopeOf(from, to, notBefore, now, terms), content: composedContent(composed) };
+  return { envelope: envelopeOf(from, to, notBefore, now, terms), content: composedContent(composed), key, signal };
 }
 
 function readQueue(given: unknown, options: HandInOptions): Read {
@@ -131,8 +142,9 @@ function readQueue(given: unknown, options: HandInOptions): Read {
   const now = options.clock.now();
   const notBefore = readNotBefore(given, own, now, issues);
   const terms = readTerms(given, Math.max(now, notBefore), issues);
+  const { key, signal } = readHandling(given, issues);
   if (content === undefined || issues.length > 0) throw errorOf(issues);
-  return { envelope: envelopeOf(from, to, notBefore, now, terms), content };
+  return { envelope: envelopeOf(from, to, notBefore, now, terms), content, key, signal };
 }
 
 type Given = Readonly<Record<string, unknown>>;
@@ -144,6 +156,18 @@ function notAnObject(issues: Issues): MtaError {
 
 function isDated(given: Given): boolean {
   return given['date'] !== undefined || given['delay'] !== undefined;
+}
+
+function readHandling(given: Given, issues: Issues): { readonly key: string | undefined; readonly signal: AbortSignal | undefined } {
+  const { idempotencyKey, signal } = given;
+  const key = idempotencyKey === undefined ? undefined : string(idempotencyKey, 'idempotencyKey', issues);
+  const fault = key === undefined ? undefined : keyFault(key);
+  if (fault !== undefined) put(issues, 'idempotencyKey', 'INVALID_VALUE', fault);
+  return { key, signal: signal === undefined ? undefined : readSignal(signal, 'signal', issues) };
+}
+
+export function readSignal(value: unknown, path: string, issues: Issues): AbortSignal | undefined {
+  return value instanceof AbortSignal ? value : put(issues, path, 'WRONG_TYPE', 'must be an AbortSignal');
 }
 
 function checkCount(recipients: readonly string[], path: string, { maxRecipients }: HandInOptions, issues: Issues): void {
@@ -192,55 +216,6 @@ function envelopeOf(sender: string, to: readonly string[], notBefore: number, no
   };
 }
 
-// — content —
-
-const CHUNK = 64 * 1024;
-
-function readData(data: unknown, issues: Issues): Content | undefined {
-  if (data === undefined) return put(issues, 'data', 'MISSING_FIELD', 'is missing: the message, header and body');
-  if (typeof data === 'string') return octets(Buffer.from(data, 'utf8'));
-  // What is handed in may be written to again once it is durable, while the agent still holds on to it.
-  if (data instanceof Uint8Array) return octets(Buffer.from(data));
-  if (data instanceof Compose) {
-    if (data.messageId === '') return put(issues, 'data', 'INVALID_VALUE', 'is a part: a message has from, to or subject');
-    return composedContent(data);
-  }
-  if (!(data instanceof Readable))
-    return put(issues, 'data', 'WRONG_TYPE', 'must be a string, a Buffer or Uint8Array, a readable stream, or what compose returned');
-  if (data.readableDidRead || data.destroyed) return put(issues, 'data', 'STREAM_CONSUMED', 'the stream was read already');
-  return { chunks: () => buffers(data), size: async () => undefined };
-}
-
-function composedContent(composed: Compose): Content {
-  // A stream that is part of it was begun, and cannot be asked any more.
-  return { chunks: () => buffers(composed.stream()), size: () => composed.size().catch(() => undefined) };
-}
-
-function octets(bytes: Buffer): Content {
-  return { chunks: () => slices(bytes), size: async () => bytes.length };
-}
-
-function* slices(bytes: Buffer): Generator<Buffer> {
-  for (let at = 0; at < bytes.length; at += CHUNK) yield bytes.subarray(at, at + CHUNK);
-}
-
-/** What a stream gives; what it fails with is the fault of what was handed in. */
-async function* buffers(stream: Readable): AsyncGenerator<Buffer> {
-  try {
-    for await (const chunk of stream as AsyncIterable<unknown>) {
-      if (typeof chunk === 'string') yield Buffer.from(chunk, 'utf8');
-      else if (chunk instanceof Uint8Array) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-      else throw unreadable('the stream gives neither text nor octets');
-    }
-  } catch (cause) {
-    throw cause instanceof MtaError ? cause : unreadable(cause instanceof Error ? cause.message : String(cause), cause);
-  }
-}
-
-function unreadable(why: string, cause?: unknown): MtaError {
-  return errorOf([{ path: 'content', code: 'UNREADABLE', message: `cannot be read to its end: ${why}` }], cause);
-}
-
 // — the door —
 
 const CLOSED = {
@@ -248,26 +223,63 @@ const CLOSED = {
   SPOOL_FAILED: 'the spool is being reopened after a failed write or read: try again in a moment',
 } as const;
 
-async function handIn(envelope: SubmissionEnvelope, content: Content, options: HandInOptions): Promise<Sent> {
-  const { maxMessageSizeBytes: most } = options;
+async function handIn(read: Read, options: HandInOptions): Promise<Sent> {
+  const batch = openBatch();
+  const { key } = read;
+  if (key === undefined) return store(read, options, batch);
+  const turn = await options.takeTurn(key, read.signal);
+  try {
+    return await (turn.taken ? known(read, turn) : store(read, options, batch, { key, turn }));
+  } finally {
+    turn.leave();
+  }
+}
+
+/** Nothing is stored: it was, under the same key. */
+async function known({ envelope, content, signal }: Read, turn: Turn): Promise<Sent> {
+  const digest = turn.digest(envelope, content.chance);
+  for await (const chunk of chunksOf(content, signal)) digest.update(chunk);
+  const { id, messageId, recipients, size } = turn.first(digest.text());
+  return { id, messageId, recipients, size };
+}
+
+async function store(
+  read: Read,
+  options: HandInOptions,
+  batch?: Batch,
+  keyed?: { readonly key: string; readonly turn: Turn },
+): Promise<Sent> {
+  const { envelope, content } = read;
+  await batch?.room();
   const closed = options.closedFor(0);
   if (closed !== undefined) throw new MtaError(closed, CLOSED[closed]);
   const submission = options.submit(envelope);
+  const digest = keyed?.turn.digest(envelope, content.chance);
+  await write(submission, read, digest, options.maxMessageSizeBytes);
+  const once = keyed && digest && { key: keyed.key, digest: digest.text() };
+  const { id, messageId, sizeBytes: size, durable } = await submission.stage(once);
+  // Whether a key is taken shows only when that is on disk.
+  if (batch === undefined || once !== undefined) await durable;
+  else batch.stage({ id, size, durable });
+  return { id, messageId, recipients: envelope.recipients.length, size };
+}
+
+async function write(submission: Submission, { content, signal }: Read, digest: ContentDigest | undefined, most: number): Promise<void> {
   try {
     let size = 0;
-    for await (const chunk of content.chunks()) {
+    for await (const chunk of chunksOf(content, signal)) {
       size += chunk.length;
       if (size > most) throw tooLarge(await content.size(), most);
+      digest?.update(chunk);
       const taken = submission.write(chunk);
       if (taken !== true) await taken;
     }
     if (size === 0) throw new MtaError('MESSAGE_REFUSED', 'the message is empty');
   } catch (error) {
     submission.abort();
+    content.stop();
     throw error;
   }
-  const { id, messageId, sizeBytes } = await submission.finish();
-  return { id, messageId, recipients: envelope.recipients.length, size: sizeBytes };
 }
 
 function tooLarge(size: number | undefined, most: number): MtaError {

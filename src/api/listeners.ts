@@ -6,6 +6,7 @@
  */
 import type { MailEvent, MailEventType } from '../core/event.js';
 import type { Log } from '../platform/log.js';
+import { outsideBatches } from './batch.js';
 
 /** Called from within the agent's work: what takes long belongs elsewhere. What is returned is not waited for. */
 export type MailListener<T extends MailEventType> = (event: Extract<MailEvent, { readonly type: T }>) => unknown;
@@ -35,7 +36,7 @@ export class Listeners {
     if (calls === undefined) return;
     for (const call of calls) {
       try {
-        const returned = call(event);
+        const returned = outsideBatches(() => call(event));
         if (returned instanceof Promise) returned.catch((error: unknown) => this.#failed(event, error));
       } catch (error) {
         this.#failed(event, error);

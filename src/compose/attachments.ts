@@ -24,6 +24,10 @@ export interface NestedEntity {
   entity(job: BuildJob, at: string): Promise<Entity | undefined>;
   /** `seen`: what was looked at already, since parts may stand in several places. */
   state(seen: Set<Nested>): NestedState;
+  /** What would be another one if it were composed again. */
+  chance(seen: Set<Nested>): readonly string[];
+  /** Header and body as they are read and encoded. */
+  chunks(): AsyncGenerator<Buffer>;
 }
 
 export interface NestedState {

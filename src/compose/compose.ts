@@ -127,6 +127,8 @@ export class Compose implements Nested {
     this[NESTED] = {
       entity: (job, at) => this.#asPart(job, at),
       state: (seen) => this.#state(seen),
+      chance: (seen) => this.#chance(seen),
+      chunks: () => this.#chunks(true, false),
     };
   }
 
@@ -268,6 +270,13 @@ export class Compose implements Nested {
     return { form, pieces: this.#pieces, fields: header === undefined ? extraFields(extra) : '' };
   }
 
+  #chance(seen: Set<Nested>): readonly string[] {
+    if (seen.has(this)) return [];
+    seen.add(this);
+    const within = this.#pieces.flatMap(filesOf).flatMap((file) => (file.kind === 'part' ? file.part[NESTED].chance(seen) : []));
+    return [this.#seed, ...(this.#plan.header?.chance ?? []), ...within];
+  }
+
   /** Of all that this is made of; what was seen before is passed over. */
   #state(seen: Set<Nested>): NestedState {
     if (seen.has(this)) return { version: 0, streamed: false };
@@ -281,6 +290,16 @@ export class Compose implements Nested {
     }
     return { version, streamed };
   }
+}
+
+/** The words of a message that were drawn for it: another one with the same content has others, of the same length, in their place. */
+export function chanceOf(composed: Compose): readonly string[] {
+  return composed[NESTED].chance(new Set());
+}
+
+/** What `stream` gives, without what a stream costs. */
+export function chunksOf(composed: Compose): AsyncGenerator<Buffer> {
+  return composed[NESTED].chunks();
 }
 
 interface Composed {

@@ -47,6 +47,8 @@ export interface HeaderPlan {
   readonly unsubscribe: { readonly uris: readonly string[]; readonly oneClick: boolean } | undefined;
   /** Epoch milliseconds. */
   readonly date: number;
+  /** Of this header, what would be another one if it were composed again: a drawn Message-ID, the date of now. */
+  readonly chance: readonly string[];
 }
 
 /** All fields of a message but those of MIME and the extra ones. `open`: To and Cc are left out, for each recipient to get their own. */
@@ -60,12 +62,16 @@ export function messageFields(plan: HeaderPlan, open: boolean): string {
     open ? '' : mailboxField('Cc', plan.cc),
     plan.subject === undefined ? '' : textField('Subject', plan.subject),
     wordsField('Message-ID', [plan.messageId]),
-    `Date: ${mailDate(plan.date)}\r\n`,
+    dateField(plan.date),
     plan.inReplyTo.length > 0 ? wordsField('In-Reply-To', plan.inReplyTo) : '',
     plan.references.length > 0 ? wordsField('References', plan.references) : '',
     unsubscribe ? wordsField('List-Unsubscribe', commaSeparated(unsubscribe.uris)) : '',
     unsubscribe?.oneClick ? wordsField('List-Unsubscribe-Post', ['List-Unsubscribe=One-Click']) : '',
   ].join('');
+}
+
+export function dateField(at: number): string {
+  return `Date: ${mailDate(at)}\r\n`;
 }
 
 export function extraFields(headers: readonly ExtraHeader[]): string {

@@ -17,6 +17,7 @@ import {
 import { boolean, type Issues, isObject, line, onlyKnown, put, string } from './checks.js';
 import { type Form, readForm } from './form.js';
 import {
+  dateField,
   type ExtraHeader,
   type ExtraHeaders,
   type HeaderPlan,
@@ -198,6 +199,9 @@ function readMessage(options: Given, world: PlanWorld, demands: Demands, issues:
   const envelope = readEnvelope(options, sender ?? from[0], [...to, ...cc, ...bcc], issues);
   if (demands.recipients && readable && envelope.to.length === 0)
     put(issues, 'to', 'MISSING_FIELD', 'there is no recipient: give to, cc or bcc');
+  const messageId = option(options, 'messageId', readMessageId, issues);
+  const drawn = messageId ?? world.newMessageId();
+  const date = readWhen(options, world.now, issues);
   const header: HeaderPlan = {
     from,
     to,
@@ -205,11 +209,12 @@ function readMessage(options: Given, world: PlanWorld, demands: Demands, issues:
     sender,
     replyTo,
     subject: option(options, 'subject', line, issues),
-    messageId: option(options, 'messageId', readMessageId, issues) ?? world.newMessageId(),
+    messageId: drawn,
     inReplyTo: option(options, 'inReplyTo', readMessageIds, issues) ?? [],
     references: option(options, 'references', readMessageIds, issues) ?? [],
     unsubscribe: option(options, 'listUnsubscribe', readUnsubscribe, issues),
-    date: readWhen(options, world.now, issues),
+    date,
+    chance: [...(messageId === undefined ? [drawn] : []), ...(options['date'] === undefined ? [dateField(date)] : [])],
   };
   return { header, envelope };
 }

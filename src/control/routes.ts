@@ -171,6 +171,7 @@ const submission = {
   requireTls: flag('only over verified TLS (RFC 8689)'),
   bounces: choice('whether a failure is reported by mail', ['mail', 'none']),
   tags: texts('words to find it again by, 20 at most', MOST_TAGS),
+  idempotencyKey: text('with the same key within a day nothing is stored, and the first answer is given again', 255),
 } as const satisfies Record<string, Field<unknown>>;
 
 /** Of what came by mail, shown by itself or in a frame of our page: no script, no form, no request, an origin of its own. */

@@ -193,6 +193,8 @@ export interface SubmitRequest {
   readonly requireTls?: boolean;
   readonly bounces?: 'mail' | 'none';
   readonly tags?: readonly string[];
+  /** With the same key within a day nothing is stored, and the first report is given again. */
+  readonly idempotencyKey?: string;
 }
 
 export interface SubmitReport {

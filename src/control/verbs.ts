@@ -12,18 +12,31 @@ import type { Message, MessageId, Origin, Priority } from '../core/message.js';
 import { tagFault } from '../core/tag.js';
 import type { Clock } from '../platform/clock.js';
 import type { Log } from '../platform/log.js';
-import type { Change, ChangeResult, GiveUp, Spool } from '../spool/spool.js';
+import type { AcceptedOnce, Change, ChangeResult, GiveUp, Spool } from '../spool/spool.js';
 import { changeDeliveries } from './changing.js';
 import { pauseLanes, resumeLanes } from './pausing.js';
 import { deepestLanes, LANES_SHOWN, readingVerbs } from './reading.js';
 import type { Recent } from './recent.js';
-import type { ControlVerbs, MxReport, QueueEntry, RecipientStatus, SiteReport, StatsReport, StatusReport, SubmitRequest } from './types.js';
+import type {
+  ControlVerbs,
+  MxReport,
+  QueueEntry,
+  RecipientStatus,
+  SiteReport,
+  StatsReport,
+  StatusReport,
+  SubmitReport,
+  SubmitRequest,
+} from './types.js';
 
 /** A message on its way into the agent; as `Submission` of intake. */
 export interface ControlledSubmission {
   readonly id: MessageId;
   write(chunk: Buffer): true | Promise<void>;
-  finish(): Promise<{ readonly id: MessageId; readonly messageId: string; readonly sizeBytes: number }>;
+  finish(once?: {
+    readonly key: string;
+    readonly digest: string;
+  }): Promise<{ readonly id: MessageId; readonly messageId: string; readonly sizeBytes: number }>;
   abort(): void;
 }
 
@@ -42,6 +55,20 @@ export interface ControlledEnvelope {
   readonly received: string;
 }
 
+/** As `ContentDigest` of intake. */
+export interface ControlledDigest {
+  update(chunk: Buffer): void;
+  text(): string;
+}
+
+/** As `Turn` of intake: of one who came with an idempotency key. */
+export interface ControlledTurn {
+  readonly taken: boolean;
+  digest(envelope: ControlledEnvelope): ControlledDigest;
+  first(digest: string): AcceptedOnce;
+  leave(): void;
+}
+
 /** What the control verbs need of an agent. */
 export interface ControlledAgent {
   /** To look at only: changes go through `operate`. */
@@ -56,6 +83,7 @@ export interface ControlledAgent {
   readonly hostname: string;
   readonly startedAt: number;
   submit(envelope: ControlledEnvelope): ControlledSubmission;
+  takeTurn(key: string): Promise<ControlledTurn>;
   mxLookup(domain: string, options?: { readonly refresh?: boolean }): Promise<MxReport>;
   connections(): ReadonlyMap<string, { readonly open: number; readonly busy: number }>;
   listening(): readonly { readonly host: string; readonly port: number }[];
@@ -141,8 +169,34 @@ function isOpen({ state, last, held }: RecipientStatus): boolean {
   return state === 'queued' && last === undefined && !held;
 }
 
-async function submit(agent: ControlledAgent, options: VerbOptions, request: SubmitRequest, content: AsyncIterable<Buffer>) {
+async function submit(
+  agent: ControlledAgent,
+  options: VerbOptions,
+  request: SubmitRequest,
+  content: AsyncIterable<Buffer>,
+): Promise<SubmitReport> {
   const { envelope, recipients } = readEnvelope(agent.hostname, options, request);
+  const { idempotencyKey: key } = request;
+  if (key === undefined) return { ...(await store(agent, options, envelope, content)), recipients };
+  const turn = await agent.takeTurn(key);
+  try {
+    const digest = turn.digest(envelope);
+    if (!turn.taken) return { ...(await store(agent, options, envelope, content, { key, digest })), recipients };
+    for await (const chunk of content) digest.update(chunk);
+    const first = turn.first(digest.text());
+    return { id: first.id, messageId: first.messageId, sizeBytes: first.size, recipients: first.recipients };
+  } finally {
+    turn.leave();
+  }
+}
+
+async function store(
+  agent: ControlledAgent,
+  options: VerbOptions,
+  envelope: ControlledEnvelope,
+  content: AsyncIterable<Buffer>,
+  once?: { readonly key: string; readonly digest: ControlledDigest },
+): Promise<Omit<SubmitReport, 'recipients'>> {
   const closed = agent.spool.closedFor(0);
   if (closed !== undefined) throw new MtaError(closed, CLOSED[closed]);
   const submission = agent.submit(envelope);
@@ -151,6 +205,7 @@ async function submit(agent: ControlledAgent, options: VerbOptions, request: Sub
     for await (const chunk of content) {
       size += chunk.length;
       if (size > options.maxMessageSize) throw tooLarge(options.maxMessageSize);
+      once?.digest.update(chunk);
       const taken = submission.write(chunk);
       if (taken !== true) await taken;
     }
@@ -159,7 +214,7 @@ async function submit(agent: ControlledAgent, options: VerbOptions, request: Sub
     submission.abort();
     throw error;
   }
-  return { ...(await submission.finish()), recipients };
+  return submission.finish(once && { key: once.key, digest: once.digest.text() });
 }
 
 const CLOSED = {

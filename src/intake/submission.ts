@@ -33,6 +33,18 @@ export interface Submitted {
   readonly sizeBytes: number;
 }
 
+/** The key that a message came under, and the digest of what came (`once.ts`). */
+export interface OnceMark {
+  readonly key: string;
+  readonly digest: string;
+}
+
+/** Complete, and on its way to the disk: what it will be called there, and when it is there. */
+export interface Staged extends Submitted {
+  /** Rejects with `MtaError` where it cannot be stored. */
+  readonly durable: Promise<void>;
+}
+
 /** A message on its way in. */
 export interface Submission {
   readonly id: MessageId;
@@ -41,8 +53,13 @@ export interface Submission {
    * What is wrong with the content (size, NUL, loop) is kept, later chunks are dropped, and `finish` rejects with it.
    */
   write(chunk: Buffer): true | Promise<void>;
-  /** Resolves when durable (G1). Rejects with `MtaError`: `MESSAGE_TOO_LARGE`, `MESSAGE_REFUSED`, `SPOOL_FULL`, `SPOOL_FAILED`. Nothing is stored then. */
-  finish(): Promise<Submitted>;
+  /**
+   * Resolves when durable (G1). `once` is remembered with it, for a day.
+   * Rejects with `MtaError`: `MESSAGE_TOO_LARGE`, `MESSAGE_REFUSED`, `SPOOL_FULL`, `SPOOL_FAILED`. Nothing is stored then.
+   */
+  finish(once?: OnceMark): Promise<Submitted>;
+  /** As `finish`, but does not wait for the disk. What is wrong with the content rejects here. */
+  stage(once?: OnceMark): Promise<Staged>;
   abort(): void;
 }
 

@@ -21,7 +21,8 @@ import type { Spool } from '../spool/spool.js';
 import { Gatherer } from './gatherer.js';
 import { type HeaderFindings, HeaderScan, type HeaderSink } from './header.js';
 import { Newlines } from './newlines.js';
-import type { Intake, Submission, SubmissionEnvelope, Submitted } from './submission.js';
+import { ONCE_MS } from './once.js';
+import type { Intake, OnceMark, Staged, Submission, SubmissionEnvelope, Submitted } from './submission.js';
 import { createMailDate } from './trace.js';
 
 /** A header block larger than this is refused: nobody needs it, and every reader of it suffers. */
@@ -107,16 +108,22 @@ class Incoming implements Submission, HeaderSink {
     return this.#gatherer.waiting();
   }
 
-  async finish(): Promise<Submitted> {
+  async finish(once?: OnceMark): Promise<Submitted> {
+    const { id, messageId, sizeBytes, durable } = await this.stage(once);
+    await durable;
+    return { id, messageId, sizeBytes };
+  }
+
+  async stage(once?: OnceMark): Promise<Staged> {
     if (this.#refused === undefined) this.#end();
     if (this.#refused !== undefined) throw refusal(this.#refused);
     const { spool, clock } = this.#door;
     const deliveries = deliveriesOf(this.#envelope, this.#door.laneOf);
     const body = await this.#gatherer.finish();
     const message = this.#message(clock.now());
-    await spool.accept({ message, deliveries, body });
-    this.#tell(message);
-    return { id: message.id, messageId: message.messageId, sizeBytes: message.sizeBytes };
+    const remembered = once === undefined ? undefined : { once: { ...once, until: message.acceptedAt + ONCE_MS } };
+    const durable = spool.accept({ message, deliveries, body, ...remembered }).then(() => this.#tell(message));
+    return { id: message.id, messageId: message.messageId, sizeBytes: message.sizeBytes, durable };
   }
 
   abort(): void {

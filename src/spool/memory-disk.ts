@@ -6,7 +6,7 @@ import { type Delivery, type DeliveryKey, splitDeliveryKey } from '../core/deliv
 import type { LaneKey } from '../core/lane.js';
 import type { Message, MessageId } from '../core/message.js';
 import { matches } from './query.js';
-import type { DeliveryView, MessageView, Page, Pause, Query, Spool } from './spool.js';
+import type { AcceptedOnce, DeliveryView, MessageView, Page, Pause, Query, Spool } from './spool.js';
 import type { Noted } from './versions.js';
 
 export interface Item {
@@ -42,6 +42,7 @@ export class MemoryDisk {
   readonly bodies = new Map<string, Buffer>();
   readonly notes = new Map<DeliveryKey, Noted & { readonly version: number }>();
   readonly pauses = new Map<LaneKey, Pause>();
+  readonly once = new Map<string, { readonly until: number; readonly accepted: AcceptedOnce }>();
   past: Past[] = [];
   sequence = 0;
   lastId: MessageId = '';
@@ -55,6 +56,7 @@ export class MemoryDisk {
     for (const [place, body] of this.bodies) found.bodies.set(place, body);
     if (how.notes) for (const [key, note] of this.notes) found.notes.set(key, note);
     for (const [lane, pause] of this.pauses) found.pauses.set(lane, pause);
+    for (const [key, kept] of this.once) found.once.set(key, kept);
     found.past = [...this.past];
     found.sequence = this.sequence;
     found.lastId = this.lastId;

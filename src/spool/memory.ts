@@ -14,6 +14,7 @@ import type { Clock } from '../platform/clock.js';
 import { type Item, MemoryDisk, type Stored } from './memory-disk.js';
 import type {
   Acceptance,
+  AcceptedOnce,
   BodyWriter,
   Change,
   ChangeResult,
@@ -137,10 +138,22 @@ class MemorySpool implements Spool {
     this.#store(entry);
   }
 
-  #store({ message, deliveries, body }: Acceptance): void {
+  async once(key: string): Promise<AcceptedOnce | undefined> {
+    if (this.#closed) throw closedError();
+    await Promise.resolve();
+    const kept = this.#disk.once.get(key);
+    return kept === undefined || kept.until <= this.#clock.now() ? undefined : kept.accepted;
+  }
+
+  #store({ message, deliveries, body, once }: Acceptance): void {
     const bytes = Buffer.isBuffer(body) ? body : this.#disk.bodies.get(body.place)!;
     if (!Buffer.isBuffer(body)) this.#disk.bodies.delete(body.place);
     this.#disk.messages.set(message.id, { message, body: bytes, open: deliveries.length });
+    if (once !== undefined) {
+      const recipients = deliveries.reduce((sum, delivery) => sum + delivery.recipients.length, 0);
+      const { id, messageId, sizeBytes: size } = message;
+      this.#disk.once.set(once.key, { until: once.until, accepted: { id, messageId, recipients, size, digest: once.digest } });
+    }
     if (message.id > this.#disk.lastId) this.#disk.lastId = message.id;
     const waits = message.notBefore > this.#clock.now();
     const due = waits ? message.notBefore : Math.max(message.acceptedAt, message.notBefore);
@@ -466,6 +479,7 @@ class MemorySpool implements Spool {
   async tidy(): Promise<void> {
     const before = this.#clock.now() - this.#options.historyRetentionMs;
     this.#disk.past = this.#disk.past.filter((one) => one.delivery.settledAt >= before);
+    for (const [key, { until }] of this.#disk.once) if (until <= this.#clock.now()) this.#disk.once.delete(key);
   }
 
   async close(): Promise<void> {

@@ -43,6 +43,19 @@ export interface Acceptance {
   /** At least one; each with at least one recipient. Numbered in order, from 0. */
   readonly deliveries: readonly NewDelivery[];
   readonly body: Buffer | StoredBody;
+  /** It was handed in under a key: in the same write, `once` knows of it from now on. */
+  readonly once?: { readonly key: string; readonly digest: string; readonly until: number };
+}
+
+/** What became of the first message that was handed in under a key. */
+export interface AcceptedOnce {
+  readonly id: MessageId;
+  readonly messageId: string;
+  readonly recipients: number;
+  /** Octets, as stored. */
+  readonly size: number;
+  /** Of what was handed in. */
+  readonly digest: string;
 }
 
 /** The right to decide about a delivery, until settled or given back. Numbers never return within a process. */
@@ -194,6 +207,8 @@ export interface Spool {
   /** `envelope` is written into a body file, so that a file without a record can be told from rubbish. */
   writeBody(message: { readonly id: MessageId; readonly sender: string; readonly recipients: readonly string[] }): BodyWriter;
   accept(entry: Acceptance): Promise<void>;
+  /** What was accepted under this key and is not forgotten yet: until its `until`, by the wall clock. */
+  once(key: string): Promise<AcceptedOnce | undefined>;
   /** The greatest message id ever accepted here: new ones must be above it, also when the clock was set back (`core/id.ts`). */
   lastId(): MessageId | undefined;
 
@@ -266,7 +281,7 @@ export interface Spool {
     readonly limit: number;
     readonly after?: string;
   }): Promise<Page<{ readonly message: Message; readonly delivery: DeliveryView }>>;
-  /** Housekeeping: history past its retention or size, orphaned bodies, ranges to compact. In slices; called by the clock. */
+  /** Housekeeping: history past its retention or size, keys past their time, orphaned bodies, ranges to compact. In slices; called by the clock. */
   tidy(): Promise<void>;
 
   /** Waits for commits under way; leases end without a trace. Idempotent. */

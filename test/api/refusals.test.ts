@@ -41,8 +41,8 @@ test('one error names everything that is wrong with a message, and nothing is st
       ['dsn.orcpt', 'dsn.notify', 'dsn.ret', 'dsn.envid'],
     ],
     [
-      { ...LETTER, merge: {}, tokens: {}, immediate: true, host: 'x', idempotencyKey: '1', attachements: [] },
-      ['attachements', 'host', 'idempotencyKey', 'immediate', 'merge', 'tokens'],
+      { ...LETTER, merge: {}, tokens: {}, immediate: true, host: 'x', attachements: [] },
+      ['attachements', 'host', 'immediate', 'merge', 'tokens'],
     ],
     [{ ...LETTER, tags: ['a', '', 7, 'a\u2028b', 'x'.repeat(101)] }, ['tags[1]', 'tags[2]', 'tags[3]', 'tags[4]']],
     [{ ...LETTER, tags: Array.from({ length: 21 }, (_, i) => `tag ${i}`) }, ['tags']],

@@ -942,6 +942,39 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
       assert.equal((await spool.inspect(mail.message.id))!.deliveries.length, 1200);
     });
 
+    test('what was accepted under a key is known until its time, also after reopening, and then the key is free again', async () => {
+      const until = now() + 86_400_000;
+      const first = acceptance({ acceptedAt: now() }, ['mx:one.test', 'mx:two.test']);
+      assert.equal(await spool.once('order 7'), undefined);
+      await spool.accept({ ...first, once: { key: 'order 7', digest: 'abc', until } });
+      const { id, messageId, sizeBytes: size } = first.message;
+      const known = { id, messageId, recipients: 2, size, digest: 'abc' };
+      assert.deepEqual([await spool.once('order 7'), await spool.once('order 8')], [known, undefined]);
+      const lease = await take('mx:one.test');
+      await spool.settle(lease, delivered(lease.delivery, now()));
+      await reopen();
+      await clock.advance(86_399_999);
+      await spool.tidy();
+      assert.deepEqual(await spool.once('order 7'), known, 'however its mail has fared');
+      await clock.advance(1);
+      assert.equal(await spool.once('order 7'), undefined, 'before it was tidied away');
+      const again = acceptance({ acceptedAt: now() });
+      await spool.accept({ ...again, once: { key: 'order 7', digest: 'def', until: now() + 1000 } });
+      await spool.tidy();
+      assert.equal((await spool.once('order 7'))?.id, again.message.id, 'the end of the first one is not that of the second');
+      await clock.advance(1000);
+      await spool.tidy();
+      await reopen();
+      assert.equal(await spool.once('order 7'), undefined);
+    });
+
+    test('a message to very many lanes under a key is known by it, and counts them all', async () => {
+      const lanes = Array.from({ length: 600 }, (_, i) => `mx:d${i}.test`);
+      await spool.accept({ ...acceptance({ acceptedAt: now() }, lanes), once: { key: 'k', digest: 'd', until: now() + 1000 } });
+      await reopen();
+      assert.equal((await spool.once('k'))?.recipients, 600);
+    });
+
     test('the greatest id is remembered, also when its message is long gone', async () => {
       assert.equal(spool.lastId(), undefined);
       const first = acceptance({ acceptedAt: now() });

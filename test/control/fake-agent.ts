@@ -7,8 +7,9 @@ import type { Recipient } from '../../src/core/delivery.js';
 import { MtaError } from '../../src/core/errors.js';
 import { createIdSource } from '../../src/core/id.js';
 import type { Body, Message } from '../../src/core/message.js';
+import { createTurns } from '../../src/intake/once.js';
 import { systemRandom } from '../../src/platform/random.js';
-import type { Change, ChangeResult, DeliveryView, Pause, Query, Spool } from '../../src/spool/spool.js';
+import type { AcceptedOnce, Change, ChangeResult, DeliveryView, Pause, Query, Spool } from '../../src/spool/spool.js';
 
 export const NOW = Date.UTC(2026, 10, 22, 12, 0, 0);
 
@@ -81,6 +82,8 @@ export class FakeAgent implements ControlledAgent {
   mx: MxReport | undefined;
   siteReports: readonly SiteReport[] = [];
   readonly spool: Spool;
+  readonly #once = new Map<string, AcceptedOnce>();
+  readonly takeTurn = createTurns({ once: async (key) => this.#once.get(key) });
 
   constructor() {
     this.spool = this.#spool() as Spool;
@@ -135,11 +138,14 @@ export class FakeAgent implements ControlledAgent {
           }),
         );
       },
-      finish: async () => {
+      finish: async (once?: { readonly key: string; readonly digest: string }) => {
         kept.content = Buffer.concat(chunks);
         kept.end = 'finished';
         if (kept.content.includes(0)) throw new MtaError('MESSAGE_REFUSED', 'the message contains NUL');
-        return { id, messageId: '<made@up>', sizeBytes: kept.content.length };
+        const size = kept.content.length;
+        const { length: recipients } = envelope.recipients;
+        if (once) this.#once.set(once.key, { id, messageId: '<made@up>', recipients, size, digest: once.digest });
+        return { id, messageId: '<made@up>', sizeBytes: size };
       },
       abort: () => {
         kept.end = 'aborted';

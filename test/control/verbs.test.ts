@@ -387,6 +387,19 @@ test('a submitted message arrives octet for octet with its envelope normalised',
   assert.deepEqual([report.sizeBytes, report.messageId, report.recipients], [content.length, '<made@up>', 2]);
 });
 
+test('what comes twice under one key is taken once, and other content under it is a conflict', async (t) => {
+  const { agent, client } = await serveAndConnect(t);
+  const keyed = { ...request, idempotencyKey: 'order 7' };
+  const [first, twin] = await Promise.all([client.submit(keyed, from(CONTENT)), client.submit(keyed, from(CONTENT))]);
+  assert.deepEqual(twin, first);
+  assert.deepEqual(await client.submit(keyed, from(CONTENT)), first);
+  assert.equal(agent.submissions.length, 1);
+  await assert.rejects(client.submit(keyed, from(Buffer.from('Subject: other\n\n'))), mta('IDEMPOTENCY_CONFLICT'));
+  await assert.rejects(client.submit({ ...keyed, to: ['other@x.test'] }, from(CONTENT)), mta('IDEMPOTENCY_CONFLICT'));
+  await assert.rejects(client.submit({ ...request, idempotencyKey: 'ü' }, from(CONTENT)), mta('INVALID_OPTIONS'));
+  assert.notEqual((await client.submit({ ...request, idempotencyKey: 'order 8' }, from(CONTENT))).id, first.id);
+});
+
 test('a thousand long recipients fit into one request, and so do the null sender and a local part beyond ASCII', async (t) => {
   const { agent, client } = await serveAndConnect(t);
   const to = Array.from({ length: 1000 }, (_, i) => `${String(i).padStart(60, 'x')}@${'long-label-in-a-domain.'.repeat(7)}test`);

@@ -9,6 +9,7 @@ import { type DeliveryRecord, sealJson, sealReady, sealTimer } from './codec.js'
 import { Entry, HotBody, newDelivery } from './entry.js';
 import { messageKey, ordinal, sequence32, timerKey } from './keys.js';
 import type { Ledger } from './ledger.js';
+import { putOnce } from './once.js';
 
 /** Rough weight of a record with its index entries. */
 export const RECORD_WEIGHT = 1200;
@@ -28,6 +29,7 @@ export function buildAcceptance(ledger: Ledger, batch: Batch, acceptance: Accept
     batch.put(key, sealJson(key, place === undefined ? { m: message } : { m: message, f: place }));
     batch.setOpenCount(message.id, deliveries.length);
   }
+  putOnce(batch, acceptance);
   ledger.messages++;
   if (message.id > ledger.lastId) ledger.lastId = message.id;
   const waits = message.notBefore > batch.now;

@@ -32,7 +32,9 @@ import {
   splitTimed,
   timerKey,
   unescapeLane,
+  untilKey,
 } from './keys.js';
+import type { OnceRecord } from './once.js';
 import { claimForReading } from './reading.js';
 import type { Store } from './store.js';
 
@@ -120,6 +122,7 @@ class Check {
     await this.#timers();
     await this.#inlineBodies();
     await this.#history();
+    await this.#onceKeys();
     await this.#bodyFiles();
     await this.#pauses();
     await this.#counters();
@@ -327,6 +330,18 @@ class Check {
     }
   }
 
+  /** Each is forgotten some day, or it would be kept for ever. */
+  async #onceKeys(): Promise<void> {
+    for await (const page of this.#walk('k')) {
+      for (const [key, value] of page) {
+        const record = unsealJson<OnceRecord>(key, value);
+        if (record === undefined) this.#problem('checksum', `what was accepted under the key ${key} does not match its checksum`);
+        else if ((await this.#store.get(untilKey(record.u, key.slice(2)))) === undefined)
+          this.#problem('missing', `what was accepted under the key ${key} would never be forgotten`, record.i);
+      }
+    }
+  }
+
   /** Files that no record names. */
   async #bodyFiles(): Promise<void> {
     const root = path.join(this.#folder, 'bodies');
@@ -387,6 +402,7 @@ const WHAT: Readonly<Record<string, string>> = {
   t: 'timers',
   h: 'history',
   i: 'history pointers',
+  k: 'keys of senders',
   l: 'lanes',
   p: 'unfinished messages',
 };

@@ -38,6 +38,8 @@ export interface DeliveryRecord {
 export interface MessageRecord {
   readonly m: Message;
   readonly f?: string;
+  /** Hash of the key under which a large one was handed in (`once.ts`), so that it can be undone. */
+  readonly k?: string;
 }
 
 export interface HistoryRecord {

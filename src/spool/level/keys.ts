@@ -6,6 +6,7 @@
  *   g/<place>                  a body file to be deleted
  *   h/<time>/<id>/<n>          history: what is done, in order of its commit
  *   i/<id>/<n>                 where in the history a delivery is
+ *   k/<hash>                   what was accepted under a key of its sender's
  *   l/<lane>                   how many of a lane are ready, waiting, held
  *   m/<id>                     a message with several deliveries (a single one carries its message along)
  *   o/<id>                     how many deliveries of such a message are open
@@ -13,6 +14,7 @@
  *   q/<lane>                   a lane that is paused: since when, and why
  *   r/<lane>/<priority>/<seq>  ready index
  *   t/<due>/<id>/<n>           timer index
+ *   w/<until>/<hash>           when such a key is forgotten
  *   x/…                        the store's own: format, epoch, ring of batch numbers
  *
  * Numbers are base 32 (0–9a–v), which sorts as text. `/` separates; lanes are escaped so that it stays alone.
@@ -98,9 +100,11 @@ export const pauseKey = (lane: LaneKey): string => `q/${escapeLane(lane)}`;
 export const partialKey = (id: MessageId): string => `p/${id}`;
 export const garbageKey = (place: string): string => `g/${place}`;
 export const timerKey = (due: number, ordinalText: string): string => `t/${time32(due)}/${ordinalText}`;
+export const onceKey = (hash: string): string => `k/${hash}`;
+export const untilKey = (until: number, hash: string): string => `w/${time32(until)}/${hash}`;
 export const historyKey = (at: number, ordinalText: string): string => `h/${time32(at)}/${ordinalText}`;
 
-/** Timer and history keys look alike: letter, time, delivery. */
+/** Timer, history and `w/` keys look alike: letter, time, what it is about. */
 export function splitTimed(key: string): { at: number; ordinal: string } {
   return { at: parse32(key.slice(2, 2 + TIME_DIGITS)), ordinal: key.slice(3 + TIME_DIGITS) };
 }

@@ -38,6 +38,7 @@ import {
   timerKey,
 } from './keys.js';
 import type { Ledger } from './ledger.js';
+import { dropOnce, hashOf, putOnce } from './once.js';
 
 /** Deliveries written in one part; a message with no more than this needs none of it. */
 export const PART = 250;
@@ -125,9 +126,15 @@ export class LargeAcceptances {
     }
   }
 
-  #putWhole(batch: Batch, { message, deliveries, body }: Acceptance): void {
+  #putWhole(batch: Batch, acceptance: Acceptance): void {
+    const { message, deliveries, body, once } = acceptance;
     const key = messageKey(message.id);
-    const record: MessageRecord = Buffer.isBuffer(body) ? { m: message } : { m: message, f: body.place };
+    const record: MessageRecord = {
+      m: message,
+      ...(Buffer.isBuffer(body) ? {} : { f: body.place }),
+      ...(once === undefined ? {} : { k: hashOf(once.key) }),
+    };
+    putOnce(batch, acceptance);
     batch.put(key, sealJson(key, record));
     if (Buffer.isBuffer(body)) batch.putBody(message.id, body);
     batch.setOpenCount(message.id, deliveries.length);
@@ -203,7 +210,8 @@ export class LargeAcceptances {
   async #remove(id: MessageId): Promise<void> {
     const ledger = this.#ledger;
     const { generation } = ledger;
-    const whole = (await ledger.store.get(messageKey(id))) !== undefined;
+    const value = await ledger.store.get(messageKey(id));
+    const hash = value === undefined ? undefined : unsealJson<MessageRecord>(messageKey(id), value)?.k;
     for (let last = false; !last; ) {
       const keys = await ledger.store.keys({ gte: `d/${id}/`, lt: `d/${id}${AFTER_SLASH}`, limit: PART });
       if (generation !== ledger.generation) return;
@@ -212,7 +220,8 @@ export class LargeAcceptances {
         for (const key of keys) batch.del(key);
         if (!last) return;
         for (const key of [messageKey(id), bodyKey(id), openCountKey(id), partialKey(id)]) batch.del(key);
-        if (whole) ledger.messages--;
+        if (hash !== undefined) dropOnce(batch, hash, id);
+        if (value !== undefined) ledger.messages--;
       });
     }
     ledger.indexing.delete(id);

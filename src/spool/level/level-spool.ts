@@ -15,6 +15,7 @@ import type { RecipientOutcome } from '../../core/outcome.js';
 import { GroupCommit } from '../../platform/group-commit.js';
 import type {
   Acceptance,
+  AcceptedOnce,
   BodyWriter,
   Change,
   ChangeResult,
@@ -203,6 +204,10 @@ export class LevelSpool implements Spool {
     return new Promise((resolve, reject) => {
       this.#commit.add(new AcceptOperation(this.#ledger, entry, { resolve, reject, doubtful: (one) => this.#reopener.doubt(one) }));
     });
+  }
+
+  once(key: string): Promise<AcceptedOnce | undefined> {
+    return this.#asked(() => this.#looking.once(key));
   }
 
   // — scheduling —

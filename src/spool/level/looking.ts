@@ -8,11 +8,12 @@ import { splitDeliveryKey } from '../../core/delivery.js';
 import { MtaError } from '../../core/errors.js';
 import { type Body, type Message, type MessageId, PRIORITIES } from '../../core/message.js';
 import { matches } from '../query.js';
-import type { DeliveryView, MessageView, Page, Query, Spool } from '../spool.js';
+import type { AcceptedOnce, DeliveryView, MessageView, Page, Query, Spool } from '../spool.js';
 import type { Bodies } from './bodies.js';
 import { type DeliveryRecord, type HistoryRecord, type MessageRecord, unsealBody, unsealJson, unsealNumbers } from './codec.js';
 import { AFTER_SLASH, bodyKey, deliveryKeyOf, historyKey, messageKey, splitTimed, time32 } from './keys.js';
 import type { Ledger } from './ledger.js';
+import { readOnce } from './once.js';
 
 /** Records looked at for one page. */
 const WORK = 10_000;
@@ -67,6 +68,14 @@ export class Looking {
       done.push(viewDone(pointer.slice(2), record));
     }
     return { done, message };
+  }
+
+  /** What cannot be read is reported, and counts as never seen: better a second copy than mail that is refused for a day. */
+  async once(key: string): Promise<AcceptedOnce | undefined> {
+    const found = await readOnce(this.#ledger.store, key, this.#ledger.clock.now());
+    if (found !== 'damaged') return found;
+    this.#damaged('what was accepted under the key of a sender does not match its checksum');
+    return undefined;
   }
 
   async readBody(id: MessageId): Promise<Body | undefined> {

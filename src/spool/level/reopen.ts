@@ -19,6 +19,7 @@ import type { Health } from './health.js';
 import { bodyKey, messageKey, ordinal } from './keys.js';
 import type { LargeAcceptances } from './large.js';
 import type { Ledger } from './ledger.js';
+import { dropOnce, hashOf } from './once.js';
 import type { Refill } from './refill.js';
 import type { Space } from './space.js';
 import type { Store } from './store.js';
@@ -149,7 +150,8 @@ class PurgeOperation implements Operation {
   }
 
   build(batch: Batch): void {
-    const { message, deliveries } = this.#acceptance;
+    const { message, deliveries, once } = this.#acceptance;
+    if (once !== undefined) dropOnce(batch, hashOf(once.key), message.id);
     let found = false;
     for (let n = 0; n < deliveries.length; n++) {
       const about = ordinal(message.id, n);

@@ -1,6 +1,6 @@
 /**
- * Housekeeping, called by the clock: history past its retention or its size, orphaned body files, space of what was deleted. In
- * slices, so that mail goes on meanwhile.
+ * Housekeeping, called by the clock: history past its retention or its size, keys of senders past their time, orphaned body files,
+ * space of what was deleted. In slices, so that mail goes on meanwhile.
  */
 import type { Dirent } from 'node:fs';
 import path from 'node:path';
@@ -9,6 +9,7 @@ import { type Bodies, readEnvelope } from './bodies.js';
 import { type DeliveryRecord, unsealJson } from './codec.js';
 import { AFTER_SLASH, messageKey, splitTimed, time32 } from './keys.js';
 import type { Ledger } from './ledger.js';
+import { forgetOnce } from './once.js';
 import type { Space } from './space.js';
 
 const SLICE = 500;
@@ -66,6 +67,7 @@ export class Tidy {
       if (gone === 0) break;
       await ledger.store.compact('h/', `h/${time32(hour)}`);
     }
+    await forgetOnce(ledger);
     await this.#compact(deleted);
   }
 

@@ -48,7 +48,8 @@ describe('a spool whose writes fail', () => {
       faults.writes.push(fate);
       const mail = acceptance({ acceptedAt: now() }, ['mx:one.test', 'mx:two.test']);
       const single = acceptance({ acceptedAt: now() });
-      const results = await Promise.allSettled([spool.accept(mail), spool.accept(single)]);
+      const once = { key: 'order 7', digest: 'd', until: now() + 86_400_000 };
+      const results = await Promise.allSettled([spool.accept(mail), spool.accept({ ...single, once })]);
       assert.deepEqual(
         results.map((one) => (one.status === 'rejected' ? one.reason.code : one.status)),
         ['SPOOL_FAILED', 'SPOOL_FAILED'],
@@ -61,6 +62,7 @@ describe('a spool whose writes fail', () => {
       assert.equal(await spool.inspect(mail.message.id), undefined);
       assert.equal(await spool.readBody(single.message.id), undefined);
       assert.equal(spool.counts().messages, 0);
+      assert.equal(await spool.once('order 7'), undefined, 'its key is free for the next try');
       const after = acceptance({ acceptedAt: now() });
       await spool.accept(after);
       assert.equal(idOf(await take('mx:one.test')), after.message.id);
@@ -150,12 +152,14 @@ describe('a spool whose writes fail', () => {
         const mail = acceptance({ acceptedAt: now() }, lanes);
         for (let i = 0; i < before; i++) faults.writes.push('good');
         faults.writes.push(fate);
-        await assert.rejects(spool.accept(mail), { code: 'SPOOL_FAILED' });
+        const once = { key: 'order 7', digest: 'd', until: now() + 86_400_000 };
+        await assert.rejects(spool.accept({ ...mail, once }), { code: 'SPOOL_FAILED' });
         await well();
         await until(() => spool.counts().lanes === 0 && spool.counts().messages === 0);
         // Counted when a batch is built, gone when it is written.
         await until(async () => (await spool.inspect(mail.message.id)) === undefined);
         await until(() => faults.writes.length === 0);
+        assert.equal(await spool.once('order 7'), undefined);
         assert.equal(await spool.readBody(mail.message.id), undefined);
       });
     }

@@ -1,0 +1,109 @@
+/**
+ * What was handed in under a key, so that it is not taken twice: written by the batch that accepts the message, forgotten by tidying.
+ *
+ *   k/<hash of the key>            what the first one became
+ *   w/<until>/<hash of the key>    when that is forgotten
+ *
+ * A key that is used again after its time writes `k/` anew; the old `w/` says nothing any more, and goes in its time.
+ */
+import { createHash } from 'node:crypto';
+import type { Acceptance, AcceptedOnce } from '../spool.js';
+import type { Batch, Operation } from './batch.js';
+import { sealJson, sealNumbers, unsealJson } from './codec.js';
+import { onceKey, splitTimed, time32, untilKey } from './keys.js';
+import type { Ledger } from './ledger.js';
+import type { Store } from './store.js';
+
+export interface OnceRecord {
+  readonly i: AcceptedOnce['id'];
+  readonly m: string;
+  /** Recipients. */
+  readonly r: number;
+  readonly s: number;
+  readonly d: string;
+  /** Epoch ms: from then on it says nothing. */
+  readonly u: number;
+}
+
+const SLICE = 500;
+
+export function hashOf(key: string): string {
+  return createHash('sha256').update(key).digest('hex');
+}
+
+export function putOnce(batch: Batch, { message, deliveries, once }: Acceptance): void {
+  if (once === undefined) return;
+  const hash = hashOf(once.key);
+  const recipients = deliveries.reduce((sum, delivery) => sum + delivery.recipients.length, 0);
+  const record: OnceRecord = { i: message.id, m: message.messageId, r: recipients, s: message.sizeBytes, d: once.digest, u: once.until };
+  const key = onceKey(hash);
+  batch.put(key, sealJson(key, record));
+  const until = untilKey(once.until, hash);
+  batch.put(until, sealNumbers(until, [once.until]));
+}
+
+/** Undone with the accept it belongs to, if that is what stands there. */
+export function dropOnce(batch: Batch, hash: string, id: AcceptedOnce['id']): void {
+  const key = onceKey(hash);
+  const value = batch.current(key);
+  const record = value === undefined ? undefined : unsealJson<OnceRecord>(key, value);
+  if (record?.i !== id) return;
+  batch.del(key);
+  batch.del(untilKey(record.u, hash));
+}
+
+/** `damaged`: something stands there that cannot be read. */
+export async function readOnce(store: Store, key: string, now: number): Promise<AcceptedOnce | 'damaged' | undefined> {
+  const at = onceKey(hashOf(key));
+  const value = await store.get(at);
+  if (value === undefined) return undefined;
+  const record = unsealJson<OnceRecord>(at, value);
+  if (record === undefined) return 'damaged';
+  if (record.u <= now) return undefined;
+  return { id: record.i, messageId: record.m, recipients: record.r, size: record.s, digest: record.d };
+}
+
+/** Deletes what says nothing any more, in slices. */
+export async function forgetOnce(ledger: Ledger): Promise<void> {
+  const { generation } = ledger;
+  const lt = `w/${time32(ledger.clock.now())}`;
+  for (;;) {
+    const keys = await ledger.store.keys({ gte: 'w/', lt, limit: SLICE });
+    if (keys.length === 0 || generation !== ledger.generation) return;
+    const done = await new Promise<boolean>((resolve) => ledger.submit(new ForgetOnce(keys, resolve)));
+    if (!done) return;
+  }
+}
+
+class ForgetOnce implements Operation {
+  readonly weight: number;
+  readonly #keys: readonly string[];
+  readonly #resolve: (done: boolean) => void;
+
+  constructor(keys: readonly string[], resolve: (done: boolean) => void) {
+    this.#keys = keys;
+    this.#resolve = resolve;
+    this.weight = keys.length * 150;
+  }
+
+  build(batch: Batch): void {
+    for (const key of this.#keys) {
+      batch.del(key);
+      const { ordinal: hash } = splitTimed(key);
+      const at = onceKey(hash);
+      const value = batch.current(at);
+      const record = value === undefined ? undefined : unsealJson<OnceRecord>(at, value);
+      // Used again since: then another `w/` will end it.
+      if (value !== undefined && (record === undefined || record.u <= batch.now)) batch.del(at);
+    }
+  }
+
+  committed(): void {
+    this.#resolve(true);
+  }
+
+  failed(): 'drop' {
+    this.#resolve(false);
+    return 'drop';
+  }
+}
