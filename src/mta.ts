@@ -88,6 +88,8 @@ export interface Mta extends Operator {
   sites(): readonly SiteReport[];
   /** Whatever waits for a site in trouble may be tried now. */
   flush(): void;
+  /** Hears every event, live, until what is returned is called. Must not throw. */
+  subscribe(listener: (event: MailEvent) => void): () => void;
   /** Resolves when nothing that is due is waiting or on its way. */
   idle(signal?: AbortSignal): Promise<void>;
   /**
@@ -170,9 +172,11 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
   const spool = await (options.openSpool ?? (() => openSpool(config, clock, log)))();
 
   const metrics = createMetrics();
+  const listeners = new Set<(event: MailEvent) => void>();
   const emit = (event: MailEvent) => {
     metrics.observe(event);
     onEvent?.(event);
+    if (listeners.size > 0) for (const listener of listeners) listener(event);
   };
   const newId = createIdSource(clock, random, spool.lastId());
   const laneOf = (recipient: string, sender: string) => router.laneOf(recipient, sender);
@@ -217,6 +221,10 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
     metrics: () => metrics.snapshot(clock.now()),
     sites: () => scheduler.resting().map(({ place, until, trouble }) => ({ site: place, backingOffUntil: until, trouble: trouble.text })),
     flush: () => scheduler.nudge(),
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
     idle: (signal) => untilIdle(scheduler, settler, clock, signal),
   };
   const prepare = ({ config: wanted, taken }: Changes) => {

@@ -12,7 +12,8 @@ import type { Query } from '../spool/spool.js';
 import { fromProblem } from './problem.js';
 import { MOST_IDS } from './routes.js';
 import { controlSocketPaths, surroundings } from './socket.js';
-import type { ChangeReport, ChangeRequest, ControlVerbs, RawMessage, SubmitRequest } from './types.js';
+import { readEvents } from './sse.js';
+import type { ChangeReport, ChangeRequest, ControlVerbs, RawMessage, SubmitRequest, Told } from './types.js';
 
 /** JSON answers are pages and reports; more than this is none of ours. */
 const MAX_ANSWER = 64 * 1024 * 1024;
@@ -55,6 +56,7 @@ export async function connectControl(socketPath: string): Promise<ControlVerbs> 
     mx: (domain, options) => wire.json('GET', `/v1/mx/${encodeURIComponent(domain)}`, { refresh: options?.refresh }),
     change: (request, signal) => change(wire, request, signal),
     submit: (request, content) => wire.submit(submitParams(request), content),
+    events: (after, signal) => wire.events({ after }, signal),
     flush: () => wire.json('POST', '/v1/queue/flush', {}),
     close: async () => wire.close(),
   };
@@ -135,6 +137,22 @@ class Wire {
     const response = await answered;
     if (response.statusCode !== 200) throw await failure(response);
     return { sizeBytes: Number(response.headers['content-length']), chunks: whole(response) };
+  }
+
+  async *events(params: Params, signal: AbortSignal): AsyncGenerator<Told> {
+    if (signal.aborted) return;
+    const request = this.#request('GET', `/v1/events${queryString(params)}`, {}, signal);
+    const answered = this.#response(request);
+    request.end();
+    try {
+      const response = await answered;
+      if (response.statusCode !== 200) throw await failure(response);
+      yield* readEvents(response);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      request.destroy();
+    }
   }
 
   async submit<T>(params: Params, content: AsyncIterable<Buffer>): Promise<T> {

@@ -12,9 +12,11 @@ import { MOST_TAGS } from '../core/tag.js';
 import type { Query } from '../spool/spool.js';
 import { LONGEST_REASON } from './changing.js';
 import { lookInto, readPage, readPart } from './content.js';
+import type { Told } from './feed.js';
 import { choice, type Field, type Fields, flag, integer, moment, readFields, required, text, texts, type Values } from './fields.js';
 import { HttpError } from './problem.js';
 import { readId } from './reading.js';
+import { SSE_TYPE } from './sse.js';
 import { ACTIONS, type Action, type ControlVerbs, type RawMessage } from './types.js';
 
 export type Answer =
@@ -28,7 +30,9 @@ export type Answer =
       readonly policy: string;
       readonly chunks: AsyncIterable<Buffer>;
     }
-  | { readonly kind: 'nothing' };
+  | { readonly kind: 'nothing' }
+  /** Ends when `signal` aborts, or the caller has gone. */
+  | { readonly kind: 'events'; readonly open: (signal: AbortSignal) => AsyncIterable<Told> };
 
 /** Stands for the token where the page calls. */
 export interface Session {
@@ -59,6 +63,8 @@ export interface Call {
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   readonly content: AsyncIterable<Buffer>;
+  /** Where a reader of events goes on. */
+  readonly lastEventId?: number;
   /** Aborts when the caller has gone. */
   readonly signal: AbortSignal;
 }
@@ -75,6 +81,8 @@ export interface ControlRoute {
   readonly open?: true;
   /** Media type of the request's content, where it has one. */
   readonly takes?: 'message/rfc822';
+  /** Media type of the answer, where it is not JSON. */
+  readonly gives?: 'message/rfc822' | typeof SSE_TYPE;
   readonly call: (call: Call) => Promise<Answer>;
 }
 
@@ -339,6 +347,17 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
     { method: 'GET', path: '/v1/recent', verb: 'recent', doc: 'The last hours, every ten seconds, and the last troubles.' },
     { since: moment('samples from after this') },
     async ({ verbs }, { since }) => json(await verbs.recent(since ?? 0)),
+  ),
+  route(
+    {
+      method: 'GET',
+      path: '/v1/events',
+      verb: 'events',
+      doc: 'What happens to mail, as server-sent events. With `after`, or the header `Last-Event-ID`: first what has ended since then.',
+      gives: SSE_TYPE,
+    },
+    { after: moment('what ended since this is told first') },
+    async ({ verbs, lastEventId }, { after }) => ({ kind: 'events', open: (signal) => verbs.events(lastEventId ?? after, signal) }),
   ),
   route(
     { method: 'GET', path: '/v1/history', verb: 'history', doc: 'Deliveries that have ended, in the order in which they did.' },

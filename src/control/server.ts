@@ -12,6 +12,7 @@ import type { Log } from '../platform/log.js';
 import { HttpError, PROBLEM_TYPE, type Problem, toProblem } from './problem.js';
 import { type Access, type Answer, type Call, matchRoute } from './routes.js';
 import { type BoundSocket, bindSocket } from './socket.js';
+import { writeEvents } from './sse.js';
 import type { ControlVerbs } from './types.js';
 
 /** An envelope of 1,000 long addresses fits into the request line. */
@@ -43,12 +44,15 @@ export async function startControlServer(options: ControlServerOptions): Promise
     requestTimeout: 0,
   });
   server.maxConnections = MAX_CONNECTIONS;
-  server.on('request', (request, response) => void answerRequest(options, request, response));
+  const ending = new AbortController();
+  const answering = { ...options, ending: ending.signal };
+  server.on('request', (request, response) => void answerRequest(answering, request, response));
   const socket: BoundSocket = await bindSocket(server, options.path);
   let closing: Promise<void> | undefined;
   return {
     path: options.path,
     close(graceMs = 2_000) {
+      ending.abort();
       closing ??= closeServer(server, socket, graceMs);
       return closing;
     },
@@ -68,6 +72,8 @@ export interface Answering {
   readonly log: Log;
   /** Throws what the caller is refused with. */
   readonly admit?: (request: http.IncomingMessage) => Promise<Access>;
+  /** Ends answers that have no end of their own. */
+  readonly ending: AbortSignal;
 }
 
 /** Answers one request from the table of routes. Never rejects. */
@@ -80,7 +86,7 @@ export async function answerRequest(options: Answering, request: http.IncomingMe
   try {
     const access = await options.admit?.(request);
     const answer = await answerOf(options.verbs, request, gone.signal, access);
-    await write(response, answer);
+    await write(response, answer, AbortSignal.any([gone.signal, options.ending]));
   } catch (error) {
     fail(options.log, request, response, error);
   }
@@ -108,8 +114,14 @@ function answerOf(verbs: ControlVerbs, request: http.IncomingMessage, signal: Ab
     content: request,
     signal,
     ...(access === undefined ? {} : { access }),
+    ...lastEventId(request),
   };
   return route.call(call);
+}
+
+function lastEventId({ headers }: http.IncomingMessage): { lastEventId?: number } {
+  const given = headers['last-event-id'];
+  return typeof given === 'string' && /^\d{1,16}$/.test(given) ? { lastEventId: Number(given) } : {};
 }
 
 function splitOnce(text: string, at: string): [string, string?] {
@@ -117,7 +129,7 @@ function splitOnce(text: string, at: string): [string, string?] {
   return i < 0 ? [text] : [text.slice(0, i), text.slice(i + 1)];
 }
 
-async function write(response: http.ServerResponse, answer: Answer): Promise<void> {
+async function write(response: http.ServerResponse, answer: Answer, ending: AbortSignal): Promise<void> {
   switch (answer.kind) {
     case 'json': {
       const body = Buffer.from(`${JSON.stringify(answer.value)}\n`);
@@ -129,6 +141,9 @@ async function write(response: http.ServerResponse, answer: Answer): Promise<voi
     case 'nothing':
       response.writeHead(204).end();
       break;
+    case 'events':
+      await writeEvents(response, answer.open(ending));
+      return;
     case 'content':
       response.writeHead(200, {
         'content-type': 'message/rfc822',

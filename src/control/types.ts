@@ -7,6 +7,9 @@ import type { LaneKey } from '../core/lane.js';
 import type { Message, MessageId, Priority } from '../core/message.js';
 import type { Trouble } from '../core/outcome.js';
 import type { DeliveryView, LaneCounts, MessageView, Page, Query, SpoolCounts } from '../spool/spool.js';
+import type { Told } from './feed.js';
+
+export type { Told };
 
 /** One delivery as the queue lists it. */
 export interface QueueEntry {
@@ -272,6 +275,11 @@ export interface ControlVerbs extends ReadingVerbs {
   /** The status as soon as something is known of every recipient, or after `waitMs` what there is. */
   news(id: MessageId, waitMs: number, signal?: AbortSignal): Promise<StatusReport>;
   mx(domain: string, options?: { readonly refresh?: boolean }): Promise<MxReport>;
+  /**
+   * Events, live, until `signal`. `after` (epoch ms, or the `cursor` of an event): first everything that ended since then, from the history;
+   * then every end comes at least once.
+   */
+  events(after: number | undefined, signal: AbortSignal): AsyncIterable<Told>;
   /** What waits because a site is in trouble may be tried now. */
   flush(): Promise<void>;
 }

@@ -7,6 +7,7 @@
  */
 import { parsePath } from '../core/address.js';
 import { type Issue, MtaError } from '../core/errors.js';
+import type { Emit } from '../core/event.js';
 import type { LaneKey } from '../core/lane.js';
 import type { Message, MessageId, Origin, Priority } from '../core/message.js';
 import { tagFault } from '../core/tag.js';
@@ -14,6 +15,7 @@ import type { Clock } from '../platform/clock.js';
 import type { Log } from '../platform/log.js';
 import type { AcceptedOnce, Change, ChangeResult, GiveUp, Spool } from '../spool/spool.js';
 import { changeDeliveries } from './changing.js';
+import { feed } from './feed.js';
 import { pauseLanes, resumeLanes } from './pausing.js';
 import { deepestLanes, LANES_SHOWN, readingVerbs } from './reading.js';
 import type { Recent } from './recent.js';
@@ -91,6 +93,8 @@ export interface ControlledAgent {
   metrics(): object;
   sites(): readonly SiteReport[];
   flush(): void;
+  /** Hears every event, live, until what is returned is called. */
+  subscribe(listener: Emit): () => void;
 }
 
 export interface VerbOptions {
@@ -119,6 +123,7 @@ export function controlVerbs(agent: ControlledAgent, options: VerbOptions): Cont
     mx: (domain, asked) => agent.mxLookup(domain, asked),
     flush: async () => agent.flush(),
     recent: async (since) => options.recent?.report(since) ?? { everyMs: 0, samples: [], troubles: [] },
+    events: (after, signal) => feed({ spool: agent.spool, clock: options.clock, subscribe: agent.subscribe }, after, signal),
     agent: async () => ({
       hostname: agent.hostname,
       version: options.version,

@@ -42,8 +42,10 @@ export function createOperator({ spool, settler, clock, emit }: OperatorOptions)
         // What cannot be settled is as it was, and free at the next start.
         return (await settler.giveUp(lease, change.reason)) ? 'done' : 'inFlight';
       }
+      // From before the write: whoever reads on from this moment in the history misses nothing that was written together with it.
+      const at = clock.now();
       const result = await spool.change(listed.delivery.key, change);
-      if (result === 'done') tell(listed, change, clock.now(), emit);
+      if (result === 'done') tell(listed, change, at, emit);
       return result;
     },
     async pauseLane(lane, reason) {

@@ -5,6 +5,7 @@ import type { ControlledAgent, ControlledEnvelope } from '../../src/control/verb
 import { domainOf } from '../../src/core/address.js';
 import type { Recipient } from '../../src/core/delivery.js';
 import { MtaError } from '../../src/core/errors.js';
+import type { Emit } from '../../src/core/event.js';
 import { createIdSource } from '../../src/core/id.js';
 import type { Body, Message } from '../../src/core/message.js';
 import { createTurns } from '../../src/intake/once.js';
@@ -171,6 +172,11 @@ export class FakeAgent implements ControlledAgent {
   });
   sites = () => this.siteReports;
   flush = () => void this.flushes++;
+  readonly listeners = new Set<Emit>();
+  subscribe = (listener: Emit) => {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
+  };
 
   #spool(): Partial<Spool> {
     return {

@@ -68,10 +68,13 @@ export async function startHttpControl(options: HttpControlOptions): Promise<Htt
   const files = pageFiles(options.page ?? PAGE);
   const servers: http.Server[] = [];
   const addresses: { host: string; port: number }[] = [];
+  const ending = new AbortController();
   const close = async (graceMs = GRACE_MS) => void (await Promise.all(servers.map((server) => closeServer(server, graceMs))));
   try {
     for (const where of options.listen) {
-      const server = boundedServer((request, response) => void serve(options, gate, files, request, response));
+      const server = boundedServer(
+        (request, response) => void serve({ ...options, ending: ending.signal }, gate, files, request, response),
+      );
       servers.push(server);
       const { address, port } = await listen(server, where);
       addresses.push({ host: address, port });
@@ -86,6 +89,7 @@ export async function startHttpControl(options: HttpControlOptions): Promise<Htt
     addresses,
     denied: () => tries.denied(),
     close(graceMs) {
+      ending.abort();
       closing ??= close(graceMs);
       return closing;
     },
@@ -93,7 +97,7 @@ export async function startHttpControl(options: HttpControlOptions): Promise<Htt
 }
 
 async function serve(
-  { verbs, log }: HttpControlOptions,
+  { verbs, log, ending }: HttpControlOptions & { readonly ending: AbortSignal },
   gate: Gate,
   files: PageFiles,
   request: http.IncomingMessage,
@@ -110,7 +114,7 @@ async function serve(
   const method = request.method === 'HEAD' ? 'GET' : (request.method ?? '');
   const match = matchRoute(method, (request.url ?? '').split('?', 1)[0]!);
   const route = match.kind === 'route' ? match.route : undefined;
-  await answerRequest({ verbs, log, admit: (asked) => gate.admit(asked, route) }, request, response);
+  await answerRequest({ verbs, log, ending, admit: (asked) => gate.admit(asked, route) }, request, response);
 }
 
 // — connections —
