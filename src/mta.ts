@@ -293,7 +293,8 @@ function routing({ route, delivery }: Config, { mxPort }: StartOptions): RouterO
 }
 
 function carrierLimits({ delivery }: Config): CarrierLimits {
-  return { limits: delivery, idleTimeoutMs: delivery.idleTimeout, timeouts: delivery.timeouts };
+  const { idleTimeout: idleTimeoutMs, timeouts, transcripts } = delivery;
+  return { limits: delivery, idleTimeoutMs, timeouts, transcripts };
 }
 
 function routeRule({ port, tls, ...route }: Config['route'][number]): RouteRule {

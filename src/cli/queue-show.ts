@@ -15,11 +15,13 @@ import type { Screen } from './screen.js';
 import { pairs } from './table.js';
 import { fit, oneLine, visibleLines } from './visible.js';
 
-export const queueShow: Command<Globals & { readonly id: string; readonly raw: boolean | undefined }> = async (args, cli) => {
+export const queueShow: Command<
+  Globals & { readonly id: string; readonly raw: boolean | undefined; readonly transcript: boolean | undefined }
+> = async (args, cli) => {
   const id = readId(args.id);
   return withQueue(args, cli, async (verbs) => {
     if (args.raw) await showRaw(verbs, id, cli.screen);
-    else await show(verbs, id, args.json, cli);
+    else await show(verbs, id, { json: args.json, transcript: args.transcript === true }, cli);
     return EXIT.ok;
   });
 };
@@ -31,7 +33,12 @@ async function showRaw(verbs: ReadingVerbs, id: string, screen: Screen): Promise
   for await (const chunk of chunks) await screen.write(screen.terminal ? visibleLines(decoder.decode(chunk, { stream: true })) : chunk);
 }
 
-async function show(verbs: ReadingVerbs, id: string, json: boolean, cli: Cli): Promise<void> {
+async function show(
+  verbs: ReadingVerbs,
+  id: string,
+  { json, transcript }: { json: boolean; transcript: boolean },
+  cli: Cli,
+): Promise<void> {
   const view = await verbs.show(id);
   const content = await contentOf(verbs, id);
   const { status } = statusOf(view);
@@ -39,7 +46,7 @@ async function show(verbs: ReadingVerbs, id: string, json: boolean, cli: Cli): P
   const now = cli.clock.now();
   const { screen } = cli;
   screen.print(`${screen.paint.bold(view.message.id)}  ${status}`, ...envelope(view, screen, now));
-  for (const delivery of view.deliveries) screen.print('', ...deliveryLines(delivery, screen, now));
+  for (const delivery of view.deliveries) screen.print('', ...deliveryLines(delivery, transcript, screen, now));
   if (content === undefined) screen.print('', screen.paint.dim('Its content is gone: that goes when the last delivery is done.'));
   else screen.print('', ...contentLines(content, screen));
 }
@@ -94,7 +101,7 @@ function originText(origin: Origin): string {
   }
 }
 
-function deliveryLines(delivery: DeliveryView, screen: Screen, now: number): string[] {
+function deliveryLines(delivery: DeliveryView, transcript: boolean, screen: Screen, now: number): string[] {
   const { paint } = screen;
   const states: Readonly<Record<DeliveryView['state'], string>> = {
     ready: 'ready to be sent',
@@ -107,7 +114,7 @@ function deliveryLines(delivery: DeliveryView, screen: Screen, now: number): str
     `${paint.bold(oneLine(delivery.lane))}  ${states[delivery.state]}, ${count(delivery.attempts, 'attempt')}`,
     ...delivery.recipients.flatMap((recipient) => recipientLines(recipient, screen, now)),
     ...(delivery.log.length === 0 ? [] : ['  Attempts:']),
-    ...delivery.log.flatMap((attempt) => attemptLines(attempt, screen, now)),
+    ...delivery.log.flatMap((attempt) => [...attemptLines(attempt, screen, now), ...(transcript ? transcriptLines(attempt, screen) : [])]),
   ];
 }
 
@@ -136,6 +143,15 @@ function attemptLines(attempt: Attempt, screen: Screen, now: number): string[] {
     fit(`    ${head}`, screen.columns),
     ...[...server, ...why].map((text) => `      ${screen.paint.dim(fit(oneLine(text), screen.columns - 6))}`),
   ];
+}
+
+/** The milliseconds in a column of their own; nothing is cut: who asks for it wants the whole. */
+function transcriptLines({ transcript }: Attempt, { paint }: Screen): string[] {
+  if (transcript === undefined) return [paint.dim('        (what was said was not kept)')];
+  return transcript.split('\n').map((line) => {
+    const [, ms = '', text = line] = /^(\d+) (.*)$/.exec(line) ?? [];
+    return `      ${paint.dim(ms.padStart(7))} ${oneLine(text)}`;
+  });
 }
 
 function withCode({ code, status, text }: { readonly code?: number; readonly status: string; readonly text: string }): {

@@ -273,6 +273,13 @@ const delivery = section('How mail goes out.', {
     `After so long ready and unsent, a delivery rises by one priority. And again after as long: mail of low priority is late,
     never forgotten.`,
   ),
+  transcripts: option(
+    kind.oneOf(['all', 'trouble', 'off']),
+    'all',
+    `Of which attempts it is kept what was said. "all"; "trouble": of those that did not deliver to every recipient; "off": of none.
+    "riata queue show ID --transcript" shows it, command by command, with milliseconds. Neither content nor passwords are in it.`,
+    { live: true },
+  ),
   sourceAddresses: option(
     place.addresses,
     [],

@@ -59,8 +59,11 @@ export interface WorkSource {
   unreadable(job: Job, error: Error): void;
   /** Asked right before every final dot. `true`: go on. A promise: wait for it first (G3's journal, G10's closed gate). */
   mayFinish(): true | Promise<void>;
-  /** No server of the site got as far as MAIL. The site backs off; `retryAfterMs` of the trouble is heeded. */
-  siteTrouble(route: Route, trouble: Trouble): void;
+  /**
+   * No server of the site got as far as MAIL. The site backs off; `retryAfterMs` of the trouble is heeded. `transcript`: what was said on
+   * the way there, as `Attempt` keeps it.
+   */
+  siteTrouble(route: Route, trouble: Trouble, transcript?: string): void;
   /** A connection of the site reached MAIL: its trouble is over. */
   siteWell(route: Route): void;
   /** A connection of this site has ended and its place is free: those refused by `serve` may ask again. */

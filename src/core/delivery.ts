@@ -50,7 +50,16 @@ export interface Attempt {
   readonly failed: number;
   /** The first trouble of this attempt, in the remote's words. */
   readonly trouble?: Trouble;
+  /**
+   * What was said: a line for each command (`<ms> C: MAIL FROM:…`), each line of a reply (`<ms> S: 250 2.1.0 Ok`) and what happened
+   * besides (`<ms> TLS: TLSv1.3 …`), with the milliseconds since it began. Neither content nor credentials; at most 4 KiB. The
+   * opening of a connection stands with the first message on it.
+   */
+  readonly transcript?: string;
 }
+
+/** Octets of transcripts kept per delivery: the first one's, and the newest up to this. */
+export const MAX_TRANSCRIPTS_KEPT = 8192;
 
 /** Attempts kept per delivery: the first, and the newest ones up to this number. */
 export const MAX_ATTEMPTS_KEPT = 24;

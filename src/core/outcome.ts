@@ -62,6 +62,8 @@ export interface TransactionResult {
   readonly tls?: string;
   /** The server speaks DSN (RFC 3461) and was told NOTIFY and its kin: reports of success are its affair from now on. */
   readonly dsnPassedOn?: boolean;
+  /** What was said, as `Attempt` keeps it. */
+  readonly transcript?: string;
   /** One for each recipient of the job, in its order. */
   readonly outcomes: readonly RecipientOutcome[];
 }

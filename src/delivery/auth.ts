@@ -5,10 +5,14 @@
  * Promises: a password is written only over TLS whose certificate was verified, to a loopback address, or where the operator
  * allowed it; it never gets into a trouble or a log. Every trouble is temporary and of the site.
  */
-import type { Server, Trouble } from '../core/outcome.js';
+import type { Reply, Server, Trouble } from '../core/outcome.js';
 import { faultTrouble, siteTrouble, verdict } from './classify.js';
 import type { Credentials } from './contract.js';
+import type { Transcript } from './transcript.js';
 import type { Wire } from './wire.js';
+
+/** A shorter word may as well be one of the sentence, and is no secret. */
+const SHORTEST_SECRET = 8;
 
 export interface LoginOptions {
   readonly credentials: Credentials;
@@ -18,6 +22,7 @@ export interface LoginOptions {
   readonly allowInsecureAuth: boolean;
   readonly server: Server;
   readonly timeoutMs: number;
+  readonly transcript: Transcript | undefined;
 }
 
 /** Undefined: logged in. */
@@ -34,13 +39,37 @@ export async function login(wire: Wire, options: LoginOptions): Promise<Trouble 
       `not logged in: the server offers ${mechanisms.length > 0 ? mechanisms.join(', ') : 'no login'}, and we know PLAIN and LOGIN`,
     );
   }
-  const steps = plain
-    ? [`AUTH PLAIN ${base64(`\0${credentials.username}\0${credentials.password}`)}`]
-    : ['AUTH LOGIN', base64(credentials.username), base64(credentials.password)];
-  for (const [index, line] of steps.entries()) {
-    const answer = await wire.ask(`${line}\r\n`, options.timeoutMs);
+  const name = base64(credentials.username);
+  const password = base64(credentials.password);
+  const initial = base64(`\0${credentials.username}\0${credentials.password}`);
+  return converse(
+    wire,
+    plain ? [{ command: 'AUTH PLAIN ', secret: initial }] : [{ command: 'AUTH LOGIN' }, { secret: name }, { secret: password }],
+    // Some servers tell in their refusal what they were given.
+    [credentials.password, name, password, initial].filter((word) => word.length >= SHORTEST_SECRET),
+    options,
+  );
+}
+
+interface Step {
+  readonly command?: string;
+  /** What follows it, and is not told. */
+  readonly secret?: string;
+}
+
+async function converse(
+  wire: Wire,
+  steps: readonly Step[],
+  secrets: readonly string[],
+  options: LoginOptions,
+): Promise<Trouble | undefined> {
+  const { server, transcript } = options;
+  for (const [index, { command = '', secret }] of steps.entries()) {
+    transcript?.said(secret === undefined ? command : `${command}… (credentials)`);
+    const answer = await wire.ask(`${command}${secret ?? ''}\r\n`, options.timeoutMs);
     if (answer.kind === 'fault') return faultTrouble('auth', answer.fault, server);
-    const { reply } = answer;
+    const reply = without(secrets, answer.reply);
+    transcript?.heard(reply);
     const last = index === steps.length - 1;
     if (last ? verdict('auth', reply.code) === 'ok' : reply.code === 334) continue;
     switch (verdict('auth', reply.code)) {
@@ -53,6 +82,11 @@ export async function login(wire: Wire, options: LoginOptions): Promise<Trouble 
     }
   }
   return undefined;
+}
+
+function without(secrets: readonly string[], reply: Reply): Reply {
+  const text = secrets.reduce((so, secret) => so.replaceAll(secret, '…'), reply.text);
+  return text === reply.text ? reply : { ...reply, text };
 }
 
 /** 127.0.0.0/8, ::1, and the former as IPv6 writes it. */

@@ -19,6 +19,7 @@ import { type OpenSession, Pool, type PoolLimits } from './pool.js';
 import type { Router } from './routes.js';
 import { openSession } from './session.js';
 import { SiteRoute, Sites } from './sites.js';
+import type { Transcripts } from './transcript.js';
 
 /** Recipients in one transaction: what every server must take (RFC 5321 §4.5.3.1.8). */
 const RECIPIENTS_PER_TRANSACTION = 100;
@@ -29,6 +30,7 @@ export interface CarrierLimits {
   /** How long a connection without work is kept open. */
   readonly idleTimeoutMs: number;
   readonly timeouts: Timeouts;
+  readonly transcripts: Transcripts;
 }
 
 export interface CarrierOptions extends CarrierLimits {
@@ -126,10 +128,12 @@ function poolLimits({ limits, idleTimeoutMs }: CarrierLimits): PoolLimits {
 }
 
 function smtpSessions({ dialer, clock, log }: CarrierOptions, limitsNow: () => CarrierLimits): OpenSession {
+  const common = { dialer, clock, log, maxRecipients: RECIPIENTS_PER_TRANSACTION };
+  let connection = 0;
   return (target, policy, signal) => {
-    const { timeouts, limits } = limitsNow();
+    const { timeouts, transcripts, limits } = limitsNow();
     const maxMessages = limits.messagesPerConnection;
-    return openSession({ dialer, clock, log, timeouts, maxMessages, maxRecipients: RECIPIENTS_PER_TRANSACTION, target, policy }, signal);
+    return openSession({ ...common, timeouts, transcripts, maxMessages, target, policy, connection: ++connection }, signal);
   };
 }
 

@@ -55,7 +55,7 @@ export type RunEnd =
   /** Its number of messages is used up, or the peer asked for an end: QUIT was sent, it is closed. */
   | { readonly kind: 'worn' }
   /** It broke, or the peer closed. What was under way has been reported. `reachedMail` false: trouble of the site. */
-  | { readonly kind: 'broken'; readonly trouble: Trouble; readonly reachedMail: boolean };
+  | { readonly kind: 'broken'; readonly trouble: Trouble; readonly reachedMail: boolean; readonly transcript?: string };
 
 export interface Session {
   readonly server: Server;
@@ -78,4 +78,6 @@ export interface Session {
   drain(): Promise<void>;
 }
 
-export type Opened = { readonly kind: 'open'; readonly session: Session } | { readonly kind: 'trouble'; readonly trouble: Trouble };
+export type Opened =
+  | { readonly kind: 'open'; readonly session: Session }
+  | { readonly kind: 'trouble'; readonly trouble: Trouble; readonly transcript?: string };

@@ -15,6 +15,7 @@ import { faultTrouble, siteTrouble, verdict } from './classify.js';
 import type { ChannelPolicy, Timeouts } from './contract.js';
 import { type Extensions, NO_EXTENSIONS, parseExtensions } from './extensions.js';
 import { connectFault, STOPPED } from './fault.js';
+import { Transcript, type Transcripts } from './transcript.js';
 import { Wire } from './wire.js';
 import { within } from './within.js';
 
@@ -25,6 +26,9 @@ export interface OpeningOptions {
   readonly dialer: Dialer;
   readonly clock: Clock;
   readonly log: Log;
+  readonly transcripts: Transcripts;
+  /** Its number, to tell connections apart. */
+  readonly connection: number;
 }
 
 /** A connection ready for MAIL. */
@@ -35,6 +39,8 @@ export interface Ready {
   /** Version and cipher. */
   readonly tls: string | undefined;
   readonly verifiedTls: boolean;
+  /** What was said so far; undefined where no transcripts are kept. */
+  readonly transcript: Transcript | undefined;
 }
 
 type Failure =
@@ -46,21 +52,43 @@ type Failure =
 export async function openReady(
   options: OpeningOptions,
   signal: AbortSignal,
-): Promise<Ready | { readonly kind: 'trouble'; readonly trouble: Trouble }> {
-  const { policy, target, log } = options;
-  const first = await attempt(options, policy.tls, signal);
-  if (first.kind !== 'tlsTrouble') return first;
-  if (policy.tls !== 'opportunistic' || signal.aborted) return { kind: 'trouble', trouble: first.trouble };
+): Promise<Ready | { readonly kind: 'trouble'; readonly trouble: Trouble; readonly transcript?: string }> {
+  const { policy, target, log, clock } = options;
+  const transcript = options.transcripts === 'off' ? undefined : new Transcript(clock);
+  const ended = ({ trouble }: Failure) => ({ kind: 'trouble', trouble, ...(transcript && { transcript: transcript.text() }) }) as const;
+  const first = await attempt(options, policy.tls, transcript, signal);
+  if (first.kind === 'ready') return first;
+  if (first.kind === 'trouble' || policy.tls !== 'opportunistic' || signal.aborted) return ended(first);
   log.info(
     'delivery.tlsFailed',
     { host: target.host, address: target.address, error: first.trouble.text },
     'TLS failed; going on in the clear.',
   );
-  const second = await attempt(options, 'off', signal);
-  return second.kind === 'ready' ? second : { kind: 'trouble', trouble: second.trouble };
+  transcript?.note('once more, without TLS');
+  const second = await attempt(options, 'off', transcript, signal);
+  return second.kind === 'ready' ? second : ended(second);
 }
 
-async function attempt(options: OpeningOptions, tls: ChannelPolicy['tls'], signal: AbortSignal): Promise<Ready | Failure> {
+async function attempt(
+  options: OpeningOptions,
+  tls: ChannelPolicy['tls'],
+  transcript: Transcript | undefined,
+  signal: AbortSignal,
+): Promise<Ready | Failure> {
+  const { target, connection } = options;
+  transcript?.note(`connecting to ${target.host}[${target.address}]:${target.port}, connection ${connection}`);
+  const outcome = await connect(options, tls, transcript, signal);
+  // What a server said is there already.
+  if (outcome.kind !== 'ready' && outcome.trouble.code === undefined) transcript?.note(outcome.trouble.text);
+  return outcome;
+}
+
+async function connect(
+  options: OpeningOptions,
+  tls: ChannelPolicy['tls'],
+  transcript: Transcript | undefined,
+  signal: AbortSignal,
+): Promise<Ready | Failure> {
   const { target, policy, timeouts, dialer, clock } = options;
   const place = { address: target.address, port: target.port, ...(policy.localAddress ? { localAddress: policy.localAddress } : {}) };
   const dialled = await within(clock, timeouts.connect, signal, (limit) => dialer.connect(place, limit));
@@ -75,7 +103,7 @@ async function attempt(options: OpeningOptions, tls: ChannelPolicy['tls'], signa
   signal.addEventListener('abort', abort, { once: true });
   try {
     if (signal.aborted) abort();
-    const outcome = await new Opening(options, wire, signal).through(tls);
+    const outcome = await new Opening(options, wire, transcript, signal).through(tls);
     if (outcome.kind !== 'ready') await wire.close('QUIT\r\n');
     return outcome;
   } finally {
@@ -87,14 +115,16 @@ async function attempt(options: OpeningOptions, tls: ChannelPolicy['tls'], signa
 class Opening {
   readonly #options: OpeningOptions;
   readonly #wire: Wire;
+  readonly #transcript: Transcript | undefined;
   readonly #signal: AbortSignal;
   #extensions = NO_EXTENSIONS;
   #tls: string | undefined;
   #verified = false;
 
-  constructor(options: OpeningOptions, wire: Wire, signal: AbortSignal) {
+  constructor(options: OpeningOptions, wire: Wire, transcript: Transcript | undefined, signal: AbortSignal) {
     this.#options = options;
     this.#wire = wire;
+    this.#transcript = transcript;
     this.#signal = signal;
   }
 
@@ -108,7 +138,14 @@ class Opening {
         : undefined) ??
       (await this.#login());
     if (failure) return failure;
-    return { kind: 'ready', wire: this.#wire, extensions: this.#extensions, tls: this.#tls, verifiedTls: this.#verified };
+    return {
+      kind: 'ready',
+      wire: this.#wire,
+      extensions: this.#extensions,
+      tls: this.#tls,
+      verifiedTls: this.#verified,
+      transcript: this.#transcript,
+    };
   }
 
   async #greeting(): Promise<Failure | undefined> {
@@ -164,6 +201,7 @@ class Opening {
     if (secured.kind === 'fault') return this.#tlsFailure(faultTrouble('starttls', secured.fault, target));
     this.#tls = secured.description;
     this.#verified = secured.verified;
+    this.#transcript?.note(`TLS: ${secured.description}, certificate ${secured.verified ? 'verified' : 'not verified'}`);
     return undefined;
   }
 
@@ -177,6 +215,7 @@ class Opening {
       allowInsecureAuth: policy.allowInsecureAuth,
       server: target,
       timeoutMs: timeouts.command,
+      transcript: this.#transcript,
     });
     return refusal && trouble(refusal);
   }
@@ -192,7 +231,9 @@ class Opening {
     timeoutMs = this.#options.timeouts.command,
   ): Promise<{ reply: Reply; failure?: undefined } | { reply?: undefined; failure: Failure }> {
     const { target } = this.#options;
+    if (line !== undefined) this.#transcript?.said(line);
     const answer = await this.#wire.ask(line, timeoutMs);
+    if (answer.kind === 'reply') this.#transcript?.heard(answer.reply);
     if (answer.kind === 'fault') return { failure: trouble(faultTrouble(stage, answer.fault, target)) };
     const { reply } = answer;
     switch (verdict(stage, reply.code)) {

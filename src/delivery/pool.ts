@@ -25,7 +25,7 @@ import type { Log } from '../platform/log.js';
 import type { ChannelPolicy, Opened, Session, SessionWork } from './contract.js';
 import { type ServerLimits, Servers } from './servers.js';
 import type { SiteRoute, SiteTarget } from './sites.js';
-import { combineTroubles, scopeOf, showsReply, type Tried } from './tried.js';
+import { combineTroubles, scopeOf, showsReply, type Tried, transcriptOf } from './tried.js';
 
 /** One connection, made or not. When `signal` aborts it ends in trouble with the reason `stopped`. */
 export type OpenSession = (server: Server, policy: ChannelPolicy, signal: AbortSignal) => Promise<Opened>;
@@ -43,6 +43,9 @@ export interface PoolOptions extends PoolLimits {
   readonly source: WorkSource;
   readonly openSession: OpenSession;
 }
+
+/** A connection that could not carry mail. */
+type Failed = { readonly trouble: Trouble; readonly transcript?: string };
 
 /** When the cap is reached, this share of it is freed of idle connections at the same time. */
 const EVICTED_AT_ONCE = 1 / 20;
@@ -280,7 +283,7 @@ export class Pool {
     if (others === 0) this.#opening.delete(route.site);
     else this.#opening.set(route.site, others);
     if (opened.kind === 'trouble') {
-      this.#cameToGrief(connection, opened.trouble, tried);
+      this.#cameToGrief(connection, opened, tried);
       return;
     }
     connection.session = opened.session;
@@ -313,7 +316,7 @@ export class Pool {
         return;
       case 'broken':
         if (!end.reachedMail) {
-          this.#cameToGrief(connection, end.trouble, tried);
+          this.#cameToGrief(connection, end, tried);
           return;
         }
         this.#gone(connection, end.trouble.text);
@@ -322,7 +325,7 @@ export class Pool {
   }
 
   /** Before MAIL: the attempt goes on with the next server, and ends when there is none. */
-  #cameToGrief(connection: Connection, trouble: Trouble, before: readonly Tried[]): void {
+  #cameToGrief(connection: Connection, { trouble, transcript = '' }: Failed, before: readonly Tried[]): void {
     const { route, target } = connection;
     this.#gone(connection, trouble.text);
     if (this.#stopping.signal.aborted || trouble.reason === 'stopped') {
@@ -331,7 +334,7 @@ export class Pool {
     }
     const found = this.#servers.failed(target, scopeOf(trouble));
     this.#options.log.debug('delivery.failed', { server: connection.name, stage: trouble.stage, found, error: trouble.text });
-    const tried = [...before, { target, trouble, crowded: found === 'crowded' }];
+    const tried = [...before, { target, trouble, transcript, crowded: found === 'crowded' }];
     const next = this.#choose(route, tried);
     // The place that was given back is no place any more where the cap was lowered meanwhile.
     if (typeof next !== 'string' && !this.#servers.capped) {
@@ -340,7 +343,7 @@ export class Pool {
       return;
     }
     const over = next === 'exhausted' && !this.#opening.has(route.site) && !route.targets.some((one) => this.#servers.works(one));
-    if (over) this.#options.source.siteTrouble(route, combineTroubles(tried));
+    if (over) this.#options.source.siteTrouble(route, combineTroubles(tried), transcriptOf(tried));
     this.#tellRoom(connection);
   }
 

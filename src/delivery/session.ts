@@ -31,6 +31,7 @@ import { type Fault, STOPPED } from './fault.js';
 import { type OpeningOptions, openReady, type Ready } from './opening.js';
 import { Stuffing } from './stuffing.js';
 import type { Transaction } from './transaction.js';
+import { ConnectionTranscripts } from './transcripts.js';
 import { Upcoming } from './upcoming.js';
 import type { Wire } from './wire.js';
 
@@ -68,6 +69,7 @@ class SmtpSession implements Session {
   readonly #clock: Clock;
   readonly #timeouts: Timeouts;
   readonly #maxMessages: number;
+  readonly #transcripts: ConnectionTranscripts;
 
   #state: State = 'idle';
   #work: SessionWork | undefined;
@@ -100,6 +102,7 @@ class SmtpSession implements Session {
     this.#clock = options.clock;
     this.#timeouts = options.timeouts;
     this.#maxMessages = options.maxMessages;
+    this.#transcripts = new ConnectionTranscripts(options, ready.transcript);
     this.#upcoming = new Upcoming({
       server: options.target,
       peer: ready,
@@ -205,8 +208,9 @@ class SmtpSession implements Session {
     this.#resetDue = false;
     const now = this.#clock.now();
     const encoding = transaction.envelope.utf8 ? 'utf8' : 'latin1';
-    if (!this.#pipelining) return { text: transaction.begin(reset, now), owed: 1, encoding };
-    return { text: transaction.beginPipelined(reset, now), owed: transaction.replies, encoding };
+    const text = this.#pipelining ? transaction.beginPipelined(reset, now) : transaction.begin(reset, now);
+    transaction.transcript = this.#transcripts.begin(this.messages, text);
+    return { text, owed: this.#pipelining ? transaction.replies : 1, encoding };
   }
 
   #write({ text, owed, encoding }: Written): void {
@@ -227,7 +231,9 @@ class SmtpSession implements Session {
     try {
       for await (const block of content.open()) {
         if (this.#current !== transaction) return;
-        if (this.#wire.write(stuffing.push(block), 0)) continue;
+        const stuffed = stuffing.push(block);
+        transaction.sentBytes += stuffed.length;
+        if (this.#wire.write(stuffed, 0)) continue;
         this.#wire.expectWithin(this.#timeouts.data);
         await this.#wire.drained();
         this.#wire.expectNothing();
@@ -264,6 +270,8 @@ class SmtpSession implements Session {
   #sendLast(transaction: Transaction, bytes: Buffer, ending: string): void {
     this.#current = undefined;
     this.#finishing = transaction;
+    transaction.sentBytes += bytes.length;
+    transaction.transcript?.sent(transaction.sentBytes);
     if (this.#pipelining) this.#look();
     const next = this.#pipelining && this.#upcoming.state === 'ready' ? this.#begin() : undefined;
     const text = next ? ending + next.text : ending;
@@ -278,6 +286,7 @@ class SmtpSession implements Session {
   // — what the server says —
 
   #replied(reply: Reply): void {
+    (this.#finishing ?? this.#current)?.transcript?.heard(reply);
     if (isClosing(reply)) return this.#closing(reply);
     const finishing = this.#finishing;
     if (finishing) this.#dotAnswered(finishing, reply);
@@ -300,7 +309,7 @@ class SmtpSession implements Session {
       case 'wait':
         return this.#wire.expectWithin(this.#timeouts.command);
       case 'write':
-        this.#write({ text: transaction.command(), owed: 1, encoding: transaction.envelope.utf8 ? 'utf8' : 'latin1' });
+        this.#sayNext(transaction);
         return this.#wire.expectWithin(this.#timeouts.command);
       case 'send':
         return this.#send(transaction);
@@ -323,7 +332,16 @@ class SmtpSession implements Session {
     }
   }
 
+  /** Without pipelining: the command that is due. */
+  #sayNext(transaction: Transaction): void {
+    const text = transaction.command();
+    transaction.transcript?.said(text);
+    this.#write({ text, owed: 1, encoding: transaction.envelope.utf8 ? 'utf8' : 'latin1' });
+  }
+
   #unasked(reply: Reply): void {
+    if (!this.#finishing) this.#current?.tellPart();
+    (this.#finishing ?? this.#current)?.transcript?.heard(reply);
     if (isClosing(reply)) return this.#closing(reply);
     const transaction = this.#current;
     if (transaction?.step !== 'content' || this.#gated || reply.code < 400) return this.#garbled(reply);
@@ -361,10 +379,13 @@ class SmtpSession implements Session {
     const worn = how !== 'failed' && this.#completed > 0 && !finishing && !current?.mailAnswered;
     if (current && !finishing && !this.#gated && !worn) {
       this.#current = undefined;
+      current.tellPart();
       this.#cut(current, trouble);
     }
     this.#giveBack();
-    this.#over(worn && how === 'closing' ? { kind: 'worn' } : { kind: 'broken', trouble, reachedMail: this.#reachedMail });
+    if (worn && how === 'closing') return this.#over({ kind: 'worn' });
+    const transcript = this.#reachedMail ? undefined : this.#transcripts.opening;
+    this.#over({ kind: 'broken', trouble, reachedMail: this.#reachedMail, ...(transcript !== undefined && { transcript }) });
   }
 
   /** The whole of what is in hand and not behind its dot goes back. */
@@ -376,13 +397,20 @@ class SmtpSession implements Session {
 
   #cut(transaction: Transaction | undefined, trouble: Trouble): void {
     if (!transaction) return;
+    // What the server said is there already.
+    if (trouble.code === undefined) transaction.transcript?.note(trouble.text);
     transaction.cutShort(trouble);
-    this.#work!.done(transaction.job, transaction.result(this.#clock.now(), this.tls));
+    this.#done(transaction);
   }
 
   #report(transaction: Transaction): void {
     this.#completed++;
-    this.#work!.done(transaction.job, transaction.result(this.#clock.now(), this.tls));
+    this.#done(transaction);
+  }
+
+  #done(transaction: Transaction): void {
+    const { job, transcript, outcomes } = transaction;
+    this.#work!.done(job, transaction.result(this.#clock.now(), this.tls, this.#transcripts.kept(transcript, outcomes)));
   }
 
   #rest(): void {

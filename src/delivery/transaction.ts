@@ -12,6 +12,7 @@ import type { RecipientOutcome, Reply, Server, Stage, TransactionResult, Trouble
 import { delivered, isCrowded, postponed, refused, verdict } from './classify.js';
 import type { Content } from './content.js';
 import type { Envelope } from './envelope.js';
+import type { Transcript } from './transcript.js';
 
 export type Step = 'reset' | 'mail' | 'rcpt' | 'data' | 'content' | 'ended';
 
@@ -40,6 +41,10 @@ export class Transaction {
   step: Step = 'mail';
   /** MAIL was answered, whatever the answer. */
   mailAnswered = false;
+  /** Where what is said is written down. */
+  transcript: Transcript | undefined;
+  /** Octets of content written, dot-stuffed. */
+  sentBytes = 0;
   #pipelined = false;
   #server: Server;
   #startedAt = 0;
@@ -189,16 +194,26 @@ export class Transaction {
     this.#settleOpen({ kind: 'deferred', trouble });
   }
 
-  result(now: number, tls: string | undefined): TransactionResult {
+  result(now: number, tls: string | undefined, transcript?: string): TransactionResult {
     return {
       startedAt: this.#startedAt,
       endedAt: now,
       server: this.#server,
       ...(tls === undefined ? undefined : { tls }),
       ...(this.envelope.dsnPassedOn ? { dsnPassedOn: true } : undefined),
-      // Asked only when it has ended: by then nobody is without one.
-      outcomes: this.#outcomes as readonly RecipientOutcome[],
+      ...(transcript === undefined ? undefined : { transcript }),
+      outcomes: this.outcomes,
     };
+  }
+
+  /** Asked only when it has ended: by then nobody is without one. */
+  get outcomes(): readonly RecipientOutcome[] {
+    return this.#outcomes as readonly RecipientOutcome[];
+  }
+
+  /** The content breaks off here: how much of it went out. */
+  tellPart(): void {
+    if (this.step === 'content' && this.sentBytes > 0) this.transcript?.sent(this.sentBytes);
   }
 
   /** Everybody without an outcome, those who did not fit included. */

@@ -1,10 +1,13 @@
 /** What became of the servers that one attempt went through, and the one trouble that tells it best. Pure. */
 import { STAGES, type TransactionResult, type Trouble } from '../core/outcome.js';
 import type { SiteTarget } from './sites.js';
+import { joined } from './transcript.js';
 
 export interface Tried {
   readonly target: SiteTarget;
   readonly trouble: Trouble;
+  /** What was said there; `''` where that is not kept. */
+  readonly transcript: string;
   /** Others to the same place work: it was one connection too many. */
   readonly crowded: boolean;
 }
@@ -38,6 +41,12 @@ export function combineTroubles(tried: readonly Tried[]): Trouble {
     text: text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text,
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   };
+}
+
+/** What was said at all of them, in the order of trying. */
+export function transcriptOf(tried: readonly Tried[]): string | undefined {
+  const kept = tried.map(({ transcript }) => transcript).filter((transcript) => transcript !== '');
+  return kept.length === 0 ? undefined : joined(kept);
 }
 
 /** The server answered to MAIL or later, and not only to say that it is closing. */

@@ -10,7 +10,7 @@
  * another at once because a server takes only so many recipients in one.
  */
 import type { Attempt, Delivery, Recipient } from '../core/delivery.js';
-import { MAX_ATTEMPTS_KEPT } from '../core/delivery.js';
+import { MAX_ATTEMPTS_KEPT, MAX_TRANSCRIPTS_KEPT } from '../core/delivery.js';
 import { assertNever } from '../core/errors.js';
 import type { Message } from '../core/message.js';
 import type { RecipientOutcome, Stage, TransactionResult, Trouble } from '../core/outcome.js';
@@ -24,10 +24,14 @@ import { clip, MAX_WORDS, serverLabel, troubleWords, words } from './words.js';
  * What came of a leased delivery: a transaction, trouble before there was a server to talk to (DNS, null MX), or the word of an operator
  * that it is not tried any more.
  */
-export type Happening =
-  | TransactionResult
-  | { readonly kind: 'laneTrouble'; readonly trouble: Trouble }
-  | { readonly kind: 'givenUp'; readonly reason: string };
+export type Happening = TransactionResult | LaneTrouble | { readonly kind: 'givenUp'; readonly reason: string };
+
+export interface LaneTrouble {
+  readonly kind: 'laneTrouble';
+  readonly trouble: Trouble;
+  /** Where a server was talked to: what was said. */
+  readonly transcript?: string | undefined;
+}
 
 /** What it meant for one recipient that was queued; `recipient` is as it is from now on, its `last` says why. */
 export interface Fate {
@@ -62,7 +66,7 @@ const READY: Settlement['next'] = { kind: 'ready' };
 export function decide(delivery: Delivery, happening: Happening, policy: RetryPolicy, now: number): Decision {
   if ('outcomes' in happening) return decideTransaction(delivery, happening, policy, now);
   return happening.kind === 'laneTrouble'
-    ? decideLaneTrouble(delivery, happening.trouble, policy, now)
+    ? decideLaneTrouble(delivery, happening, policy, now)
     : decideGivenUp(delivery, happening.reason, policy, now);
 }
 
@@ -95,6 +99,7 @@ function decideTransaction(delivery: Delivery, result: TransactionResult, policy
     deferred: counts.deferred + (goesOn ? 0 : counts.again),
     failed: counts.failed,
     ...firstTrouble(outcomes, goesOn, result),
+    ...(result.transcript === undefined ? {} : { transcript: result.transcript }),
   };
   const retryAfterMs = askedPatience(outcomes, goesOn);
   const dsnPassedOn = result.dsnPassedOn === true;
@@ -126,7 +131,7 @@ function fateOf(
 }
 
 /** DNS and its kin: the whole delivery met the same trouble, and nobody was asked. */
-function decideLaneTrouble(delivery: Delivery, trouble: Trouble, policy: RetryPolicy, now: number): Decision {
+function decideLaneTrouble(delivery: Delivery, { trouble, transcript }: LaneTrouble, policy: RetryPolicy, now: number): Decision {
   const attempts = delivery.attempts + 1;
   const permanent = trouble.lasting === 'permanent';
   const over = isOver(delivery.message, attempts, policy, now);
@@ -147,6 +152,7 @@ function decideLaneTrouble(delivery: Delivery, trouble: Trouble, policy: RetryPo
     deferred: permanent ? 0 : fates.length,
     failed: permanent ? fates.length : 0,
     trouble: kept(trouble),
+    ...(transcript === undefined ? {} : { transcript }),
   };
   const { retryAfterMs } = trouble;
   return conclude(delivery, { recipients, fates, attempts, attempt, goesOn: false, retryAfterMs, dsnPassedOn: false }, policy, now);
@@ -346,6 +352,24 @@ function furthestStage(outcomes: readonly RecipientOutcome[]): Stage {
 
 /** The first attempt is kept for good, and the newest ones: what lies between says least. */
 function withAttempt(log: readonly Attempt[], attempt: Attempt): readonly Attempt[] {
-  if (log.length < MAX_ATTEMPTS_KEPT) return [...log, attempt];
-  return [log[0]!, ...log.slice(log.length - (MAX_ATTEMPTS_KEPT - 2)), attempt];
+  if (log.length === 0) return [attempt];
+  if (log.length < MAX_ATTEMPTS_KEPT) return withinTranscripts([...log, attempt]);
+  return withinTranscripts([log[0]!, ...log.slice(log.length - (MAX_ATTEMPTS_KEPT - 2)), attempt]);
+}
+
+/** As many transcripts as may be kept: the first one, and the newest. */
+function withinTranscripts(log: readonly Attempt[]): readonly Attempt[] {
+  let left = MAX_TRANSCRIPTS_KEPT - octetsOf(log[0]!);
+  let whole = true;
+  const fit = (attempt: Attempt): Attempt => {
+    if (whole && (left -= octetsOf(attempt)) >= 0) return attempt;
+    whole = false;
+    const { transcript, ...rest } = attempt;
+    return transcript === undefined ? attempt : rest;
+  };
+  return [log[0]!, ...log.slice(1).reverse().map(fit).reverse()];
+}
+
+function octetsOf({ transcript = '' }: Attempt): number {
+  return Buffer.byteLength(transcript);
 }

@@ -49,9 +49,9 @@ export interface Settler {
   settle(lease: Lease, result: TransactionResult): void;
   /**
    * Trouble that met the delivery before any transaction. Permanent: its recipients fail; else an attempt is charged.
-   * Resolves when settled; never rejects.
+   * `transcript`: what was said on the way there. Resolves when settled; never rejects.
    */
-  settleTrouble(lease: Lease, trouble: Trouble): Promise<void>;
+  settleTrouble(lease: Lease, trouble: Trouble, transcript?: string): Promise<void>;
   /** An operator wants it tried no more: its queued recipients fail, with a report. False: it could not be settled. Never rejects. */
   giveUp(lease: Lease, reason: string): Promise<boolean>;
   /** Whether a delivery that merely waits must be looked at: it has expired, or its sender is owed a word of the delay. */
@@ -106,8 +106,8 @@ export function createSettler(options: SettlerOptions): Settler {
       if (result.outcomes.some((outcome) => outcome.kind === 'delivered')) spool.note(lease, result.outcomes);
       void conclude(lease, decide(lease.delivery, result, policy, clock.now()));
     },
-    async settleTrouble(lease, trouble) {
-      await conclude(lease, decide(lease.delivery, { kind: 'laneTrouble', trouble }, policy, clock.now()));
+    async settleTrouble(lease, trouble, transcript) {
+      await conclude(lease, decide(lease.delivery, { kind: 'laneTrouble', trouble, transcript }, policy, clock.now()));
     },
     giveUp: (lease, reason) => conclude(lease, decide(lease.delivery, { kind: 'givenUp', reason }, policy, clock.now())),
     isOverdue: (about) => wantsSweep(about, policy, clock.now()),

@@ -35,7 +35,7 @@ import { Rings, rank, type Turn } from './rings.js';
 export interface Settling {
   settle(lease: Lease, result: TransactionResult): void;
   /** Trouble that met a delivery before any transaction. Permanent: its recipients fail. */
-  settleTrouble(lease: Lease, trouble: Trouble): void;
+  settleTrouble(lease: Lease, trouble: Trouble, transcript?: string): void;
   /** Whether a delivery that merely waits must be looked at: it expired, or its sender is owed a word of the delay. */
   isOverdue(about: { readonly expiresAt: number; readonly acceptedAt: number; readonly delayNoticed: boolean }): boolean;
   /** Ends it or sends the word, and says why it waited. */
@@ -419,7 +419,7 @@ class SpoolScheduler implements Scheduler {
     return this.#options.spool.mayFinish();
   }
 
-  siteTrouble(route: Route, trouble: Trouble): void {
+  siteTrouble(route: Route, trouble: Trouble, transcript?: string): void {
     const site = this.#sites.get(route.site);
     if (site === undefined) return;
     const { clock, random, log, emit } = this.#options;
@@ -446,7 +446,7 @@ class SpoolScheduler implements Scheduler {
     const lane = site.lanes.take();
     if (lane === undefined) return;
     const level = this.#options.spool.head(lane.key)?.level;
-    if (!this.#outageOf(route).on) this.#chargeFront(lane, trouble);
+    if (!this.#outageOf(route).on) this.#chargeFront(lane, trouble, transcript);
     if (level !== undefined && this.#options.spool.head(lane.key) !== undefined) site.lanes.add(lane, level);
   }
 
@@ -483,9 +483,9 @@ class SpoolScheduler implements Scheduler {
   // — trouble —
 
   /** The delivery for which a place was tried is charged the attempt; those behind it wait uncharged. */
-  #chargeFront(lane: LaneState, trouble: Trouble): void {
+  #chargeFront(lane: LaneState, trouble: Trouble, transcript?: string): void {
     const lease = this.#options.spool.pull(lane.key);
-    if (lease !== undefined) this.#options.settling.settleTrouble(lease, trouble);
+    if (lease !== undefined) this.#options.settling.settleTrouble(lease, trouble, transcript);
   }
 
   #outageOf(route: Route): Outage {

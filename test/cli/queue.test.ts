@@ -227,6 +227,23 @@ test('show prints envelope, recipients, attempts, headers and structure', async 
   for (const line of out.split('\n')) assert.ok(width(line) <= 80, line);
 });
 
+test('show prints what was said in each attempt if asked to, with the milliseconds in a column, and nothing that steers a terminal', async (t) => {
+  const { agent, riata } = await served(t);
+  const message = fakeMessage();
+  const attempt = { at: NOW, durationMs: 1, stage: 'rcpt', delivered: 0, deferred: 1, failed: 0 } as const;
+  agent.add(message, [
+    fakeDelivery(message, 0, [{ address: 'a@x.test', state: 'queued' }], {
+      log: [{ ...attempt, transcript: `0 C: MAIL FROM:<>\n12345 S: 450 \x1b[1m${'x'.repeat(100)}` }, attempt],
+    }),
+  ]);
+  const { out } = await riata(`queue show ${message.id} --transcript`);
+  assert.ok(out.includes('\n            0 C: MAIL FROM:<>\n        12345 S: 450 '), out);
+  assert.ok(out.includes('x'.repeat(100)));
+  assert.doesNotMatch(out, /\x1b/);
+  assert.match(out, /was not kept/);
+  assert.doesNotMatch((await riata(`queue show ${message.id}`)).out, /MAIL FROM/);
+});
+
 test('show of a message whose content is gone tells what is known', async (t) => {
   const { agent, riata } = await served(t);
   const message = fakeMessage();

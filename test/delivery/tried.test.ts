@@ -2,14 +2,19 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Stage, Trouble } from '../../src/core/outcome.js';
 import { SiteTarget } from '../../src/delivery/sites.js';
-import { combineTroubles, type Tried } from '../../src/delivery/tried.js';
+import { combineTroubles, type Tried, transcriptOf } from '../../src/delivery/tried.js';
 
 const POLICY = { tls: 'off', tlsName: '', allowInsecureAuth: false, heloName: 'riata.test' } as const;
 
 function tried(address: string, stage: Stage, more: Partial<Trouble> = {}, preference = 10): Tried {
   const family = address.includes(':') ? 6 : 4;
   const target = new SiteTarget('mx.test', { family, text: address }, 25, preference, POLICY, 1);
-  return { target, trouble: { lasting: 'temporary', stage, status: '4.4.1', text: `${stage} at ${address}`, ...more }, crowded: false };
+  return {
+    target,
+    trouble: { lasting: 'temporary', stage, status: '4.4.1', text: `${stage} at ${address}`, ...more },
+    transcript: '',
+    crowded: false,
+  };
 }
 
 test('of equal servers the one that the conversation got furthest with tells what is wrong, in whatever order they were tried', () => {
@@ -38,4 +43,10 @@ test('the best server is believed before a worse one, unless there is no way to 
 test('a refusal before MAIL only delays', () => {
   const { lasting, status } = combineTroubles([tried('192.0.2.1', 'greeting', { lasting: 'permanent', status: '5.7.1' })]);
   assert.deepEqual([lasting, status], ['temporary', '4.7.1']);
+});
+
+test('what was said at each server is kept in the order of trying, and nothing where nothing was', () => {
+  const said = ['0 connecting to one', '', '0 connecting to two'].map((transcript) => ({ ...tried('192.0.2.1', 'connect'), transcript }));
+  assert.equal(transcriptOf(said), '0 connecting to one\n0 connecting to two');
+  assert.equal(transcriptOf([tried('192.0.2.1', 'connect')]), undefined);
 });

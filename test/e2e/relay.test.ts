@@ -52,6 +52,9 @@ test('a wrong password bounces nothing, is told as a fault, and mail leaves once
   // One was tried; the others wait for the site, uncharged.
   const attempts = await Promise.all(ids.map(async (id) => (await wrong.verbs.status(id)).recipients[0]!.attempts));
   assert.deepEqual(attempts.sort(), [0, 0, 1]);
+  const logs = await Promise.all(ids.map(async (id) => (await wrong.verbs.show(id)).deliveries[0]!.log));
+  const { transcript } = logs.flat()[0]!;
+  assert.match(transcript!, /^0 connecting to localhost\[.*^\d+ TLS: TLSv1\.3 .*^\d+ C: AUTH PLAIN … \(credentials\)\n\d+ S: 535 /ms);
   assert.equal((await wrong.verbs.stats()).sites.length, 1);
   await wrong.close();
   assert.equal(sink.counts.messages, 0);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Attempt, MAX_ATTEMPTS_KEPT, type RecipientState } from '../../src/core/delivery.js';
+import { type Attempt, MAX_ATTEMPTS_KEPT, MAX_TRANSCRIPTS_KEPT, type RecipientState } from '../../src/core/delivery.js';
 import type { RecipientOutcome, TransactionResult } from '../../src/core/outcome.js';
 import { type Decision, decide, decideWaiting, wantsSweep } from '../../src/outcome/decide.js';
 import { DEFAULT_RETRY_POLICY, nextDelay, type RetryPolicy } from '../../src/outcome/retry.js';
@@ -329,6 +329,32 @@ test('the first attempt and the newest are kept, and no more than that', () => {
     now.log.map((attempt) => attempt.at - T0),
     [1, ...Array.from({ length: MAX_ATTEMPTS_KEPT - 1 }, (_, i) => 60 - (MAX_ATTEMPTS_KEPT - 2) + i)],
   );
+});
+
+test('what was said is kept with the attempt, whether there was a transaction or not', () => {
+  const tried = decide(delivery(), { ...transaction([later]), transcript: '0 C: MAIL' }, policy, NOW);
+  const never = decide(delivery(), { kind: 'laneTrouble', trouble: trouble('temporary'), transcript: '0 connecting' }, policy, NOW);
+  const silent = decide(delivery(), transaction([later]), policy, NOW);
+  assert.deepEqual(
+    [tried, never, silent].map(({ settlement }) => settlement.log[0]!.transcript),
+    ['0 C: MAIL', '0 connecting', undefined],
+  );
+});
+
+test('of many transcripts the first and the newest are kept, within a bound', () => {
+  let now = delivery();
+  for (let i = 1; i <= 40; i++) {
+    const { settlement } = decide(now, { ...transaction([later]), transcript: `${i} ${'é'.repeat(500)}` }, policy, T0 + i);
+    now = { ...now, log: settlement.log, attempts: settlement.attempts };
+    const kept = now.log.map(({ transcript }) => (transcript === undefined ? 0 : Number.parseInt(transcript, 10)));
+    assert.ok(Buffer.byteLength(now.log.map(({ transcript = '' }) => transcript).join('')) <= MAX_TRANSCRIPTS_KEPT);
+    assert.deepEqual([kept[0], kept.at(-1)], [1, i]);
+    const newest = kept.slice(1).filter((number) => number > 0);
+    assert.deepEqual(
+      newest,
+      Array.from({ length: Math.min(i - 1, 7) }, (_, n) => i - Math.min(i - 1, 7) + n + 1),
+    );
+  }
 });
 
 test('endless words of a remote are stored cut, and without control characters', () => {
