@@ -49,7 +49,7 @@ export type Enveloped =
 const SAFE = /^[\x21\x23-\x3b\x3d\x3f-\x7e]*$/;
 const ASCII = /^[\x00-\x7f]*$/;
 /** Quoted local part or none, without controls, then anything that is not a delimiter. For what `SAFE` did not pass. */
-const UNUSUAL = /^(?:"(?:[^"\\\p{Cc}]|\\[^\p{Cc}])*"(?=@))?[^\s"<>\p{Cc}\p{Cs}\p{Zl}\p{Zp}]*$/u;
+const UNUSUAL = /^(?:"(?:[^"\\\p{Cc}\p{Cs}\p{Zl}\p{Zp}]|\\[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}])*"(?=@))?[^\s"<>\p{Cc}\p{Cs}\p{Zl}\p{Zp}]*$/u;
 
 const ONLY: readonly number[] = [0];
 

@@ -201,7 +201,7 @@ describe('an address in a command', () => {
           assert.doesNotMatch(outside, /[\s<>"]/);
         },
       ),
-      { numRuns: 3000 },
+      { numRuns: 3000, examples: [[['"', '\u2028', '"', '@']], [['"', '\\', '\u2028', '"', '@']]] },
     );
   });
 });
