@@ -4,16 +4,16 @@
  */
 import { boolean, type Issues, isObject, line, onlyKnown, put, word } from '../compose/checks.js';
 import { readMoment } from '../compose/moment.js';
+import { NOTIFY, type Notify } from '../core/delivery.js';
 import { type Message, PRIORITIES, type Priority } from '../core/message.js';
 import { MOST_TAGS, tagFault } from '../core/tag.js';
 
-const NOTIFY = ['never', 'success', 'failure', 'delay'] as const;
 const RETURNS = ['full', 'hdrs'] as const;
 const BOUNCES = ['mail', 'none'] as const;
 /** RFC 3461 §4.4, before it is encoded. */
 const LONGEST_ENVID = 100;
 
-export type Notify = (typeof NOTIFY)[number];
+export type { Notify };
 
 /** RFC 3461: what the servers on the way are asked to report. */
 export interface DsnOptions {

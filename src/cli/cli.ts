@@ -13,6 +13,7 @@ import { devCommand } from './commands/dev.js';
 import { mxCommand } from './commands/mx.js';
 import { queueCommands } from './commands/queue.js';
 import { sendCommand } from './commands/send.js';
+import { mailqCommand, sendmailCommand } from './commands/sendmail.js';
 import { serveCommand } from './commands/serve.js';
 import { spoolCommands } from './commands/spool.js';
 import { statusCommand } from './commands/status.js';
@@ -28,6 +29,8 @@ const COMMANDS: Readonly<Record<string, Declare>> = {
   mx: mxCommand,
   config: configCommands,
   spool: spoolCommands,
+  sendmail: sendmailCommand,
+  mailq: mailqCommand,
 };
 /** Commands that have commands. */
 const GROUPS: ReadonlySet<string> = new Set(['queue', 'config', 'spool']);
@@ -40,6 +43,7 @@ const EPILOG = `Settings come from flags, then the environment (RIATA_SPOOL_PATH
 
 /** Runs one command line. Never rejects: what went wrong was said on standard error. */
 export async function runCli(argv: readonly string[], cli: Cli): Promise<number> {
+  if (argv[0] === 'sendmail' && !argv.includes('--help')) return asSendmail(argv.slice(1), cli);
   let chosen: (() => Promise<number>) | undefined;
   // Only noted: a handler that returns a promise makes yargs lay out the help text of its command, in case it should be wanted.
   const run: Run = (load) => (args) => {
@@ -56,6 +60,16 @@ export async function runCli(argv: readonly string[], cli: Cli): Promise<number>
     return chosen === undefined ? EXIT.ok : await chosen();
   } catch (error) {
     tell(cli, error);
+    return exitCode(error);
+  }
+}
+
+/** Its flags are read as sendmail(1) reads them. */
+async function asSendmail(argv: readonly string[], cli: Cli): Promise<number> {
+  try {
+    return await (await import('./sendmail.js')).sendmail(argv, cli);
+  } catch (error) {
+    tell(cli, error, 'sendmail:');
     return exitCode(error);
   }
 }
@@ -138,9 +152,9 @@ function noCommand(name: string): string {
   return `there is no command ${JSON.stringify(name)}${meant === undefined ? '' : `: did you mean ${JSON.stringify(meant)}?`}`;
 }
 
-function tell(cli: Cli, error: unknown): void {
+function tell(cli: Cli, error: unknown, name = 'riata:'): void {
   const message = error instanceof Error ? error.message : String(error);
-  cli.screen.say(`${cli.screen.paint.bad('riata:')} ${visibleLines(message)}`);
+  cli.screen.say(`${cli.screen.paint.bad(name)} ${visibleLines(message)}`);
   // A fault of our own: whoever reports it needs to know where.
   if (exitCode(error) === EXIT.software && error instanceof Error && error.stack) cli.screen.say(visibleLines(error.stack));
 }

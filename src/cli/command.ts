@@ -5,6 +5,7 @@
 import type { Readable } from 'node:stream';
 import type { Argv } from 'yargs';
 import type { Clock } from '../platform/clock.js';
+import type { Dialer } from '../platform/dialer.js';
 import type { LineWriter } from '../platform/line-writer.js';
 import type { Screen } from './screen.js';
 
@@ -28,6 +29,9 @@ export interface Cli {
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
   readonly clock: Clock;
+  /** Name of the user who runs it. */
+  readonly user: () => string;
+  readonly dialer: Dialer;
   /** Told of SIGINT and SIGTERM: the number of the signal. Only what lives on asks for it. */
   readonly onSignal: (call: (signal: number) => void) => void;
   /** Told of SIGHUP, which without that ends the process. */

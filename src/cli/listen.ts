@@ -6,7 +6,7 @@ import type { Config, LoadedConfig } from '../config/config.js';
 import { whyRefused } from '../platform/port.js';
 
 const STANDARD = 587;
-const FALLBACK = 2587;
+export const FALLBACK_PORT = 2587;
 
 export interface Listening {
   readonly config: Config;
@@ -25,7 +25,7 @@ export async function chooseListen(
   if (why !== 'EACCES' && why !== 'EADDRINUSE') return { config };
   const because = why === 'EACCES' ? 'needs a privilege that this process does not have' : 'is taken by another program';
   return {
-    config: { ...config, submission: { ...config.submission, listen: [{ host: only.host, port: FALLBACK }] } },
-    moved: `port ${STANDARD} ${because}, so it is ${FALLBACK}; submission.listen says which one you want`,
+    config: { ...config, submission: { ...config.submission, listen: [{ host: only.host, port: FALLBACK_PORT }] } },
+    moved: `port ${STANDARD} ${because}, so it is ${FALLBACK_PORT}; submission.listen says which one you want`,
   };
 }

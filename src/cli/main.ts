@@ -2,13 +2,15 @@
 /** The command `riata`: hands the process to the command line, and ends it with the code that comes back. */
 import os from 'node:os';
 import { systemClock } from '../platform/clock.js';
+import { systemDialer } from '../platform/dialer.js';
 import { createLineWriter } from '../platform/line-writer.js';
 import { version } from '../version.js';
+import { calledAs } from './called-as.js';
 import type { Cli } from './command.js';
 import { EXIT } from './exit.js';
 import { createScreen } from './screen.js';
 
-const argv = process.argv.slice(2);
+const argv = [...calledAs(process.argv[1] ?? ''), ...process.argv.slice(2)];
 
 function onSignal(call: (signal: number) => void): void {
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => call(os.constants.signals[name]));
@@ -25,6 +27,15 @@ async function ask(question: string): Promise<string> {
       terminal.close();
     });
   });
+}
+
+/** In a container there may be no name for the number. */
+function user(): string {
+  try {
+    return os.userInfo().username;
+  } catch {
+    return process.env['LOGNAME'] || process.env['USER'] || 'nobody';
+  }
 }
 
 /** The reader of our output has gone (`riata queue list | head`): there is nobody left to tell. */
@@ -52,6 +63,8 @@ if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
     env: process.env,
     cwd: process.cwd(),
     clock: systemClock,
+    user,
+    dialer: systemDialer,
     onSignal,
     onHangup: (call) => void process.on('SIGHUP', call),
     logLines: () => createLineWriter(process.stdout.fd),

@@ -15,7 +15,7 @@ import { settings } from './settings.js';
 export async function withAgent<T>(args: Globals, cli: Cli, use: (verbs: ControlVerbs) => Promise<T>): Promise<T> {
   let verbs: ControlVerbs;
   try {
-    verbs = await connect(args, cli);
+    verbs = await connectAgent(args, cli);
   } catch (error) {
     if (!notRunning(error)) throw error;
     throw new MtaError('NOT_RUNNING', `${error.message}; start one with "riata serve", or name its socket with --socket`, { cause: error });
@@ -45,7 +45,7 @@ async function reader(args: Globals, cli: Cli): Promise<ReadingVerbs> {
   const until = cli.clock.monotonic() + PATIENCE_MS;
   for (;;) {
     try {
-      return await connect(args, cli);
+      return await connectAgent(args, cli);
     } catch (error) {
       if (args.socket !== undefined || !notRunning(error)) throw error;
     }
@@ -59,7 +59,8 @@ async function reader(args: Globals, cli: Cli): Promise<ReadingVerbs> {
   }
 }
 
-async function connect(args: Globals, cli: Cli): Promise<ControlVerbs> {
+/** Rejects with `NOT_RUNNING` as the client does; close it. */
+export async function connectAgent(args: Globals, cli: Cli): Promise<ControlVerbs> {
   if (args.socket !== undefined) return connectControl(path.resolve(cli.cwd, args.socket));
   const { spool, control } = settings(args, cli).config;
   return connectControl(await findControlSocket(path.resolve(cli.cwd, spool.path), control.socket, cli.env));

@@ -25,6 +25,7 @@ export async function selection(args: SelectionArgs, cli: Cli): Promise<Query> {
     ...(args.domain === undefined ? {} : { domain: readDomain(args.domain) }),
     ...(args.sender === undefined ? {} : { sender: args.sender }),
     ...(args.recipient === undefined ? {} : { recipient: args.recipient }),
+    ...(args.tag === undefined ? {} : { tag: args.tag }),
     ...(args.older === undefined ? {} : { acceptedBefore: cli.clock.now() - span('--older', args.older) }),
     ...(args.error === undefined ? {} : { error: args.error }),
   };

@@ -1,5 +1,4 @@
 /** The header of a message on its way in: read ahead for the addresses in it, and passed on with the rest as it was. */
-import type { Readable } from 'node:stream';
 import { type AddressObject, type EmailAddress, simpleParser } from 'mailparser';
 import { CliError, EXIT } from './exit.js';
 
@@ -13,7 +12,7 @@ export interface SplitMessage {
   readonly content: AsyncIterable<Buffer>;
 }
 
-export async function splitHeader(input: Readable): Promise<SplitMessage> {
+export async function splitHeader(input: AsyncIterable<Buffer | string>): Promise<SplitMessage> {
   const chunks: Buffer[] = [];
   const rest = bytes(input);
   let size = 0;
@@ -43,8 +42,8 @@ async function* whole(read: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator
   yield* rest;
 }
 
-async function* bytes(input: Readable): AsyncGenerator<Buffer> {
-  for await (const chunk of input) yield Buffer.from(chunk as Buffer | string);
+async function* bytes(input: AsyncIterable<Buffer | string>): AsyncGenerator<Buffer> {
+  for await (const chunk of input) yield Buffer.from(chunk);
 }
 
 export interface HeaderAddresses {
@@ -66,6 +65,22 @@ export async function readAddresses(header: Buffer): Promise<HeaderAddresses> {
   const named = authors.length > 1 && isAddresses(sender) ? addresses(sender) : authors;
   return { ...(named[0] === undefined ? {} : { from: named[0] }), to: [parsed.to, parsed.cc, parsed.bcc].flatMap(addresses) };
 }
+
+/** The addresses of a list as programs write it; a name without a domain is one of `host`. Anything else without an address is passed over. */
+export async function readAddressList(list: string, host: string): Promise<readonly string[]> {
+  if (list.length > MAX_HEADER) throw new CliError(EXIT.data, 'the list of addresses is too long');
+  const field = Buffer.from(`To: ${list.replace(/\r?\n(?=[ \t])/g, '').replace(/[\r\n\0]/g, ' ')}\r\n\r\n`);
+  const { to } = await simpleParser(field, { skipHtmlToText: true, skipTextToHtml: true, skipImageLinks: true });
+  const qualified = ({ address, name, group }: EmailAddress): string[] => {
+    if (group !== undefined) return group.flatMap(qualified);
+    const word = address || (LOCAL_NAME.test(name) ? name : '');
+    return word === '' ? [] : [word.includes('@') ? word : `${word}@${host}`];
+  };
+  return [to ?? []].flat().flatMap((each: AddressObject) => each.value.flatMap(qualified));
+}
+
+/** RFC 5322 §3.2.3, dot-atom: `root`, `www-data`. */
+const LOCAL_NAME = /^[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*$/;
 
 /** The Subject of a whole message as it stands there, unfolded, for one line about it. Encoded words are left encoded. */
 export function readSubject(message: Buffer): string {

@@ -44,6 +44,7 @@ export async function connectControl(socketPath: string): Promise<ControlVerbs> 
     agent: () => wire.json('GET', '/v1/agent', {}),
     recent: (since) => wire.json('GET', '/v1/recent', { since }),
     stats: (options) => wire.json('GET', '/v1/stats', { lanes: options?.lanes }),
+    shape: (request, signal) => wire.json('GET', '/v1/queue/shape', { ...request }, signal),
     list: (query, page) => listAll(wire, query, page),
     lanes: (query, page) => wire.json('GET', '/v1/lanes', { ...query, ...page }),
     pause: (request) => wire.json('POST', '/v1/lanes/pause', { ...request }),

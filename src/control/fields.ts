@@ -81,6 +81,17 @@ export function choice<const T extends string>(doc: string, among: readonly T[])
   };
 }
 
+/** Any of some words, each as a parameter of its own. */
+export function choices<const T extends string>(doc: string, among: readonly T[]): Field<readonly T[]> {
+  const { read, schema } = choice(doc, among);
+  return {
+    doc,
+    schema: { type: 'array', items: schema, maxItems: among.length },
+    required: false,
+    read: (values) => [...new Set(values.map((value) => read([value])))],
+  };
+}
+
 /** `?name` or `?name=true`. */
 export function flag(doc: string): Field<boolean> {
   return {

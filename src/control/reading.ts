@@ -7,6 +7,7 @@ import { MtaError } from '../core/errors.js';
 import { isMessageId } from '../core/id.js';
 import type { MessageId } from '../core/message.js';
 import type { LaneCounts, MessageView, Page, Spool } from '../spool/spool.js';
+import { shapeOf } from './shape.js';
 import type { LaneQuery, ReadingVerbs, RecipientStatus, StatusReport, StatusWord } from './types.js';
 
 /** As much of a spool as reading needs. */
@@ -35,6 +36,7 @@ export function readingVerbs(spool: ReadableSpool): Omit<ReadingVerbs, 'stats' |
     list: (query, page) => spool.list(query, page),
     history: (page) => spool.history(page),
     lanes: async (query, page) => lanePage(spool, query, page),
+    shape: ({ state, ...request }, signal) => shapeOf((page) => spool.list(state === undefined ? {} : { state }, page), request, signal),
 
     async show(id) {
       const view = await spool.inspect(id);

@@ -6,6 +6,7 @@
  * one line, and tried with `curl --unix-socket`.
  */
 import { canonicalAddress, normalizeDomain } from '../core/address.js';
+import { NOTIFY } from '../core/delivery.js';
 import { MtaError } from '../core/errors.js';
 import { PRIORITIES } from '../core/message.js';
 import { MOST_TAGS } from '../core/tag.js';
@@ -13,7 +14,20 @@ import type { Query } from '../spool/spool.js';
 import { LONGEST_REASON } from './changing.js';
 import { lookInto, readPage, readPart } from './content.js';
 import type { Told } from './feed.js';
-import { choice, type Field, type Fields, flag, integer, moment, readFields, required, text, texts, type Values } from './fields.js';
+import {
+  choice,
+  choices,
+  type Field,
+  type Fields,
+  flag,
+  integer,
+  moment,
+  readFields,
+  required,
+  text,
+  texts,
+  type Values,
+} from './fields.js';
 import { HttpError } from './problem.js';
 import { readId } from './reading.js';
 import { SSE_TYPE } from './sse.js';
@@ -180,6 +194,9 @@ const submission = {
   bounces: choice('whether a failure is reported by mail', ['mail', 'none']),
   tags: texts('words to find it again by, 20 at most', MOST_TAGS),
   idempotencyKey: text('with the same key within a day nothing is stored, and the first answer is given again', 255),
+  notify: choices('of what the servers on the way are to tell the sender (RFC 3461); never stands alone', NOTIFY),
+  ret: choice('how much of the message a report is to bring back (RFC 3461)', ['full', 'hdrs']),
+  envid: text('printable ASCII that a report names again (RFC 3461)', 100),
 } as const satisfies Record<string, Field<unknown>>;
 
 /** Of what came by mail, shown by itself or in a frame of our page: no script, no form, no request, an origin of its own. */
@@ -216,6 +233,21 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
     },
     listing,
     async ({ verbs }, { limit, after, ...given }) => json(await verbs.list(filterQuery(given), page(limit, after))),
+  ),
+  route(
+    {
+      method: 'GET',
+      path: '/v1/queue/shape',
+      verb: 'shape',
+      doc: 'How old what waits is, by domain. Looks at the whole queue.',
+    },
+    {
+      by: required(choice('domains of recipients, or of senders', ['recipient', 'sender'])),
+      state: filters.state,
+      now: required(moment('ages are reckoned at this')),
+      domains: integer('so many of the domains that have most', 0, 10_000),
+    },
+    async ({ verbs, signal }, { by, now, ...more }) => json(await verbs.shape({ ...more, by: by!, now: now! }, signal)),
   ),
   route(
     { method: 'POST', path: '/v1/queue/flush', verb: 'flush', doc: 'What waits because a site is in trouble may be tried now.' },

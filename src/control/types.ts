@@ -2,7 +2,7 @@
  * What goes over the control socket: requests and answers of every verb, as plain JSON, shared by server and
  * client. Fields are only ever added. Moments are epoch milliseconds, sizes octets.
  */
-import type { Recipient, RecipientState } from '../core/delivery.js';
+import type { Notify, Recipient, RecipientState } from '../core/delivery.js';
 import type { LaneKey } from '../core/lane.js';
 import type { Message, MessageId, Priority } from '../core/message.js';
 import type { Trouble } from '../core/outcome.js';
@@ -175,6 +175,34 @@ export interface RecentReport {
   readonly troubles: readonly TroubleReport[];
 }
 
+export interface ShapeRequest {
+  /** Whose domains: each recipient that is open counts, or each message once, by its sender. */
+  readonly by: 'recipient' | 'sender';
+  readonly state?: Query['state'];
+  /** Moment at which ages are reckoned. */
+  readonly now: number;
+  /** So many of the domains that have most; 20 unless told. */
+  readonly domains?: number;
+}
+
+export interface ShapeRow {
+  readonly domain: string;
+  readonly total: number;
+  /** As many as `agesMinutes`, and one for what is older. */
+  readonly byAge: readonly number[];
+}
+
+export interface ShapeReport {
+  readonly by: ShapeRequest['by'];
+  /** What is younger than so many minutes is in that column. */
+  readonly agesMinutes: readonly number[];
+  readonly all: ShapeRow;
+  /** Those that have most first. */
+  readonly domains: readonly ShapeRow[];
+  /** All further domains together, and how many they are. */
+  readonly others: ShapeRow & { readonly domains: number };
+}
+
 export interface AgentReport {
   readonly hostname: string;
   readonly version: string;
@@ -198,6 +226,11 @@ export interface SubmitRequest {
   readonly tags?: readonly string[];
   /** With the same key within a day nothing is stored, and the first report is given again. */
   readonly idempotencyKey?: string;
+  /** RFC 3461, for every recipient. */
+  readonly notify?: readonly Notify[];
+  readonly ret?: 'full' | 'hdrs';
+  /** Printable ASCII, 100 characters at most. */
+  readonly envid?: string;
 }
 
 export interface SubmitReport {
@@ -257,6 +290,8 @@ export interface ReadingVerbs {
   /** Lanes that have mail or are paused, by key. */
   lanes(query: LaneQuery, page: { readonly limit: number; readonly after?: string }): Promise<Page<LaneCounts>>;
   stats(options?: { readonly lanes?: number }): Promise<StatsReport>;
+  /** Looks at the whole queue. */
+  shape(request: ShapeRequest, signal?: AbortSignal): Promise<ShapeReport>;
   history(page: { readonly since: number; readonly limit: number; readonly after?: string }): Promise<QueuePage>;
   close(): Promise<void>;
 }

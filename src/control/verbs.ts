@@ -6,6 +6,7 @@
  * queue in memory. Must not: know HTTP, print, or decide anything about delivery.
  */
 import { parsePath } from '../core/address.js';
+import type { Notify } from '../core/delivery.js';
 import { type Issue, MtaError } from '../core/errors.js';
 import type { Emit } from '../core/event.js';
 import type { LaneKey } from '../core/lane.js';
@@ -45,7 +46,7 @@ export interface ControlledSubmission {
 /** As `SubmissionEnvelope` of intake. */
 export interface ControlledEnvelope {
   readonly sender: string;
-  readonly recipients: readonly { readonly address: string }[];
+  readonly recipients: readonly { readonly address: string; readonly notify?: readonly Notify[] }[];
   readonly smtpUtf8: boolean;
   readonly requireTls: boolean;
   readonly origin: Origin;
@@ -54,6 +55,7 @@ export interface ControlledEnvelope {
   readonly expiresAt?: number;
   readonly bounces: Message['bounces'];
   readonly tags?: readonly string[];
+  readonly dsn?: Message['dsn'];
   readonly received: string;
 }
 
@@ -270,13 +272,17 @@ function readEnvelope(
     const wrong = tagFault(tag);
     if (wrong !== undefined) issues.push({ path: `tags[${i}]`, code: 'OUT_OF_RANGE', message: wrong });
   }
+  const { notify, ret, envid } = request;
+  if (notify?.includes('never') && notify.length > 1) issues.push({ path: 'notify', code: 'CONFLICT', message: 'never stands alone' });
+  if (envid !== undefined && !/^[\x20-\x7e]{1,100}$/.test(envid))
+    issues.push({ path: 'envid', code: 'INVALID_VALUE', message: 'envid must be printable ASCII, 100 characters at most' });
   if (issues.length > 0) {
     const code = issues.every((issue) => issue.code === 'INVALID_ADDRESS') ? 'INVALID_ADDRESS' : 'INVALID_OPTIONS';
     throw new MtaError(code, issues.map((issue) => issue.message).join('; '), { issues });
   }
   const envelope: ControlledEnvelope = {
     sender,
-    recipients: addresses.map((address) => ({ address })),
+    recipients: addresses.map((address) => (notify === undefined ? { address } : { address, notify })),
     smtpUtf8: utf8,
     requireTls: request.requireTls ?? false,
     origin: { kind: 'api' },
@@ -285,6 +291,7 @@ function readEnvelope(
     ...(request.expiresAt === undefined ? {} : { expiresAt: request.expiresAt }),
     bounces: request.bounces ?? 'mail',
     ...(tags.length === 0 ? {} : { tags }),
+    ...(ret === undefined && envid === undefined ? {} : { dsn: { ...(ret && { ret }), ...(envid !== undefined && { envid }) } }),
     received: '',
   };
   return { envelope, recipients: new Set(addresses).size };

@@ -25,12 +25,16 @@ export function splitDeliveryKey(key: DeliveryKey): { id: MessageId; n: number }
 /** `queued` until one of the final four (G2). */
 export type RecipientState = 'queued' | 'delivered' | 'bounced' | 'expired' | 'removed';
 
+/** RFC 3461 §4.1: of what the servers on the way are to tell the sender. */
+export const NOTIFY = ['never', 'success', 'failure', 'delay'] as const;
+export type Notify = (typeof NOTIFY)[number];
+
 export interface Recipient {
   /** As accepted: local part untouched, domain in lower case A-labels (U-labels never). */
   readonly address: string;
   readonly state: RecipientState;
   /** RFC 3461, as given; `orcpt` with its type (`rfc822;…`), its xtext decoded. */
-  readonly notify?: readonly ('never' | 'success' | 'failure' | 'delay')[];
+  readonly notify?: readonly Notify[];
   readonly orcpt?: string;
   /** What became of it last: the reply of success, or the trouble. */
   readonly last?: { readonly at: number; readonly status: string; readonly text: string; readonly server?: string };

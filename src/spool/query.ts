@@ -22,7 +22,7 @@ export function matches(query: Query, message: Message, delivery: DeliveryView):
 
 /** What an operator sees and searches for: what stands with the recipients that are still queued, and the newest attempt that had any. */
 function troubles(delivery: DeliveryView): string[] {
-  const texts = delivery.recipients.filter((one) => one.state === 'queued').map((one) => one.last?.text ?? '');
+  const texts = delivery.recipients.flatMap((one) => (one.state === 'queued' && one.last !== undefined ? [one.last.text] : []));
   const newest = delivery.log.findLast((attempt) => attempt.trouble !== undefined);
-  return [...texts, newest?.trouble?.text ?? ''];
+  return newest?.trouble === undefined ? texts : [...texts, newest.trouble.text];
 }

@@ -141,7 +141,7 @@ export interface Query {
   readonly tag?: string;
   /** Accepted before this (epoch ms). */
   readonly acceptedBefore?: number;
-  /** Text of the last trouble contains this, case-insensitively. */
+  /** Text of the last trouble contains this, case-insensitively; `''`: there was trouble. */
   readonly error?: string;
 }
 

@@ -5,6 +5,7 @@ import type { Cli } from '../../src/cli/command.js';
 import { createScreen } from '../../src/cli/screen.js';
 import type { Clock } from '../../src/platform/clock.js';
 import { systemClock } from '../../src/platform/clock.js';
+import { systemDialer } from '../../src/platform/dialer.js';
 import { createLineWriter } from '../../src/platform/line-writer.js';
 import { NOW } from '../control/fake-agent.js';
 
@@ -65,6 +66,8 @@ export async function run(argv: readonly string[], around: Surroundings = {}): P
     env,
     cwd: around.cwd ?? '/nonexistent',
     clock: around.clock ?? standingClock,
+    user: () => 'somebody',
+    dialer: systemDialer,
     onSignal: () => {},
     onHangup: () => {},
     logLines: () => createLineWriter(out),

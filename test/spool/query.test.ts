@@ -23,4 +23,8 @@ test('mail is found by the words that stand with its recipients, code and all, a
   assert.ok(!finds('older', [fresh], 'older', 'no route to host'));
   assert.ok(!finds('unknown', [ended, fresh]));
   assert.ok(!finds('451', [fresh]));
+  // With no words at all: whatever had trouble.
+  assert.ok(finds('', [waits]));
+  assert.ok(finds('', [fresh], 'no route to host'));
+  assert.ok(!finds('', [ended, fresh]));
 });

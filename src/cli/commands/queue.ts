@@ -11,13 +11,16 @@ export interface FilterArgs {
   readonly older: string | undefined;
   readonly error: string | undefined;
   readonly lane: string | undefined;
+  readonly tag: string | undefined;
 }
+
+const STATES = ['ready', 'waiting', 'held', 'sending'] as const;
 
 /** Which deliveries; the same for looking and for changing. */
 function filters<A>(yargs: Argv<A>) {
   return yargs
     .option('state', {
-      choices: ['ready', 'waiting', 'held', 'sending'] as const,
+      choices: STATES,
       requiresArg: true,
       describe: 'What the delivery does now',
     })
@@ -26,6 +29,7 @@ function filters<A>(yargs: Argv<A>) {
     .option('recipient', { type: 'string', requiresArg: true, describe: "Recipient's address" })
     .option('older', { type: 'string', requiresArg: true, describe: 'In the queue for longer than this: 2h, 3d' })
     .option('error', { type: 'string', requiresArg: true, describe: 'Part of the last error' })
+    .option('tag', { type: 'string', requiresArg: true, describe: 'One of the tags it was given' })
     .option('lane', { type: 'string', requiresArg: true, describe: 'Lane, as "queue stats" names it' });
 }
 
@@ -93,6 +97,25 @@ export const queueCommands: Declare = (yargs, run) =>
             .option('lanes', { type: 'string', requiresArg: true, default: '20', describe: 'So many of the deepest lanes' })
             .example('$0 queue stats', 'what is it doing?'),
         run(async () => (await import('../queue-stats.js')).queueStats),
+      )
+      .command(
+        'shape',
+        'How old what waits is, by domain',
+        (command) =>
+          command
+            .option('senders', { alias: 's', type: 'boolean', describe: 'By domain of the sender, each message once' })
+            .option('state', { choices: STATES, requiresArg: true, describe: 'Only what does this now' })
+            .option('domains', { type: 'string', requiresArg: true, default: '20', describe: 'So many of the domains that have most' })
+            .example('$0 queue shape', 'one domain stuck, or all of them?')
+            .example('$0 queue shape --senders --state waiting', 'whose mail is put off')
+            .epilog('Columns are ages in minutes, as in qshape: under 5, 5 to 10, 10 to 20, …'),
+        run(async () => (await import('../queue-shape.js')).queueShape),
+      )
+      .command(
+        'flush',
+        'Try now what was put off; what waits for its date, or is held, is left alone',
+        (command) => command.example('$0 queue flush', 'the network is back'),
+        run(async () => (await import('../queue-flush.js')).queueFlush),
       )
       .demandCommand(1, 1, 'Which command?', 'Which command?');
   });

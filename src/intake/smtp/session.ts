@@ -261,13 +261,14 @@ export class Session extends SMTPConnection implements WireOwner {
     this.#wire()?.resume();
     this.#gathering = false;
     this.#flush();
+    // What came behind the message, QUIT as a rule, has had its answer.
+    if (this.#inputEnded && !this.#finishing) this.close();
   }
 
   /** The reply to a dot, and the end of the session where that was waited for. */
   #conclude(reply: string): void {
     this.#answer(reply);
     if (this.#leaving) this.#leave(SHUTTING_DOWN);
-    else if (this.#inputEnded) this.close();
   }
 
   #refusal(id: MessageId, error: unknown): string {
