@@ -7,7 +7,7 @@
  *      └── reschedule  └── release ── held
  */
 import type { LaneKey } from './lane.js';
-import type { Message, MessageId, Priority } from './message.js';
+import type { MergeCopy, Message, MessageId, Priority } from './message.js';
 import type { Stage, Trouble } from './outcome.js';
 
 /** `<message id>.<n>`, n counting from 0 within the message. */
@@ -88,4 +88,6 @@ export interface Delivery {
 export interface NewDelivery {
   readonly lane: LaneKey;
   readonly recipients: readonly Recipient[];
+  /** Of a message that is a template (`Message.merge`): what its one recipient has. Kept until the delivery is done. */
+  readonly copy?: MergeCopy;
 }

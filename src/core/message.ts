@@ -26,6 +26,24 @@ export type Origin =
   /** A report of ours about `of`. */
   | { readonly kind: 'report'; readonly of: MessageId };
 
+/** A value that is put into a page, or a URL, as it is. Plain data: it can be stored as JSON. */
+export interface RawValue {
+  readonly raw: string;
+}
+
+/** What a token becomes. */
+export type MergeValue = string | RawValue;
+/** By the names of tokens. */
+export type MergeValues = Readonly<Record<string, MergeValue>>;
+
+/** What makes one recipient's copy of a template. */
+export interface MergeCopy {
+  /** Go before the message's `merge.defaults`. */
+  readonly values: MergeValues;
+  /** Shown with the recipient's address. */
+  readonly name?: string;
+}
+
 export interface Message {
   readonly id: MessageId;
   /** Epoch milliseconds. */
@@ -51,8 +69,18 @@ export interface Message {
   readonly bounces: 'mail' | 'none';
   /** Words of the sender's, to search by. */
   readonly tags?: readonly string[];
+  /**
+   * The content is a template: each delivery has exactly one recipient and a copy of its own, merged just before it is sent. What is said
+   * of the content here is said of the template. Shown and kept in the history without its defaults.
+   */
+  readonly merge?: { readonly defaults: MergeValues };
   /** RFC 3461 RET and ENVID (decoded), as given. */
   readonly dsn?: { readonly ret?: 'full' | 'hdrs'; readonly envid?: string };
+}
+
+/** A message for the history and for lists: there may be very many of one merge, and its defaults may be long. */
+export function withoutDefaults(message: Message): Message {
+  return message.merge === undefined ? message : { ...message, merge: { defaults: {} } };
 }
 
 /** The content of a message, as the wire wants to have it: small in one piece, large as it is read. */

@@ -2,11 +2,11 @@
  * What survives the end of a memory spool, as a disk would, and what can be seen of it. Plain data: the rules are the
  * spool's (`memory.ts`).
  */
-import { type Delivery, type DeliveryKey, splitDeliveryKey } from '../core/delivery.js';
+import { type Delivery, type DeliveryKey, type RecipientState, splitDeliveryKey } from '../core/delivery.js';
 import type { LaneKey } from '../core/lane.js';
-import type { Message, MessageId } from '../core/message.js';
+import { type MergeCopy, type Message, type MessageId, withoutDefaults } from '../core/message.js';
 import { matches } from './query.js';
-import type { AcceptedOnce, DeliveryView, MessageView, Page, Pause, Query, Spool } from './spool.js';
+import { type AcceptedOnce, type DeliveryView, type MessageView, type Page, type Pause, type Query, type Spool, VIEWED } from './spool.js';
 import type { Noted } from './versions.js';
 
 export interface Item {
@@ -39,6 +39,7 @@ type Shown = { readonly message: Message; readonly delivery: DeliveryView };
 export class MemoryDisk {
   readonly messages = new Map<MessageId, Stored>();
   readonly items = new Map<DeliveryKey, Item>();
+  readonly copies = new Map<DeliveryKey, MergeCopy>();
   readonly bodies = new Map<string, Buffer>();
   readonly notes = new Map<DeliveryKey, Noted & { readonly version: number }>();
   readonly pauses = new Map<LaneKey, Pause>();
@@ -53,6 +54,7 @@ export class MemoryDisk {
     const found = new MemoryDisk();
     for (const [id, stored] of this.messages) found.messages.set(id, { ...stored });
     for (const [key, item] of this.items) found.items.set(key, { ...item });
+    for (const [key, copy] of this.copies) found.copies.set(key, copy);
     for (const [place, body] of this.bodies) found.bodies.set(place, body);
     if (how.notes) for (const [key, note] of this.notes) found.notes.set(key, note);
     for (const [lane, pause] of this.pauses) found.pauses.set(lane, pause);
@@ -63,13 +65,22 @@ export class MemoryDisk {
     return found;
   }
 
-  inspect(id: MessageId): MessageView | undefined {
+  inspect(id: MessageId, page: Parameters<Spool['inspect']>[1] = {}): MessageView | undefined {
     const past = this.past.filter((one) => one.message.id === id);
     const message = this.messages.get(id)?.message ?? past[0]?.message;
     if (message === undefined) return undefined;
     const live = [...this.items.values()].filter((item) => item.delivery.message.id === id).map(viewOf);
     const deliveries = [...live, ...past.map((one) => one.delivery)];
-    return { message, deliveries: deliveries.sort((a, b) => splitDeliveryKey(a.key).n - splitDeliveryKey(b.key).n) };
+    const from = page.after === undefined ? 0 : Number(page.after) + 1;
+    const limit = page.limit ?? (message.merge === undefined ? Number.POSITIVE_INFINITY : VIEWED);
+    const found = deliveries.filter((one) => numberOf(one) >= from).sort((a, b) => numberOf(a) - numberOf(b));
+    const shown = found.slice(0, limit);
+    return {
+      message: withoutDefaults(message),
+      deliveries: shown,
+      ...(found.length > limit ? { next: String(numberOf(shown[limit - 1]!)) } : {}),
+      ...(message.merge === undefined ? {} : { tally: tallyOf(deliveries) }),
+    };
   }
 
   list(query: Query, page: { readonly limit: number; readonly after?: string }): Page<Shown> {
@@ -80,7 +91,7 @@ export class MemoryDisk {
     for (const { place, item } of sorted) {
       if (page.after !== undefined && place <= page.after) continue;
       const delivery = viewOf(item);
-      if (matches(query, item.delivery.message, delivery)) items.push({ message: item.delivery.message, delivery });
+      if (matches(query, item.delivery.message, delivery)) items.push({ message: withoutDefaults(item.delivery.message), delivery });
       if (items.length >= page.limit) return { items, next: place };
     }
     return { items };
@@ -98,6 +109,16 @@ export class MemoryDisk {
 function viewOf({ delivery, state, token }: Item): DeliveryView {
   const { key, lane, priority, recipients, attempts, log, due } = delivery;
   return { key, lane, priority, state: token === 0 ? state : 'sending', recipients, attempts, log, due, settledAt: 0 };
+}
+
+function numberOf(delivery: DeliveryView): number {
+  return splitDeliveryKey(delivery.key).n;
+}
+
+function tallyOf(deliveries: readonly DeliveryView[]): Record<RecipientState, number> {
+  const tally = { queued: 0, delivered: 0, bounced: 0, expired: 0, removed: 0 };
+  for (const { state } of deliveries.flatMap(({ recipients }) => recipients)) tally[state]++;
+  return tally;
 }
 
 /** Sorts as (id, n). */

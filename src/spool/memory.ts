@@ -5,10 +5,10 @@
  * It keeps the promises of `spool.ts` but for the bound on memory, and durability beyond its disk. Writes take a microtask,
  * so nothing is told before the caller has gone on.
  */
-import { type Delivery, type DeliveryKey, deliveryKey, splitDeliveryKey } from '../core/delivery.js';
+import { type Delivery, type DeliveryKey, deliveryKey, type NewDelivery, splitDeliveryKey } from '../core/delivery.js';
 import { MtaError } from '../core/errors.js';
 import type { LaneKey } from '../core/lane.js';
-import { type Body, type MessageId, PRIORITIES } from '../core/message.js';
+import { type Body, type MergeCopy, type MessageId, PRIORITIES, withoutDefaults } from '../core/message.js';
 import type { RecipientOutcome } from '../core/outcome.js';
 import type { Clock } from '../platform/clock.js';
 import { type Item, MemoryDisk, type Stored } from './memory-disk.js';
@@ -22,6 +22,7 @@ import type {
   Head,
   LaneCounts,
   Lease,
+  MergeAcceptance,
   MessageView,
   Pause,
   Query,
@@ -138,6 +139,13 @@ class MemorySpool implements Spool {
     this.#store(entry);
   }
 
+  async acceptMerge({ deliveries, once, ...entry }: MergeAcceptance): Promise<number> {
+    const all: NewDelivery[] = [];
+    for await (const delivery of deliveries) all.push(delivery);
+    await this.accept({ ...entry, deliveries: all, ...(once === undefined ? {} : { once: once() }) });
+    return all.length;
+  }
+
   async once(key: string): Promise<AcceptedOnce | undefined> {
     if (this.#closed) throw closedError();
     await Promise.resolve();
@@ -158,7 +166,7 @@ class MemorySpool implements Spool {
     const waits = message.notBefore > this.#clock.now();
     const due = waits ? message.notBefore : Math.max(message.acceptedAt, message.notBefore);
     const fresh = { priority: message.priority, attempts: 0, log: [], delayNoticed: false, held: false, due };
-    for (const [n, { lane, recipients }] of deliveries.entries()) {
+    for (const [n, { lane, recipients, copy }] of deliveries.entries()) {
       const key = deliveryKey(message.id, n);
       const state = waits ? 'waiting' : 'ready';
       const item: Item = {
@@ -171,6 +179,7 @@ class MemorySpool implements Spool {
         settling: false,
       };
       this.#disk.items.set(key, item);
+      if (copy !== undefined) this.#disk.copies.set(key, copy);
       this.#lane(lane).add(item);
       this.#tell(item);
     }
@@ -217,8 +226,10 @@ class MemorySpool implements Spool {
   #lease(item: Item): Lease {
     item.token = ++this.#token;
     this.#leased++;
-    const body = this.#disk.messages.get(item.delivery.message.id)!.body;
-    return { token: item.token, delivery: item.delivery, bytes: body.length <= this.#options.inlineLimitBytes ? body : undefined };
+    const { delivery, token } = item;
+    const { body } = this.#disk.messages.get(delivery.message.id)!;
+    const inMemory = body.length <= this.#options.inlineLimitBytes && delivery.message.merge === undefined;
+    return { token, delivery, bytes: inMemory ? body : undefined };
   }
 
   #isFree(item: Item): boolean {
@@ -290,6 +301,10 @@ class MemorySpool implements Spool {
         for (let at = 0; at < body.length; at += PIECE) yield body.subarray(at, at + PIECE);
       },
     };
+  }
+
+  async copy(key: DeliveryKey): Promise<MergeCopy | undefined> {
+    return this.#disk.copies.get(key);
   }
 
   note(lease: Lease, outcomes: readonly RecipientOutcome[]): void {
@@ -375,19 +390,20 @@ class MemorySpool implements Spool {
 
   #finish(delivery: Delivery): void {
     const { message } = delivery;
+    this.#disk.copies.delete(delivery.key);
     const stored = this.#disk.messages.get(message.id)!;
     if (--stored.open === 0) this.#disk.messages.delete(message.id);
     if (this.#options.historyRetentionMs <= 0) return;
     const sequence = ++this.#disk.sequence;
     const { key, lane, priority, recipients, attempts, log } = delivery;
     const view: DeliveryView = { key, lane, priority, state: 'done', recipients, attempts, log, due: 0, settledAt: this.#clock.now() };
-    this.#disk.past.push({ message, delivery: view, sequence });
+    this.#disk.past.push({ message: withoutDefaults(message), delivery: view, sequence });
   }
 
   // — looking and operating —
 
-  async inspect(id: MessageId): Promise<MessageView | undefined> {
-    return this.#disk.inspect(id);
+  async inspect(id: MessageId, page?: Parameters<Spool['inspect']>[1]): Promise<MessageView | undefined> {
+    return this.#disk.inspect(id, page);
   }
 
   async readBody(id: MessageId): Promise<Body | undefined> {

@@ -18,7 +18,7 @@
  */
 import type { Attempt, Delivery, DeliveryKey, NewDelivery, Recipient, RecipientState } from '../core/delivery.js';
 import type { LaneKey } from '../core/lane.js';
-import type { Body, Message, MessageId, Priority } from '../core/message.js';
+import type { Body, MergeCopy, Message, MessageId, Priority } from '../core/message.js';
 import type { RecipientOutcome } from '../core/outcome.js';
 
 /** A body that was written to the driver's own place while it came in, too large to be kept in memory. */
@@ -58,11 +58,21 @@ export interface AcceptedOnce {
   readonly digest: string;
 }
 
+/** A template (`Message.merge`) and its copies, which come one after the other. */
+export interface MergeAcceptance {
+  readonly message: Message;
+  /** Each with one recipient and a `copy`. Read once; numbered in order, from 0. */
+  readonly deliveries: AsyncIterable<NewDelivery>;
+  readonly body: Buffer | StoredBody;
+  /** As of `Acceptance`; asked when the last copy has come. */
+  readonly once?: () => NonNullable<Acceptance['once']>;
+}
+
 /** The right to decide about a delivery, until settled or given back. Numbers never return within a process. */
 export interface Lease {
   readonly token: number;
   readonly delivery: Delivery;
-  /** The content, where it is still in memory from the accept. */
+  /** The content, where it is still in memory from the accept; never a template. */
   readonly bytes: Buffer | undefined;
 }
 
@@ -125,8 +135,16 @@ export interface DeliveryView {
 
 export interface MessageView {
   readonly message: Message;
+  /** In the order of their numbers; of a merge a page of them. */
   readonly deliveries: readonly DeliveryView[];
+  /** Pass as `after` to see those that follow; absent at the end. */
+  readonly next?: string;
+  /** Of a merge: how many of all its recipients are in which state. */
+  readonly tally?: Readonly<Record<RecipientState, number>>;
 }
+
+/** Deliveries of a merge that `inspect` shows unless it is told otherwise. */
+export const VIEWED = 1000;
 
 /** Which deliveries: every given field must hold. `{}` means all. */
 export interface Query {
@@ -209,6 +227,11 @@ export interface Spool {
   accept(entry: Acceptance): Promise<void>;
   /** What was accepted under this key and is not forgotten yet: until its `until`, by the wall clock. */
   once(key: string): Promise<AcceptedOnce | undefined>;
+  /**
+   * Accepts a template with as many copies as come: they are written as they come, and nothing of it can be seen before all are there.
+   * Resolves with their number when it is durable. What `deliveries` throws it rejects with; nothing is stored then.
+   */
+  acceptMerge(entry: MergeAcceptance): Promise<number>;
   /** The greatest message id ever accepted here: new ones must be above it, also when the clock was set back (`core/id.ts`). */
   lastId(): MessageId | undefined;
 
@@ -229,7 +252,10 @@ export interface Spool {
   promote(): Promise<number | undefined>;
 
   // — delivery —
+  /** The content as it was accepted: of a merge the template. */
   body(lease: Lease): Promise<Body>;
+  /** What the recipient of a delivery has for a template; undefined where the delivery is done, or no copy. Rejects with `SPOOL_DAMAGED`. */
+  copy(key: DeliveryKey): Promise<MergeCopy | undefined>;
   /**
    * Tells what the remote answered to a final dot, before it is settled: in the journal when this returns, so that the death
    * of the process cannot double it (G3), also where that connection is closed now. What cannot be written is tried again by `mayFinish`.
@@ -251,8 +277,9 @@ export interface Spool {
   ): Promise<void>;
 
   // — looking and operating —
-  inspect(id: MessageId): Promise<MessageView | undefined>;
-  /** The content of a message that is still queued. */
+  /** Of a merge at most `limit` deliveries (`VIEWED`) behind `after`; of other messages all, unless a page is asked for. */
+  inspect(id: MessageId, page?: { readonly limit?: number; readonly after?: string }): Promise<MessageView | undefined>;
+  /** The content of a message that is still queued; of a merge the template. */
   readBody(id: MessageId): Promise<Body | undefined>;
   /** Live deliveries, oldest message first. `limit` bounds the page, not the work: at most 10,000 records are looked at for one page. */
   list(

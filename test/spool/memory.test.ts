@@ -1,7 +1,8 @@
 import { createMemorySpool, MemoryDisk } from '../../src/spool/memory.js';
-import { INLINE_LIMIT, PROMOTE_AFTER_MS, RETENTION_MS, spoolContract } from '../contract/spool.js';
+import { mergeContract } from '../contract/merge.js';
+import { INLINE_LIMIT, PROMOTE_AFTER_MS, RETENTION_MS, type SpoolPlace, spoolContract } from '../contract/spool.js';
 
-spoolContract('memory', async () => {
+async function memoryPlace(): Promise<SpoolPlace> {
   const disk = new MemoryDisk();
   return {
     open: (clock) =>
@@ -14,4 +15,7 @@ spoolContract('memory', async () => {
       }),
     remove: async () => {},
   };
-});
+}
+
+spoolContract('memory', memoryPlace);
+mergeContract('memory', memoryPlace);

@@ -4,17 +4,14 @@
  * Promises: one pass, linear in the text; a value is never looked at for further markers; only a map's own entries are values
  * (`#constructor#` is a name like others). A token without a value stays as it is, and its closing `#` may open the next one.
  */
+import type { MergeValue, MergeValues, RawValue } from '../../core/message.js';
 import { findCharset, nameCharacters } from '../charset.js';
 import { errorOf, type Issues, put, word } from '../checks.js';
 import { base64Lines, quotedPrintable, TRANSFER_ENCODINGS, type TransferEncoding, withCrlf } from '../transfer.js';
 
-/** A value that is put into a page, or a URL, as it is. Plain data: it can be stored as JSON. */
-export interface RawValue {
-  readonly raw: string;
-}
-
-export type TokenValue = string | RawValue;
-export type Tokens = Readonly<Record<string, TokenValue>>;
+export type { RawValue };
+export type TokenValue = MergeValue;
+export type Tokens = MergeValues;
 
 /** Marks a value as markup: it is not escaped in HTML. Elsewhere it makes no difference but in URLs. */
 export function raw(value: string): RawValue {

@@ -2,20 +2,31 @@
  * Acceptance: a message, its body and its deliveries in one batch. Reports are accepted the same way, inside the batch of the
  * settlement they belong to.
  */
-import { PRIORITIES } from '../../core/message.js';
+import { type MergeCopy, PRIORITIES } from '../../core/message.js';
 import type { Acceptance } from '../spool.js';
 import type { Batch, Operation } from './batch.js';
 import { type DeliveryRecord, sealJson, sealReady, sealTimer } from './codec.js';
 import { Entry, HotBody, newDelivery } from './entry.js';
-import { messageKey, ordinal, sequence32, timerKey } from './keys.js';
+import { copyKey, messageKey, ordinal, sequence32, timerKey } from './keys.js';
 import type { Ledger } from './ledger.js';
-import { putOnce } from './once.js';
+import { putOnce, recipientsOf } from './once.js';
 
 /** Rough weight of a record with its index entries. */
 export const RECORD_WEIGHT = 1200;
 
 export function weightOf(acceptance: Acceptance): number {
-  return (Buffer.isBuffer(acceptance.body) ? acceptance.body.length : 0) + acceptance.deliveries.length * RECORD_WEIGHT;
+  const { body, deliveries, message } = acceptance;
+  let weight = (Buffer.isBuffer(body) ? body.length : 0) + deliveries.length * RECORD_WEIGHT;
+  if (message.merge !== undefined) for (const { copy } of deliveries) weight += copyWeight(copy);
+  return weight;
+}
+
+/** Roughly the octets of what a recipient has for a template. */
+export function copyWeight(copy: MergeCopy | undefined): number {
+  let weight = copy?.name?.length ?? 0;
+  for (const [name, value] of Object.entries(copy?.values ?? {}))
+    weight += name.length + (typeof value === 'string' ? value : value.raw).length;
+  return weight;
 }
 
 /** Puts all of it into the batch. What it returns is offered when the batch is durable (`admit`). */
@@ -29,7 +40,7 @@ export function buildAcceptance(ledger: Ledger, batch: Batch, acceptance: Accept
     batch.put(key, sealJson(key, place === undefined ? { m: message } : { m: message, f: place }));
     batch.setOpenCount(message.id, deliveries.length);
   }
-  putOnce(batch, acceptance);
+  putOnce(batch, message, acceptance.once, acceptance.once === undefined ? 0 : recipientsOf(acceptance));
   ledger.messages++;
   if (message.id > ledger.lastId) ledger.lastId = message.id;
   const waits = message.notBefore > batch.now;
@@ -59,6 +70,7 @@ export function buildAcceptance(ledger: Ledger, batch: Batch, acceptance: Accept
       f: single ? place : undefined,
     };
     putDelivery(batch, entry, record);
+    if (fresh.copy !== undefined) batch.put(copyKey(about), sealJson(copyKey(about), fresh.copy));
     entries[n] = entry;
   }
   return entries;
@@ -93,7 +105,9 @@ export function admit(ledger: Ledger, entries: readonly Entry[], hot: HotBody | 
 }
 
 export function hotBody(acceptance: Acceptance): HotBody | undefined {
-  return Buffer.isBuffer(acceptance.body) ? new HotBody(acceptance.body) : undefined;
+  const { body, message } = acceptance;
+  // What a template makes is not what is accepted.
+  return Buffer.isBuffer(body) && message.merge === undefined ? new HotBody(body) : undefined;
 }
 
 export class AcceptOperation implements Operation {

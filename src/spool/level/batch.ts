@@ -5,9 +5,10 @@
  * A batch is built only when the one before it is durable, so what the store answers while building (`openCount`,
  * `current`) is the truth, but for what this batch itself has changed.
  */
+import type { RecipientState } from '../../core/delivery.js';
 import type { MessageId } from '../../core/message.js';
 import { BODY_PREFIX, seal, sealBody, sealNumbers, unsealNumbers } from './codec.js';
-import { bodyKey, openCountKey, ringKey } from './keys.js';
+import { bodyKey, openCountKey, ringKey, tallyKey } from './keys.js';
 import type { Lane } from './lanes.js';
 import type { Store, StoreBatch } from './store.js';
 
@@ -25,6 +26,9 @@ export interface Operation {
 
 let scratch = Buffer.allocUnsafeSlow(64 * 1024);
 
+/** Ends in the order in which a tally counts them. */
+export const TALLIED: readonly RecipientState[] = ['delivered', 'bounced', 'expired', 'removed'];
+
 export class Batch {
   readonly number: number;
   /** Wall clock, read once. */
@@ -33,6 +37,7 @@ export class Batch {
   readonly #batch: StoreBatch;
   readonly #lanes: Lane[] = [];
   #openCounts: Map<MessageId, number> | undefined;
+  #tallies: Map<MessageId, number[]> | undefined;
   #changed: Set<string> | undefined;
   readonly #claims: ((ordinal: string) => boolean)[] = [];
   bytes = 0;
@@ -83,6 +88,19 @@ export class Batch {
     this.#openCounts.set(id, count);
   }
 
+  /** One recipient of a merge has come to an end. A tally that is damaged begins anew. */
+  tally(id: MessageId, state: RecipientState): void {
+    this.#tallies ??= new Map();
+    let tally = this.#tallies.get(id);
+    if (tally === undefined) {
+      const key = tallyKey(id);
+      const value = this.#store.getSync(key);
+      tally = (value === undefined ? undefined : unsealNumbers(key, value)) ?? TALLIED.map(() => 0);
+      this.#tallies.set(id, tally);
+    }
+    tally[TALLIED.indexOf(state)]!++;
+  }
+
   /** What the store says now. */
   current(key: string): string | undefined {
     return this.#store.getSync(key);
@@ -127,6 +145,7 @@ export class Batch {
         else this.put(key, sealNumbers(key, [count]));
       }
     }
+    if (this.#tallies) for (const [id, tally] of this.#tallies) this.put(tallyKey(id), sealNumbers(tallyKey(id), tally));
     const ring = ringKey(this.number);
     this.put(ring, seal(ring, `${this.number} ${books.sequence} ${books.messages} ${books.historyTime} ${books.lastId}`));
     return this.#batch.write();

@@ -6,6 +6,7 @@
  */
 import fsp from 'node:fs/promises';
 import path from 'node:path';
+import type { MergeCopy, Message } from '../../core/message.js';
 import type { Clock } from '../../platform/clock.js';
 import { systemClock } from '../../platform/clock.js';
 import { readBodyFile } from './bodies.js';
@@ -23,6 +24,7 @@ import {
 import {
   AFTER_SLASH,
   bodyKey,
+  copyKey,
   deliveryKeyOf,
   escapeLane,
   historyKey,
@@ -100,6 +102,8 @@ class Check {
   readonly #lanes = new Map<string, LaneTally>();
   /** Large messages that are being written or indexed, and how many of their deliveries are indexed. */
   readonly #unfinished = new Map<string, number>();
+  /** Read last by `#messageOf`. */
+  #message: { readonly id: string; readonly message: Message | undefined } | undefined;
   readonly #problems: SpoolProblem[] = [];
   #problemCount = 0;
   readonly #counts = { messages: 0, deliveries: 0, ready: 0, waiting: 0, held: 0, history: 0, bodyFiles: 0, bodyBytes: 0, stale: 0 };
@@ -117,6 +121,7 @@ class Check {
       for (const [key, value] of page) this.#unfinished.set(key.slice(2), Math.max(0, (unsealNumbers(key, value)?.[0] ?? 0) - 1));
     }
     await this.#deliveries();
+    await this.#copiesOfNothing();
     await this.#messages();
     await this.#ready();
     await this.#timers();
@@ -200,6 +205,7 @@ class Check {
         if (found[i] === undefined) moved(this.#lane(record.l));
         else this.#lane(record.l).waiting++;
       }
+      await this.#copies(page);
       await this.#openCounts(open, page.length < PAGE ? undefined : page[page.length - 1]![0]);
     }
   }
@@ -223,6 +229,46 @@ class Check {
       );
     else if (entry !== undefined && entry.ordinal !== about)
       this.#problem('orphan', `the index entry of delivery ${deliveryKeyOf(about)} names ${deliveryKeyOf(entry.ordinal)}`);
+  }
+
+  /** Every delivery of a template has what its copy needs. */
+  async #copies(page: readonly [string, string][]): Promise<void> {
+    const wanted: string[] = [];
+    for (const [key, value] of page) {
+      const id = key.slice(2, key.indexOf('/', 2));
+      const record = unsealJson<DeliveryRecord>(key, value);
+      if (record !== undefined && (record.m ?? (await this.#messageOf(id)))?.merge !== undefined) wanted.push(copyKey(key.slice(2)));
+    }
+    const found = await this.#store.getMany(wanted);
+    for (const [i, key] of wanted.entries())
+      if (found[i] === undefined)
+        this.#problem('missing', `what the template needs for delivery ${deliveryKeyOf(key.slice(2))} is missing`, key.slice(2, 28));
+  }
+
+  /** Of a message with several deliveries, which follow each other. */
+  async #messageOf(id: string): Promise<Message | undefined> {
+    if (this.#message?.id === id) return this.#message.message;
+    const key = messageKey(id);
+    const value = await this.#store.get(key);
+    const message = value === undefined ? undefined : unsealJson<MessageRecord>(key, value)?.m;
+    this.#message = { id, message };
+    return message;
+  }
+
+  async #copiesOfNothing(): Promise<void> {
+    for await (const page of this.#walk('v')) {
+      const records = await this.#store.getMany(page.map(([key]) => `d/${key.slice(2)}`));
+      for (const [i, [key, value]] of page.entries()) {
+        const about = key.slice(2);
+        if (unsealJson<MergeCopy>(key, value) === undefined)
+          this.#problem('checksum', `what the template needs for delivery ${deliveryKeyOf(about)} does not match its checksum`);
+        if (records[i] === undefined) this.#problem('orphan', `there is no delivery ${deliveryKeyOf(about)} for what a template needs`);
+      }
+    }
+    for await (const page of this.#walk('n'))
+      for (const [key, value] of page)
+        if (unsealNumbers(key, value) === undefined)
+          this.#problem('checksum', `the tally of message ${key.slice(2)} does not match its checksum`, key.slice(2));
   }
 
   /** Of messages with several deliveries, those that the walk has passed. */
@@ -405,4 +451,6 @@ const WHAT: Readonly<Record<string, string>> = {
   k: 'keys of senders',
   l: 'lanes',
   p: 'unfinished messages',
+  v: 'copies',
+  n: 'tallies',
 };

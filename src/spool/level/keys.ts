@@ -9,11 +9,13 @@
  *   k/<hash>                   what was accepted under a key of its sender's
  *   l/<lane>                   how many of a lane are ready, waiting, held
  *   m/<id>                     a message with several deliveries (a single one carries its message along)
+ *   n/<id>                     of a merge: how many recipients came to which end
  *   o/<id>                     how many deliveries of such a message are open
  *   p/<id>                     a large acceptance under way
  *   q/<lane>                   a lane that is paused: since when, and why
  *   r/<lane>/<priority>/<seq>  ready index
  *   t/<due>/<id>/<n>           timer index
+ *   v/<id>/<n>                 what a recipient of a merge has for the template
  *   w/<until>/<hash>           when such a key is forgotten
  *   x/…                        the store's own: format, epoch, ring of batch numbers
  *
@@ -95,6 +97,8 @@ export function unescapeLane(text: string): LaneKey {
 
 export const bodyKey = (id: MessageId): string => `b/${id}`;
 export const messageKey = (id: MessageId): string => `m/${id}`;
+export const tallyKey = (id: MessageId): string => `n/${id}`;
+export const copyKey = (ordinalText: string): string => `v/${ordinalText}`;
 export const openCountKey = (id: MessageId): string => `o/${id}`;
 export const pauseKey = (lane: LaneKey): string => `q/${escapeLane(lane)}`;
 export const partialKey = (id: MessageId): string => `p/${id}`;

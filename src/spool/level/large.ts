@@ -8,11 +8,12 @@
  *
  * After a crash or a failed write, what was being written is removed, and what was being indexed goes on.
  */
+import type { NewDelivery } from '../../core/delivery.js';
 import { MtaError } from '../../core/errors.js';
 import type { Message, MessageId } from '../../core/message.js';
 import { PRIORITIES } from '../../core/message.js';
-import type { Acceptance } from '../spool.js';
-import { RECORD_WEIGHT } from './accept.js';
+import type { Acceptance, StoredBody } from '../spool.js';
+import { copyWeight, RECORD_WEIGHT } from './accept.js';
 import type { Batch, Operation } from './batch.js';
 import {
   type DeliveryRecord,
@@ -28,7 +29,9 @@ import { deliveryOf, Entry } from './entry.js';
 import {
   AFTER_SLASH,
   bodyKey,
+  copyKey,
   deliveryKeyOf,
+  MAX_DELIVERIES,
   messageKey,
   openCountKey,
   ordinal,
@@ -42,12 +45,46 @@ import { dropOnce, hashOf, putOnce } from './once.js';
 
 /** Deliveries written in one part; a message with no more than this needs none of it. */
 export const PART = 250;
+/** And about so many octets of what recipients have for a template. */
+const PART_WEIGHT = 512 * 1024;
 
 /** What `p/<id>` says: 0 while it is being written, else one more than the number of deliveries indexed. */
 const WRITING = 0;
 
 /** More than could ever be under way. */
 const MAX_UNFINISHED = 100_000;
+
+/** A message whose deliveries come one after the other. */
+export interface Large {
+  readonly message: Message;
+  readonly body: Buffer | StoredBody;
+  readonly deliveries: Iterable<NewDelivery> | AsyncIterable<NewDelivery>;
+  /** Asked when all deliveries have come. */
+  readonly once: () => Acceptance['once'];
+  /** Default: one for each delivery. */
+  readonly recipients?: number;
+}
+
+/** Deliveries that are written together: those from number `from` on. */
+class Part {
+  readonly from: number;
+  readonly deliveries: NewDelivery[] = [];
+  #weight = 0;
+
+  constructor(from: number) {
+    this.from = from;
+  }
+
+  get full(): boolean {
+    return this.deliveries.length >= PART || this.#weight >= PART_WEIGHT;
+  }
+
+  add(delivery: NewDelivery): void {
+    if (this.from + this.deliveries.length >= MAX_DELIVERIES) throw new RangeError(`a message has at most ${MAX_DELIVERIES} deliveries`);
+    this.deliveries.push(delivery);
+    this.#weight += copyWeight(delivery.copy);
+  }
+}
 
 export class LargeAcceptances {
   readonly #ledger: Ledger;
@@ -59,16 +96,53 @@ export class LargeAcceptances {
     this.#ledger = ledger;
   }
 
-  /** Resolves when it is durable and will be delivered, whatever happens; its lanes fill after that. */
-  async accept(acceptance: Acceptance): Promise<void> {
-    const { message, deliveries } = acceptance;
-    for (let from = 0; from < deliveries.length; from += PART) await this.#commit((batch) => this.#putPart(batch, acceptance, from));
-    await this.#commit((batch) => this.#putWhole(batch, acceptance)).catch((error: Error) => {
-      // It may have landed; whoever handed it in is told that it failed.
-      this.#doubtful.add(message.id);
+  /**
+   * Resolves with the number of deliveries when they are durable and will be delivered, whatever happens; its lanes fill after that. Where
+   * there are few of them, nothing is written here and all are handed to `few`. What the source throws it rejects with, and what was
+   * written is removed.
+   */
+  async accept(large: Large, few: (deliveries: readonly NewDelivery[]) => Promise<void>): Promise<number> {
+    const { message, body } = large;
+    const ledger = this.#ledger;
+    const { generation } = ledger;
+    let part = new Part(0);
+    const commit = (build: (batch: Batch) => void) => {
+      // What was written before the store was reopened is being removed.
+      if (generation !== ledger.generation) throw new MtaError('SPOOL_FAILED', 'a write failed while a large message was coming in');
+      return this.#commit(build);
+    };
+    try {
+      for await (const delivery of large.deliveries) {
+        if (part.full) {
+          const { from, deliveries } = part;
+          await commit((batch) => this.#putPart(batch, message, deliveries, from));
+          part = new Part(from + deliveries.length);
+        }
+        part.add(delivery);
+      }
+      if (part.from > 0) await commit((batch) => this.#putPart(batch, message, part.deliveries, part.from));
+    } catch (error) {
+      if (part.from > 0 && generation === ledger.generation) await this.#remove(message.id).catch(() => {});
+      if (!Buffer.isBuffer(body)) ledger.dropBody(body.place);
       throw error;
-    });
-    this.#index(message.id, 0).catch((error: Error) => this.#ledger.log.warn('spool.indexing', { id: message.id }, error.message));
+    }
+    const count = part.from + part.deliveries.length;
+    if (part.from === 0) await few(part.deliveries);
+    else await this.#complete(large, count, commit);
+    return count;
+  }
+
+  async #complete(large: Large, count: number, commit: (build: (batch: Batch) => void) => Promise<void>): Promise<void> {
+    const { id } = large.message;
+    const once = large.once();
+    try {
+      await commit((batch) => this.#putWhole(batch, large, count, once));
+    } catch (error) {
+      // It may have landed; whoever handed it in is told that it failed.
+      this.#doubtful.add(id);
+      throw error;
+    }
+    this.#index(id, 0).catch((error: Error) => this.#ledger.log.warn('spool.indexing', { id }, error.message));
   }
 
   /** Reads what an earlier start, or the store that failed, left unfinished: until it is finished its deliveries cannot be changed. */
@@ -100,15 +174,15 @@ export class LargeAcceptances {
     }
   }
 
-  #putPart(batch: Batch, { message, deliveries }: Acceptance, from: number): void {
+  #putPart(batch: Batch, message: Message, deliveries: readonly NewDelivery[], from: number): void {
     if (from === 0) {
       const mark = partialKey(message.id);
       batch.put(mark, sealNumbers(mark, [WRITING]));
       this.#ledger.indexing.set(message.id, 0);
     }
     const waits = message.notBefore > batch.now;
-    for (let n = from; n < Math.min(from + PART, deliveries.length); n++) {
-      const { lane, recipients } = deliveries[n]!;
+    for (const [i, { lane, recipients, copy }] of deliveries.entries()) {
+      const about = ordinal(message.id, from + i);
       const due = waits ? message.notBefore : Math.max(message.acceptedAt, message.notBefore);
       const record: DeliveryRecord = {
         v: 1,
@@ -121,23 +195,24 @@ export class LargeAcceptances {
         n: false,
         d: due,
       };
-      const key = `d/${ordinal(message.id, n)}`;
+      const key = `d/${about}`;
       batch.put(key, sealJson(key, record));
+      if (copy !== undefined) batch.put(copyKey(about), sealJson(copyKey(about), copy));
     }
   }
 
-  #putWhole(batch: Batch, acceptance: Acceptance): void {
-    const { message, deliveries, body, once } = acceptance;
+  #putWhole(batch: Batch, large: Large, count: number, once: Acceptance['once']): void {
+    const { message, body } = large;
     const key = messageKey(message.id);
     const record: MessageRecord = {
       m: message,
       ...(Buffer.isBuffer(body) ? {} : { f: body.place }),
       ...(once === undefined ? {} : { k: hashOf(once.key) }),
     };
-    putOnce(batch, acceptance);
+    putOnce(batch, message, once, large.recipients ?? count);
     batch.put(key, sealJson(key, record));
     if (Buffer.isBuffer(body)) batch.putBody(message.id, body);
-    batch.setOpenCount(message.id, deliveries.length);
+    batch.setOpenCount(message.id, count);
     const mark = partialKey(message.id);
     batch.put(mark, sealNumbers(mark, [WRITING + 1]));
     this.#ledger.indexing.set(message.id, 0);
@@ -210,20 +285,25 @@ export class LargeAcceptances {
   async #remove(id: MessageId): Promise<void> {
     const ledger = this.#ledger;
     const { generation } = ledger;
-    const value = await ledger.store.get(messageKey(id));
-    const hash = value === undefined ? undefined : unsealJson<MessageRecord>(messageKey(id), value)?.k;
+    const key = messageKey(id);
+    const value = await ledger.store.get(key);
+    const whole = value === undefined ? undefined : unsealJson<MessageRecord>(key, value);
     for (let last = false; !last; ) {
       const keys = await ledger.store.keys({ gte: `d/${id}/`, lt: `d/${id}${AFTER_SLASH}`, limit: PART });
       if (generation !== ledger.generation) return;
       last = keys.length < PART;
       await this.#commit((batch) => {
-        for (const key of keys) batch.del(key);
+        for (const key of keys) {
+          batch.del(key);
+          batch.del(copyKey(key.slice(2)));
+        }
         if (!last) return;
         for (const key of [messageKey(id), bodyKey(id), openCountKey(id), partialKey(id)]) batch.del(key);
-        if (hash !== undefined) dropOnce(batch, hash, id);
+        if (whole?.k !== undefined) dropOnce(batch, whole.k, id);
         if (value !== undefined) ledger.messages--;
       });
     }
+    if (whole?.f !== undefined) ledger.dropBody(whole.f);
     ledger.indexing.delete(id);
   }
 

@@ -10,7 +10,7 @@
 import type { DeliveryKey } from '../../core/delivery.js';
 import { MtaError } from '../../core/errors.js';
 import type { LaneKey } from '../../core/lane.js';
-import { type Body, type MessageId, PRIORITIES } from '../../core/message.js';
+import { type Body, type MergeCopy, type MessageId, PRIORITIES } from '../../core/message.js';
 import type { RecipientOutcome } from '../../core/outcome.js';
 import { GroupCommit } from '../../platform/group-commit.js';
 import type {
@@ -22,6 +22,7 @@ import type {
   Head,
   LaneCounts,
   Lease,
+  MergeAcceptance,
   MessageView,
   Pause,
   Query,
@@ -43,9 +44,10 @@ import { Health } from './health.js';
 import type { Journal } from './journal.js';
 import { MAX_DELIVERIES } from './keys.js';
 import type { Lane } from './lanes.js';
-import { type LargeAcceptances, PART } from './large.js';
+import { type Large, type LargeAcceptances, PART } from './large.js';
 import type { Ledger } from './ledger.js';
 import { Looking } from './looking.js';
+import { recipientsOf } from './once.js';
 import { PauseOperation } from './pause.js';
 import { Refill } from './refill.js';
 import { Reopener } from './reopen.js';
@@ -200,7 +202,8 @@ export class LevelSpool implements Spool {
       if (!Buffer.isBuffer(entry.body)) this.#garbage.drop(entry.body.place);
       return Promise.reject(refusal);
     }
-    if (entry.deliveries.length > PART) return this.#parts.large.accept(entry);
+    if (entry.deliveries.length > PART)
+      return this.#large({ ...entry, once: () => entry.once, recipients: recipientsOf(entry) }).then(() => {});
     return new Promise((resolve, reject) => {
       this.#commit.add(new AcceptOperation(this.#ledger, entry, { resolve, reject, doubtful: (one) => this.#reopener.doubt(one) }));
     });
@@ -208,6 +211,21 @@ export class LevelSpool implements Spool {
 
   once(key: string): Promise<AcceptedOnce | undefined> {
     return this.#asked(() => this.#looking.once(key));
+  }
+
+  acceptMerge(entry: MergeAcceptance): Promise<number> {
+    const refusal = this.#health.open ? malformed(entry) : this.#health.refusal();
+    if (refusal === undefined) return this.#large({ once: () => undefined, ...entry });
+    if (!Buffer.isBuffer(entry.body)) this.#garbage.drop(entry.body.place);
+    return Promise.reject(refusal);
+  }
+
+  #large(entry: Large): Promise<number> {
+    const { message, body } = entry;
+    return this.#parts.large.accept(entry, (deliveries) => {
+      const once = entry.once();
+      return this.accept({ message, body, deliveries, ...(once === undefined ? {} : { once }) });
+    });
   }
 
   // — scheduling —
@@ -292,6 +310,10 @@ export class LevelSpool implements Spool {
     return { kind: 'bytes', bytes: await this.#looking.inlineBody(message.id) };
   }
 
+  copy(key: DeliveryKey): Promise<MergeCopy | undefined> {
+    return this.#asked(() => this.#looking.copy(key));
+  }
+
   note(lease: Lease, outcomes: readonly RecipientOutcome[]): void {
     const entry = this.#ledger.leased(lease);
     if (entry !== undefined) this.#dots.note(entry, outcomes);
@@ -328,8 +350,8 @@ export class LevelSpool implements Spool {
 
   // — looking and operating —
 
-  inspect(id: MessageId): Promise<MessageView | undefined> {
-    return this.#asked(() => this.#looking.inspect(id));
+  inspect(id: MessageId, page?: Parameters<Spool['inspect']>[1]): Promise<MessageView | undefined> {
+    return this.#asked(() => this.#looking.inspect(id, page));
   }
 
   readBody(id: MessageId): Promise<Body | undefined> {
@@ -415,8 +437,8 @@ export class LevelSpool implements Spool {
 }
 
 /** What would make keys that nobody finds again. */
-function malformed({ message, deliveries }: Acceptance): RangeError | undefined {
-  if (deliveries.length === 0 || deliveries.length > MAX_DELIVERIES)
+function malformed({ message, deliveries }: Acceptance | MergeAcceptance): RangeError | undefined {
+  if (Array.isArray(deliveries) && (deliveries.length === 0 || deliveries.length > MAX_DELIVERIES))
     return new RangeError(`a message has 1 to ${MAX_DELIVERIES} deliveries`);
   if (!/^[0-9A-Z]{26}$/.test(message.id)) return new RangeError(`not a message id: ${message.id}`);
   if (!PRIORITIES.includes(message.priority)) return new RangeError(`not a priority: ${message.priority}`);

@@ -4,14 +4,26 @@
  *
  * What it finds damaged is reported and left out of the page; it cannot be shown, and it must not stop the rest.
  */
-import { splitDeliveryKey } from '../../core/delivery.js';
+import { type DeliveryKey, type RecipientState, splitDeliveryKey } from '../../core/delivery.js';
 import { MtaError } from '../../core/errors.js';
-import { type Body, type Message, type MessageId, PRIORITIES } from '../../core/message.js';
+import { type Body, type MergeCopy, type Message, type MessageId, PRIORITIES, withoutDefaults } from '../../core/message.js';
 import { matches } from '../query.js';
-import type { AcceptedOnce, DeliveryView, MessageView, Page, Query, Spool } from '../spool.js';
+import { type AcceptedOnce, type DeliveryView, type MessageView, type Page, type Query, type Spool, VIEWED } from '../spool.js';
 import type { Bodies } from './bodies.js';
 import { type DeliveryRecord, type HistoryRecord, type MessageRecord, unsealBody, unsealJson, unsealNumbers } from './codec.js';
-import { AFTER_SLASH, bodyKey, deliveryKeyOf, historyKey, messageKey, splitTimed, time32 } from './keys.js';
+import {
+  AFTER_SLASH,
+  bodyKey,
+  copyKey,
+  deliveryKeyOf,
+  historyKey,
+  messageKey,
+  openCountKey,
+  ordinal,
+  splitTimed,
+  tallyKey,
+  time32,
+} from './keys.js';
 import type { Ledger } from './ledger.js';
 import { readOnce } from './once.js';
 
@@ -31,43 +43,108 @@ export class Looking {
     this.#bodies = bodies;
   }
 
-  async inspect(id: MessageId): Promise<MessageView | undefined> {
-    const { live, message: queued } = await this.#live(id);
-    const { done, message: past } = await this.#done(id);
-    const message = queued ?? past;
+  async inspect(id: MessageId, page: Parameters<Spool['inspect']>[1] = {}): Promise<MessageView | undefined> {
+    const message = await this.#messageOf(id);
     if (message === undefined) return undefined;
+    const limit = page.limit ?? (message.merge === undefined ? Number.POSITIVE_INFINITY : VIEWED);
+    const from = page.after === undefined ? 0 : Number(page.after) + 1;
+    // One more than is shown, to know whether there are more.
+    const live = await this.#live(id, from, limit + 1);
+    const done = await this.#done(id, from, limit + 1);
     // A delivery that ended between the two readings is in both: the later reading tells of it.
     const ended = new Set(done.map((one) => one.key));
-    const deliveries = [...live.filter((one) => !ended.has(one.key)), ...done];
-    return { message, deliveries: deliveries.sort((a, b) => splitDeliveryKey(a.key).n - splitDeliveryKey(b.key).n) };
+    const found = [...live.filter((one) => !ended.has(one.key)), ...done].sort((a, b) => numberOf(a) - numberOf(b));
+    const deliveries = found.slice(0, limit);
+    return {
+      message: withoutDefaults(message),
+      deliveries,
+      ...(found.length > limit ? { next: String(numberOf(deliveries[limit - 1]!)) } : {}),
+      ...(message.merge === undefined ? {} : { tally: await this.#tally(id) }),
+    };
   }
 
-  async #live(id: MessageId): Promise<{ live: DeliveryView[]; message: Message | undefined }> {
-    const live: DeliveryView[] = [];
-    let message: Message | undefined;
+  /** As its first delivery knows it, in the queue or in the history; undefined while a large one is not complete. */
+  async #messageOf(id: MessageId): Promise<Message | undefined> {
     for await (const [key, value] of this.#walk(`d/${id}/`, `d/${id}${AFTER_SLASH}`)) {
       const record = this.#record(key, value);
-      if (record === undefined) continue;
-      message ??= record.m ?? (await this.#message(id))?.m;
-      live.push(this.#view(key.slice(2), record));
+      const message = record && (record.m ?? (await this.#message(id))?.m);
+      if (message !== undefined) return message;
+      if (record !== undefined) break;
     }
-    return { live, message };
+    for await (const [pointer, value] of this.#walk(`i/${id}/`, `i/${id}${AFTER_SLASH}`)) {
+      const message = (await this.#past(pointer, value))?.m;
+      if (message !== undefined) return message;
+    }
+    return undefined;
   }
 
-  async #done(id: MessageId): Promise<{ done: DeliveryView[]; message: Message | undefined }> {
-    const done: DeliveryView[] = [];
-    let message: Message | undefined;
-    for await (const [pointer, value] of this.#walk(`i/${id}/`, `i/${id}${AFTER_SLASH}`)) {
-      const at = unsealNumbers(pointer, value)?.[0];
-      if (at === undefined) continue;
-      const key = historyKey(at, pointer.slice(2));
-      const stored = await this.#ledger.store.get(key);
-      const record = stored === undefined ? undefined : this.#historyRecord(key, stored);
-      if (record === undefined) continue;
-      message ??= record.m;
-      done.push(viewDone(pointer.slice(2), record));
+  async #live(id: MessageId, from: number, limit: number): Promise<DeliveryView[]> {
+    const live: DeliveryView[] = [];
+    for await (const [key, value] of this.#walk(`d/${ordinal(id, from)}`, `d/${id}${AFTER_SLASH}`)) {
+      const record = this.#record(key, value);
+      if (record !== undefined) live.push(this.#view(key.slice(2), record));
+      if (live.length >= limit) break;
     }
-    return { done, message };
+    return live;
+  }
+
+  async #done(id: MessageId, from: number, limit: number): Promise<DeliveryView[]> {
+    const done: DeliveryView[] = [];
+    for await (const [pointer, value] of this.#walk(`i/${ordinal(id, from)}`, `i/${id}${AFTER_SLASH}`)) {
+      const record = await this.#past(pointer, value);
+      if (record !== undefined) done.push(viewDone(pointer.slice(2), record));
+      if (done.length >= limit) break;
+    }
+    return done;
+  }
+
+  async #past(pointer: string, value: string): Promise<HistoryRecord | undefined> {
+    const at = unsealNumbers(pointer, value)?.[0];
+    if (at === undefined) return undefined;
+    const key = historyKey(at, pointer.slice(2));
+    const stored = await this.#ledger.store.get(key);
+    return stored === undefined ? undefined : this.#historyRecord(key, stored);
+  }
+
+  async #tally(id: MessageId): Promise<Record<RecipientState, number>> {
+    const [open, ends] = await Promise.all([this.#numbers(openCountKey(id)), this.#numbers(tallyKey(id))]);
+    // Where it has one delivery only, its record is the count.
+    const first = await this.#ledger.store.keys({ gte: `d/${id}/`, lt: `d/${id}${AFTER_SLASH}`, limit: 1 });
+    const queued = open?.[0] ?? first.length;
+    const [delivered = 0, bounced = 0, expired = 0, removed = 0] = ends ?? [];
+    return { queued, delivered, bounced, expired, removed };
+  }
+
+  async #numbers(key: string): Promise<number[] | undefined> {
+    const value = await this.#ledger.store.get(key);
+    return value === undefined ? undefined : unsealNumbers(key, value);
+  }
+
+  async copy(key: DeliveryKey): Promise<MergeCopy | undefined> {
+    const { id, n } = splitDeliveryKey(key);
+    const about = ordinal(id, n);
+    const copy = await this.#copy(about);
+    // Every copy of a delivery that is still there is there.
+    if (copy !== undefined || !(await this.#lacksCopy(id, about))) return copy;
+    throw new MtaError('SPOOL_DAMAGED', `what the template needs for delivery ${key} is missing`);
+  }
+
+  async #copy(about: string): Promise<MergeCopy | undefined> {
+    const key = copyKey(about);
+    const value = await this.#ledger.store.get(key);
+    if (value === undefined) return undefined;
+    const copy = unsealJson<MergeCopy>(key, value);
+    if (copy === undefined)
+      throw new MtaError('SPOOL_DAMAGED', `what the template needs for delivery ${deliveryKeyOf(about)} does not match its checksum`);
+    return copy;
+  }
+
+  async #lacksCopy(id: MessageId, about: string): Promise<boolean> {
+    const key = `d/${about}`;
+    const value = await this.#ledger.store.get(key);
+    const record = value === undefined ? undefined : unsealJson<DeliveryRecord>(key, value);
+    const message = record && (record.m ?? (await this.#message(id))?.m);
+    return message?.merge !== undefined;
   }
 
   /** What cannot be read is reported, and counts as never seen: better a second copy than mail that is refused for a day. */
@@ -130,14 +207,16 @@ export class Looking {
   async #listIds(query: Query, ids: readonly MessageId[], page: { readonly limit: number; readonly after?: string }): Promise<Page<Item>> {
     const items: Item[] = [];
     const after = page.after ?? '';
+    let looked = 0;
     for (const id of [...new Set(ids)].sort()) {
       if (`${id}0` <= after) continue;
       const messages = new Map<MessageId, Message | undefined>();
-      for await (const [key, value] of this.#walk(`d/${id}/`, `d/${id}${AFTER_SLASH}`)) {
-        if (key.slice(2) <= after) continue;
+      const from = after.startsWith(`${id}/`) ? `d/${after}\0` : `d/${id}/`;
+      for await (const [key, value] of this.#walk(from, `d/${id}${AFTER_SLASH}`)) {
+        looked++;
         const item = await this.#item(key, value, messages);
         if (item && matches(query, item.message, item.delivery)) items.push(item);
-        if (items.length >= page.limit) return { items, next: key.slice(2) };
+        if (items.length >= page.limit || looked >= WORK) return { items, next: key.slice(2) };
       }
     }
     return { items };
@@ -169,8 +248,11 @@ export class Looking {
     if (record === undefined) return undefined;
     const about = key.slice(2);
     const id = about.slice(0, about.indexOf('/'));
-    if (!record.m && !messages.has(id)) messages.set(id, (await this.#message(id))?.m);
-    const message = record.m ?? messages.get(id);
+    if (!record.m && !messages.has(id)) {
+      const found = (await this.#message(id))?.m;
+      messages.set(id, found && withoutDefaults(found));
+    }
+    const message = record.m === undefined ? messages.get(id) : withoutDefaults(record.m);
     return message && { message, delivery: this.#view(about, record) };
   }
 
@@ -221,6 +303,10 @@ export class Looking {
     if (record.x === '') return 'held';
     return record.x === 't' && record.d > this.#ledger.clock.now() ? 'waiting' : 'ready';
   }
+}
+
+function numberOf(delivery: DeliveryView): number {
+  return splitDeliveryKey(delivery.key).n;
 }
 
 function viewDone(about: string, record: HistoryRecord): DeliveryView {

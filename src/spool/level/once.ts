@@ -7,6 +7,7 @@
  * A key that is used again after its time writes `k/` anew; the old `w/` says nothing any more, and goes in its time.
  */
 import { createHash } from 'node:crypto';
+import type { Message } from '../../core/message.js';
 import type { Acceptance, AcceptedOnce } from '../spool.js';
 import type { Batch, Operation } from './batch.js';
 import { sealJson, sealNumbers, unsealJson } from './codec.js';
@@ -31,15 +32,19 @@ export function hashOf(key: string): string {
   return createHash('sha256').update(key).digest('hex');
 }
 
-export function putOnce(batch: Batch, { message, deliveries, once }: Acceptance): void {
+export function putOnce(batch: Batch, message: Message, once: Acceptance['once'], recipients: number): void {
   if (once === undefined) return;
   const hash = hashOf(once.key);
-  const recipients = deliveries.reduce((sum, delivery) => sum + delivery.recipients.length, 0);
   const record: OnceRecord = { i: message.id, m: message.messageId, r: recipients, s: message.sizeBytes, d: once.digest, u: once.until };
   const key = onceKey(hash);
   batch.put(key, sealJson(key, record));
   const until = untilKey(once.until, hash);
   batch.put(until, sealNumbers(until, [once.until]));
+}
+
+/** In all deliveries together. */
+export function recipientsOf({ deliveries }: Acceptance): number {
+  return deliveries.reduce((sum, delivery) => sum + delivery.recipients.length, 0);
 }
 
 /** Undone with the accept it belongs to, if that is what stands there. */

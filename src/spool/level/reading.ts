@@ -15,7 +15,7 @@ import { Ledger } from './ledger.js';
 import { Looking } from './looking.js';
 import { type Claim, claimSpool } from './owner.js';
 
-export type ReadingSpool = Pick<Spool, 'inspect' | 'list' | 'history' | 'laneCounts' | 'pauses' | 'counts' | 'readBody' | 'close'>;
+export type ReadingSpool = Pick<Spool, 'inspect' | 'copy' | 'list' | 'history' | 'laneCounts' | 'pauses' | 'counts' | 'readBody' | 'close'>;
 
 /** The lock on a spool that is there: `NOT_FOUND` where there is none, else what `openLevelSpool` rejects with. */
 export async function claimForReading(folder: string, clock: Clock): Promise<Claim> {
@@ -40,7 +40,8 @@ export async function openLevelSpoolForReading(given: string, clock: Clock = sys
     const bodies = new Bodies({ folder: path.join(folder, 'bodies'), epoch: 0, inlineLimitBytes: 0, fs: fsp });
     const looking = new Looking(ledger, bodies);
     return {
-      inspect: (id) => looking.inspect(id),
+      inspect: (id, page) => looking.inspect(id, page),
+      copy: (key) => looking.copy(key),
       list: (query, page) => looking.list(query, page),
       history: (page) => looking.history(page),
       readBody: (id) => looking.readBody(id),

@@ -16,7 +16,7 @@ import { indexKeyOf } from './change.js';
 import { type DeliveryRecord, unsealJson } from './codec.js';
 import { MOVED } from './entry.js';
 import type { Health } from './health.js';
-import { bodyKey, messageKey, ordinal } from './keys.js';
+import { bodyKey, copyKey, messageKey, ordinal } from './keys.js';
 import type { LargeAcceptances } from './large.js';
 import type { Ledger } from './ledger.js';
 import { dropOnce, hashOf } from './once.js';
@@ -163,6 +163,7 @@ class PurgeOperation implements Operation {
       const lane = this.#ledger.lanes.make(record.l);
       const indexKey = indexKeyOf(record, about, lane.readyPrefix(record.p), batch);
       batch.del(key);
+      if (message.merge !== undefined) batch.del(copyKey(about));
       if (indexKey !== MOVED) batch.del(indexKey);
       if (indexKey.startsWith('t')) lane.waiting--;
       else lane.ready--;

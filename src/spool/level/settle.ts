@@ -6,13 +6,14 @@
  * all is told by the version of the record.
  */
 import { deliveryKey } from '../../core/delivery.js';
+import { type Message, withoutDefaults } from '../../core/message.js';
 import type { Settlement } from '../spool.js';
 import type { NextVersion } from '../versions.js';
 import { admit, buildAcceptance, hotBody, putDelivery, RECORD_WEIGHT, weightOf } from './accept.js';
 import type { Batch, Operation } from './batch.js';
 import { type DeliveryRecord, type HistoryRecord, sealJson, sealNumbers, unsealJson } from './codec.js';
 import { Entry, MOVED } from './entry.js';
-import { bodyKey, garbageKey, historyKey, messageKey, ordinal, sequence32, timerKey } from './keys.js';
+import { bodyKey, copyKey, garbageKey, historyKey, messageKey, ordinal, sequence32, timerKey } from './keys.js';
 import type { Lane } from './lanes.js';
 import type { Ledger } from './ledger.js';
 
@@ -36,12 +37,13 @@ export function buildEnd(ledger: Ledger, batch: Batch, entry: Entry, last: NextV
   const { message } = entry.delivery;
   const about = entry.ordinal;
   batch.del(`d/${about}`);
+  if (message.merge !== undefined) endCopy(ledger, batch, message, about, last);
   ledger.consumed++;
   if (ledger.keepHistory) {
     const at = ledger.nextHistoryTime(batch.now);
     const key = historyKey(at, about);
     const record: HistoryRecord = {
-      m: message,
+      m: withoutDefaults(message),
       l: entry.lane.key,
       p: entry.priority,
       r: last.recipients,
@@ -73,6 +75,12 @@ export function buildEnd(ledger: Ledger, batch: Batch, entry: Entry, last: NextV
   const garbage = garbageKey(entry.place);
   batch.put(garbage, sealNumbers(garbage, [batch.now]));
   return entry.place;
+}
+
+function endCopy(ledger: Ledger, batch: Batch, message: Message, about: string, last: NextVersion): void {
+  batch.del(copyKey(about));
+  // Who keeps no history knows nothing of what is done.
+  if (ledger.keepHistory) for (const { state } of last.recipients) batch.tally(message.id, state);
 }
 
 /** Where the next version of a delivery goes, if not where it was. */

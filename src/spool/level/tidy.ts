@@ -7,7 +7,7 @@ import path from 'node:path';
 import type { Batch, Operation } from './batch.js';
 import { type Bodies, readEnvelope } from './bodies.js';
 import { type DeliveryRecord, unsealJson } from './codec.js';
-import { AFTER_SLASH, messageKey, splitTimed, time32 } from './keys.js';
+import { AFTER_SLASH, messageKey, splitTimed, tallyKey, time32 } from './keys.js';
 import type { Ledger } from './ledger.js';
 import { forgetOnce } from './once.js';
 import type { Space } from './space.js';
@@ -68,7 +68,24 @@ export class Tidy {
       await ledger.store.compact('h/', `h/${time32(hour)}`);
     }
     await forgetOnce(ledger);
+    if (deleted > 0) await this.#forgetTallies();
     await this.#compact(deleted);
+  }
+
+  /** Of merges of which nothing is left, neither in the queue nor in the history. There is one for each merge. */
+  async #forgetTallies(): Promise<void> {
+    const { store } = this.#ledger;
+    for (let gte = 'n/', last = false; !last; ) {
+      const keys = await store.keys({ gte, lt: `n${AFTER_SLASH}`, limit: SLICE });
+      for (const key of keys) {
+        const id = key.slice(2);
+        const [open] = await store.keys({ gte: `d/${id}/`, lt: `d/${id}${AFTER_SLASH}`, limit: 1 });
+        const [past] = await store.keys({ gte: `i/${id}/`, lt: `i/${id}${AFTER_SLASH}`, limit: 1 });
+        if (open === undefined && past === undefined) this.#ledger.rubbish.push(tallyKey(id));
+      }
+      last = keys.length < SLICE;
+      gte = `${keys.at(-1)}\0`;
+    }
   }
 
   /** Deletes what was done before `before`, with its pointers. */
@@ -107,7 +124,7 @@ export class Tidy {
   async #giveBack(): Promise<void> {
     const { store } = this.#ledger;
     this.#ledger.consumed = 0;
-    for (const letter of ['r', 't', 'd', 'b']) await store.compact(`${letter}/`, `${letter}${AFTER_SLASH}`);
+    for (const letter of ['r', 't', 'd', 'v', 'b']) await store.compact(`${letter}/`, `${letter}${AFTER_SLASH}`);
   }
 
   /**

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { checkSpool } from '../../../src/spool/level/check.js';
 import { openLevelSpool } from '../../../src/spool/level/open.js';
 import type { LevelSpoolOptions } from '../../../src/spool/level/options.js';
+import { mergeContract } from '../../contract/merge.js';
 import { spoolContract } from '../../contract/spool.js';
 import { levelOptions, temporaryFolder } from './support.js';
 
@@ -20,3 +21,5 @@ async function checkedPlace(more: Partial<LevelSpoolOptions> = {}) {
 
 spoolContract('level', () => checkedPlace());
 spoolContract('level, with windows of three', () => checkedPlace({ windowSize: 3, windowTotal: 8 }));
+mergeContract('level', () => checkedPlace());
+mergeContract('level, with windows of three', () => checkedPlace({ windowSize: 3, windowTotal: 8 }));
