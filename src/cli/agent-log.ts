@@ -1,6 +1,7 @@
 /** The log of an agent in the foreground: lines on standard output, in the format of the settings; mail's events among them. */
 import type { LoadedConfig } from '../config/config.js';
 import type { Emit } from '../core/event.js';
+import { hideAddresses, hideInEvents } from '../platform/hidden-addresses.js';
 import type { LineWriter } from '../platform/line-writer.js';
 import type { Log, LogFields } from '../platform/log.js';
 import { createLog } from '../platform/log-lines.js';
@@ -42,7 +43,8 @@ function logOf({ config, sources }: LoadedConfig, lines: LineWriter, cli: Cli): 
     write: lines.write,
     color: cli.screen.colour,
   });
-  return { log, onEvent: format === 'postfix' ? inPostfixWords(config.hostname, level, lines) : logMail(log) };
+  const onEvent = format === 'postfix' ? inPostfixWords(config.hostname, level, lines) : logMail(log);
+  return config.log.addresses === 'full' ? { log, onEvent } : { log: hideAddresses(log), onEvent: hideInEvents(onEvent) };
 }
 
 /** `mail.accepted`, `mail.delivered` and so on, with the event's own fields. Only a fault is more than information. */

@@ -90,6 +90,13 @@ const log = section('What the agent tells of its work, one line per event on sta
     set; "postfix" writes outcomes as Postfix does (to=<>, relay=, delay=, dsn=, status=), for tools that read its logs.`,
     { live: true },
   ),
+  addresses: option(
+    kind.oneOf(['full', 'domain']),
+    'full',
+    `How mail addresses stand in the log. "domain" writes "*@example.com" for all of a domain, also within the words of remote servers; what
+    became of a message can still be looked up by its id. The spool and its history keep whole addresses (historyRetention).`,
+    { live: true },
+  ),
 });
 
 const spool = section('Where accepted mail is kept until every recipient has its end. Back up and watch this folder.', {

@@ -62,3 +62,20 @@ test('a level above info leaves out what goes well, in every format', () => {
     assert.match(out[0]!, /a record is damaged/);
   }
 });
+
+test('addresses are hidden in every format where the settings say so, and a renewed log has the renewed settings', () => {
+  for (const format of ['json', 'text', 'postfix']) {
+    const [first] = lines(`log = { format = "${format}", addresses = "domain" }`, false);
+    assert.match(first!, /\*@x\.test/, format);
+    assert.doesNotMatch(first!, /b@x\.test/, format);
+  }
+  const out: string[] = [];
+  const cli = { clock: systemClock, screen: { terminal: false, colour: false } } as Cli;
+  const writer = { write: (line: string) => void out.push(line), flush: async () => {}, close: () => {} };
+  const { log, onEvent, renew } = agentLog(loadConfig({ text: 'log = { level = "error" }' }), writer, cli);
+  log.info('one.event');
+  renew(loadConfig({ text: 'log = { format = "text" }' }));
+  log.info('other.event');
+  onEvent(delivered);
+  assert.deepEqual([out.length, /info +other\.event$/.test(out[0]!), /mail\.delivered/.test(out[1]!)], [2, true, true]);
+});

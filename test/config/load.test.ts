@@ -75,7 +75,7 @@ port = 2525
 `,
   });
   assert.equal(loaded.hostname, 'mail.example.com');
-  assert.deepEqual(loaded.log, { level: 'debug', format: 'postfix' });
+  assert.deepEqual([loaded.log.level, loaded.log.format], ['debug', 'postfix']);
   assert.equal(loaded.submission.tls.certFile, 'c.pem');
   assert.deepEqual(
     [loaded.delivery.timeouts.connect, loaded.delivery.timeouts.data, loaded.delivery.timeouts.command],
