@@ -13,10 +13,10 @@ export const LAYERS: Readonly<Record<string, readonly string[] | 'all'>> = {
   outcome: ['core', 'platform', 'compose', 'spool'],
   control: ['core', 'platform', 'spool'],
   dev: ['core', 'platform'],
-  cli: ['core', 'platform', 'config', 'compose', 'control', 'spool', 'dev', 'mta', 'version'],
+  cli: ['core', 'platform', 'config', 'compose', 'control', 'spool', 'dev', 'mta', 'api', 'version'],
   version: [],
   mta: 'all',
-  api: ['core', 'platform', 'config', 'compose', 'spool', 'intake', 'control', 'mta'],
+  api: ['core', 'platform', 'config', 'compose', 'spool', 'intake', 'control', 'mta', 'version'],
   index: 'all',
 };
 

@@ -16,22 +16,22 @@ import { createComposer } from '../compose/compose.js';
 import { readMoment } from '../compose/moment.js';
 import type { ConfigOptions, LoadedConfig } from '../config/config.js';
 import { configFromOptions } from '../config/load.js';
-import { changeDeliveries } from '../control/changing.js';
-import { pauseLanes, resumeLanes } from '../control/pausing.js';
 import { parseId, statusOf } from '../control/reading.js';
 import type { ChangeReport, ChangeRequest, LaneSelector, LanesReport, QueueEntry, StatusWord } from '../control/types.js';
 import { MtaError } from '../core/errors.js';
-import type { MailEvent, MailEventType } from '../core/event.js';
+import type { MailEventType } from '../core/event.js';
 import type { LaneKey } from '../core/lane.js';
 import type { MessageId } from '../core/message.js';
-import { type Mta, type StartOptions, startMta } from '../mta.js';
+import type { StartOptions } from '../mta.js';
 import { aliveUntil } from '../platform/alive.js';
 import { systemClock } from '../platform/clock.js';
 import { type Log, silentLog } from '../platform/log.js';
 import { systemRandom } from '../platform/random.js';
 import type { MessageView, Pause, Query } from '../spool/spool.js';
 import { openBatch, runBatch } from './batch.js';
+import type { Door } from './door.js';
 import { createHandIn, type QueueOptions, readSignal, type SendOptions, type Sent } from './hand-in.js';
+import { openHome } from './home.js';
 import { Listeners, type MailListener } from './listeners.js';
 import { type MxLookup, mxLookupOf } from './mx.js';
 import { readDomainName, readFilter, readSelection, readSpan, type Selection } from './selection.js';
@@ -130,14 +130,12 @@ export async function createMta(options: MtaOptions = {}): Promise<MailAgent> {
 
 /** The same in a world of one's own. */
 export async function openAgent(config: LoadedConfig['config'], world: StartOptions): Promise<MailAgent> {
-  const listeners = new Listeners(world.log ?? silentLog);
-  const mta = await startMta(config, { ...world, onEvent: (event) => hear(event, listeners, world) });
-  return new Agent(mta, config, world, listeners);
+  return agentBehind(await openHome(config, world), world);
 }
 
-function hear(event: MailEvent, listeners: Listeners, { onEvent }: StartOptions): void {
-  onEvent?.(event);
-  listeners.tell(event);
+/** The API before an agent, wherever it is. */
+export function agentBehind(door: Door, world: Pick<StartOptions, 'clock' | 'random' | 'log'>): MailAgent {
+  return new Agent(door, world);
 }
 
 /** All that is wrong at once, whichever side found it. */
@@ -194,38 +192,34 @@ function closed(): MtaError {
   return new MtaError('SPOOL_CLOSED', 'the agent was closed');
 }
 
-/** Deliveries read at once by a listing. */
+/** Deliveries, or lanes, read at once by a listing. */
 const PAGE = 256;
 
+function pageOf(after: string | undefined): { readonly limit: number; readonly after?: string } {
+  return { limit: PAGE, ...(after === undefined ? {} : { after }) };
+}
+
 class Agent implements MailAgent {
-  readonly #mta: Mta;
+  readonly #door: Door;
   readonly #clock: NonNullable<StartOptions['clock']>;
-  readonly #log: Log;
   readonly #listeners: Listeners;
   readonly #handIn: ReturnType<typeof createHandIn>;
-  readonly #connectMs: number;
-  readonly #patienceMs: number;
   /** What is being handed in. */
   readonly #coming = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
-  constructor(mta: Mta, config: LoadedConfig['config'], world: StartOptions, listeners: Listeners) {
-    const { clock = systemClock, random = systemRandom, log = silentLog } = world;
-    this.#mta = mta;
+  constructor(door: Door, { clock = systemClock, random = systemRandom, log = silentLog }: Pick<StartOptions, 'clock' | 'random' | 'log'>) {
+    const { hostname, maxRecipients } = door.about;
+    this.#door = door;
     this.#clock = clock;
-    this.#log = log;
-    this.#listeners = listeners;
-    this.#connectMs = config.delivery.timeouts.connect;
-    this.#patienceMs = config.shutdown.timeout;
+    this.#listeners = new Listeners(log);
     this.#handIn = createHandIn({
-      composer: createComposer({ now: () => clock.now(), random, hostname: config.hostname }),
+      composer: createComposer({ now: () => clock.now(), random, hostname }),
       clock,
-      maxMessageSizeBytes: config.spool.maxMessageSize,
-      maxRecipients: config.submission.maxRecipients,
-      closedFor: (sizeBytes) => mta.spool.closedFor(sizeBytes),
-      submit: (envelope) => mta.submit(envelope),
-      takeTurn: mta.takeTurn,
+      maxRecipients,
+      take: (handed) => door.take(handed),
     });
+    door.listen((event) => this.#listeners.tell(event));
   }
 
   send(options: SendOptions): Promise<Sent> {
@@ -250,7 +244,13 @@ class Agent implements MailAgent {
   async inspect(id: MessageId): Promise<MessageView | undefined> {
     this.#open();
     const parsed = typeof id === 'string' ? parseId(id) : undefined;
-    return parsed === undefined ? undefined : this.#mta.spool.inspect(parsed);
+    if (parsed === undefined) return undefined;
+    try {
+      return await this.#door.verbs.show(parsed);
+    } catch (error) {
+      if (error instanceof MtaError && error.code === 'NOT_FOUND') return undefined;
+      throw error;
+    }
   }
 
   list(selection: Selection = {}): AsyncIterable<QueueEntry> {
@@ -291,17 +291,23 @@ class Agent implements MailAgent {
 
   async pause(lanes: PauseOptions): Promise<LanesReport> {
     this.#open();
-    return pauseLanes(this.#mta, readLanes(lanes, ['lane', 'domain', 'reason']));
+    return this.#door.verbs.pause(readLanes(lanes, ['lane', 'domain', 'reason']));
   }
 
   async resume(lanes: LaneOptions): Promise<LanesReport> {
     this.#open();
-    return resumeLanes(this.#mta, readLanes(lanes, ['lane', 'domain', 'all']));
+    return this.#door.verbs.resume(readLanes(lanes, ['lane', 'domain', 'all']));
   }
 
   async pauses(): Promise<readonly PausedLane[]> {
-    this.#open();
-    return Array.from(this.#mta.spool.pauses(), ([lane, pause]) => ({ lane, ...pause }));
+    const found: PausedLane[] = [];
+    for (let after: string | undefined, more = true; more; more = after !== undefined) {
+      this.#open();
+      const page = await this.#door.verbs.lanes({ paused: true }, pageOf(after));
+      for (const { lane, paused } of page.items) if (paused !== undefined) found.push({ lane, ...paused });
+      after = page.next;
+    }
+    return found;
   }
 
   async mxLookup(domain: string, options: { readonly refresh?: boolean | undefined } = {}): Promise<MxLookup> {
@@ -311,7 +317,7 @@ class Agent implements MailAgent {
     const given = known(options, ['refresh'], issues);
     const refresh = given['refresh'] === undefined ? false : boolean(given['refresh'], 'refresh', issues);
     if (name === undefined || refresh === undefined || issues.length > 0) throw errorOf(issues);
-    return mxLookupOf(await this.#mta.mxLookup(name, { refresh }), this.#connectMs);
+    return mxLookupOf(await this.#door.verbs.mx(name, { refresh }), this.#door.about.connectMs);
   }
 
   on<T extends MailEventType>(type: T, listener: MailListener<T>): this {
@@ -335,7 +341,7 @@ class Agent implements MailAgent {
   }
 
   listening(): readonly { readonly host: string; readonly port: number }[] {
-    return this.#mta.listening();
+    return this.#door.listening();
   }
 
   close(): Promise<void> {
@@ -354,7 +360,7 @@ class Agent implements MailAgent {
     signal?.addEventListener('abort', abort, { once: true });
     const timer = ms === undefined ? undefined : this.#clock.after(ms, () => over.abort());
     try {
-      await aliveUntil(this.#mta.idle(over.signal));
+      await aliveUntil(this.#door.idle(over.signal));
     } finally {
       timer?.cancel();
       signal?.removeEventListener('abort', abort);
@@ -384,7 +390,7 @@ class Agent implements MailAgent {
   async #close(): Promise<void> {
     if (this.#coming.size > 0) {
       await new Promise<void>((resolve) => {
-        const timer = this.#clock.after(this.#patienceMs, resolve);
+        const timer = this.#clock.after(this.#door.about.patienceMs, resolve);
         const over = () => {
           timer.cancel();
           resolve();
@@ -392,18 +398,18 @@ class Agent implements MailAgent {
         void Promise.allSettled(this.#coming).then(over);
       });
     }
-    await this.#mta.close();
+    await this.#door.close();
   }
 
   async #change(request: Omit<ChangeRequest, 'selector'>, selection: Selection): Promise<ChangeReport> {
     this.#open();
-    return changeDeliveries(this.#mta, this.#log, { ...request, selector: readSelection(selection, this.#clock.now()) });
+    return this.#door.verbs.change({ ...request, selector: readSelection(selection, this.#clock.now()) });
   }
 
   async *#pages(query: Query): AsyncGenerator<QueueEntry> {
     for (let after: string | undefined, more = true; more; more = after !== undefined) {
       this.#open();
-      const page = await this.#mta.spool.list(query, { limit: PAGE, ...(after === undefined ? {} : { after }) });
+      const page = await this.#door.verbs.list(query, pageOf(after));
       yield* page.items;
       after = page.next;
     }

@@ -1,13 +1,12 @@
 /**
- * Handing in: what `send` composes and what `queue` is given become a message in the spool.
+ * Handing in: the options of `send` and `queue` are read, and what they say is taken in, here or wherever the agent is.
  *
  * Promises
  *  - It resolves when the message is durable (G1). What rejects has stored nothing.
  *  - One error names every option that is wrong, and those that there are not. Files that cannot be read and text that does not fit its
  *    character set are found after that, together.
- *  - Content goes on as it is read; only what is small, or was in memory before, is ever whole there.
  *
- * Must not: know routes, the queue or connections.
+ * Must not: know the spool, the queue or connections.
  */
 import type { Readable } from 'node:stream';
 import { errorOf, type Issues, isObject, onlyKnown, put, string } from '../compose/checks.js';
@@ -15,12 +14,11 @@ import { Compose, type Composer } from '../compose/compose.js';
 import { type AddressInput, distinctAddresses, readEnvelopeAddress, readMailboxes } from '../compose/mailboxes.js';
 import { readDelay, readMoment } from '../compose/moment.js';
 import { COMPOSE_OPTIONS, type ComposeOptions } from '../compose/options.js';
-import { MtaError } from '../core/errors.js';
+import type { MtaError } from '../core/errors.js';
 import type { MessageId } from '../core/message.js';
-import { type ContentDigest, keyFault, type TakeTurn, type Turn } from '../intake/once.js';
-import type { Submission, SubmissionEnvelope } from '../intake/submission.js';
-import { type Batch, openBatch } from './batch.js';
-import { type Content, chunksOf, composedContent, readData } from './content.js';
+import { keyFault } from '../intake/once.js';
+import type { SubmissionEnvelope } from '../intake/submission.js';
+import { type Content, composedContent, readData } from './content.js';
 import { DELIVERY_OPTIONS, type DeliveryOptions, readTerms, type Terms } from './terms.js';
 
 /** How the handing in itself is done. */
@@ -76,11 +74,9 @@ export interface Sent {
 export interface HandInOptions {
   readonly composer: Composer;
   readonly clock: { now(): number };
-  readonly maxMessageSizeBytes: number;
   readonly maxRecipients: number;
-  readonly closedFor: (sizeBytes: number) => 'SPOOL_FULL' | 'SPOOL_FAILED' | undefined;
-  readonly submit: (envelope: SubmissionEnvelope) => Submission;
-  readonly takeTurn: TakeTurn;
+  /** Takes in what was read: into a spool of this process (`taking.ts`), or over a socket. */
+  readonly take: (handed: Handed) => Promise<Sent>;
 }
 
 export interface HandIn {
@@ -91,15 +87,16 @@ export interface HandIn {
 export function createHandIn(options: HandInOptions): HandIn {
   return {
     async send(given) {
-      return handIn(readSend(given, options), options);
+      return options.take(readSend(given, options));
     },
     async queue(given) {
-      return handIn(readQueue(given, options), options);
+      return options.take(readQueue(given, options));
     },
   };
 }
 
-interface Read {
+/** What is handed in, its options read. */
+export interface Handed {
   readonly envelope: SubmissionEnvelope;
   readonly content: Content;
   /** Taken in once under it. */
@@ -114,7 +111,7 @@ export const SEND_OPTIONS: readonly string[] = [...COMPOSE_OPTIONS, ...DELIVERY_
 export const QUEUE_OPTIONS: readonly string[] = ['data', 'from', 'recipients', 'date', 'delay', ...DELIVERY_OPTIONS, ...HANDLING_OPTIONS];
 const DEMANDS = { subject: true, recipients: true, content: true };
 
-function readSend(given: unknown, options: HandInOptions): Read {
+function readSend(given: unknown, options: HandInOptions): Handed {
   const issues: Issues = [];
   if (!isObject(given)) throw notAnObject(issues);
   onlyKnown(given, SEND_OPTIONS, '', issues);
@@ -129,7 +126,7 @@ function readSend(given: unknown, options: HandInOptions): Read {
   return { envelope: envelopeOf(from, to, notBefore, now, terms), content: composedContent(composed), key, signal };
 }
 
-function readQueue(given: unknown, options: HandInOptions): Read {
+export function readQueue(given: unknown, options: HandInOptions): Handed {
   const issues: Issues = [];
   if (!isObject(given)) throw notAnObject(issues);
   onlyKnown(given, QUEUE_OPTIONS, '', issues);
@@ -214,75 +211,4 @@ function envelopeOf(sender: string, to: readonly string[], notBefore: number, no
     ...(tags === undefined ? {} : { tags }),
     received: '',
   };
-}
-
-// — the door —
-
-const CLOSED = {
-  SPOOL_FULL: 'the disk of the spool has no more free space than spool.minFreeSpace',
-  SPOOL_FAILED: 'the spool is being reopened after a failed write or read: try again in a moment',
-} as const;
-
-async function handIn(read: Read, options: HandInOptions): Promise<Sent> {
-  const batch = openBatch();
-  const { key } = read;
-  if (key === undefined) return store(read, options, batch);
-  const turn = await options.takeTurn(key, read.signal);
-  try {
-    return await (turn.taken ? known(read, turn) : store(read, options, batch, { key, turn }));
-  } finally {
-    turn.leave();
-  }
-}
-
-/** Nothing is stored: it was, under the same key. */
-async function known({ envelope, content, signal }: Read, turn: Turn): Promise<Sent> {
-  const digest = turn.digest(envelope, content.chance);
-  for await (const chunk of chunksOf(content, signal)) digest.update(chunk);
-  const { id, messageId, recipients, size } = turn.first(digest.text());
-  return { id, messageId, recipients, size };
-}
-
-async function store(
-  read: Read,
-  options: HandInOptions,
-  batch?: Batch,
-  keyed?: { readonly key: string; readonly turn: Turn },
-): Promise<Sent> {
-  const { envelope, content } = read;
-  await batch?.room();
-  const closed = options.closedFor(0);
-  if (closed !== undefined) throw new MtaError(closed, CLOSED[closed]);
-  const submission = options.submit(envelope);
-  const digest = keyed?.turn.digest(envelope, content.chance);
-  await write(submission, read, digest, options.maxMessageSizeBytes);
-  const once = keyed && digest && { key: keyed.key, digest: digest.text() };
-  const { id, messageId, sizeBytes: size, durable } = await submission.stage(once);
-  // Whether a key is taken shows only when that is on disk.
-  if (batch === undefined || once !== undefined) await durable;
-  else batch.stage({ id, size, durable });
-  return { id, messageId, recipients: envelope.recipients.length, size };
-}
-
-async function write(submission: Submission, { content, signal }: Read, digest: ContentDigest | undefined, most: number): Promise<void> {
-  try {
-    let size = 0;
-    for await (const chunk of chunksOf(content, signal)) {
-      size += chunk.length;
-      if (size > most) throw tooLarge(await content.size(), most);
-      digest?.update(chunk);
-      const taken = submission.write(chunk);
-      if (taken !== true) await taken;
-    }
-    if (size === 0) throw new MtaError('MESSAGE_REFUSED', 'the message is empty');
-  } catch (error) {
-    submission.abort();
-    content.stop();
-    throw error;
-  }
-}
-
-function tooLarge(size: number | undefined, most: number): MtaError {
-  const message = `the message has ${size ?? `more than ${most}`} octets, and spool.maxMessageSize allows ${most}`;
-  return new MtaError('MESSAGE_TOO_LARGE', message, { issues: [{ path: 'content', code: 'TOO_LARGE', message }] });
 }

@@ -1,7 +1,5 @@
 /** Where mail for a domain would go, in the words of the API: the preferred server in front, and all of them behind it. */
-import type { Mta } from '../mta.js';
-
-type MxView = Awaited<ReturnType<Mta['mxLookup']>>;
+import type { MxReport } from '../control/types.js';
 
 export interface MxLookup {
   readonly domain: string;
@@ -17,15 +15,15 @@ export interface MxLookup {
   /** `true`: TLS from the first octet; `'starttls'`: demanded; `false`: where the server offers it; `'off'`: never. */
   readonly ssl: boolean | 'starttls' | 'off';
   /** Best first, also those that are of no use, with the reason. */
-  readonly all: MxView['servers'];
+  readonly all: MxReport['servers'];
   /** `relay`: a configured route; `implicit`: the domain has no MX, and takes its mail itself. */
-  readonly via: MxView['via'];
-  readonly trouble?: MxView['trouble'];
+  readonly via: MxReport['via'];
+  readonly trouble?: MxReport['trouble'];
 }
 
 const SSL = { implicit: true, starttls: 'starttls', opportunistic: false, off: 'off' } as const;
 
-export function mxLookupOf(view: MxView, connectMs: number): MxLookup {
+export function mxLookupOf(view: MxReport, connectMs: number): MxLookup {
   const { domain, servers, via, tls, username = '', hasPassword, trouble } = view;
   const best = servers.find(({ addresses, passedBy }) => passedBy === undefined && addresses.length > 0);
   return {
