@@ -49,6 +49,7 @@ export async function connectControl(socketPath: string): Promise<ControlVerbs> 
     lanes: (query, page) => wire.json('GET', '/v1/lanes', { ...query, ...page }),
     pause: (request) => wire.json('POST', '/v1/lanes/pause', { ...request }),
     resume: (request) => wire.json('POST', '/v1/lanes/resume', { ...request }),
+    messages: (query, page) => wire.json('GET', '/v1/messages', { ...query, ...page }),
     history: (page) => wire.json('GET', '/v1/history', { ...page }),
     show: (id) => wire.json('GET', `/v1/messages/${encodeURIComponent(id)}`, {}),
     status: (id) => wire.json('GET', `/v1/messages/${encodeURIComponent(id)}/status`, {}),

@@ -11,7 +11,10 @@ import { shapeOf } from './shape.js';
 import type { LaneQuery, ReadingVerbs, RecipientStatus, StatusReport, StatusWord } from './types.js';
 
 /** As much of a spool as reading needs. */
-export type ReadableSpool = Pick<Spool, 'inspect' | 'readBody' | 'list' | 'counts' | 'laneCounts' | 'pauses' | 'history' | 'close'>;
+export type ReadableSpool = Pick<
+  Spool,
+  'inspect' | 'readBody' | 'list' | 'messages' | 'counts' | 'laneCounts' | 'pauses' | 'history' | 'close'
+>;
 
 /** Lanes told of by `stats` unless more are asked for. */
 export const LANES_SHOWN = 20;
@@ -34,6 +37,7 @@ export function readId(text: string): MessageId {
 export function readingVerbs(spool: ReadableSpool): Omit<ReadingVerbs, 'stats' | 'close'> {
   return {
     list: (query, page) => spool.list(query, page),
+    messages: (query, page) => spool.messages(query, page),
     history: (page) => spool.history(page),
     lanes: async (query, page) => lanePage(spool, query, page),
     shape: ({ state, ...request }, signal) => shapeOf((page) => spool.list(state === undefined ? {} : { state }, page), request, signal),

@@ -10,7 +10,7 @@ import { NOTIFY } from '../core/delivery.js';
 import { MtaError } from '../core/errors.js';
 import { PRIORITIES } from '../core/message.js';
 import { MOST_TAGS } from '../core/tag.js';
-import type { Query } from '../spool/spool.js';
+import { MESSAGE_STATES, type Query } from '../spool/spool.js';
 import { LONGEST_REASON } from './changing.js';
 import { lookInto, readPage, readPart } from './content.js';
 import type { Told } from './feed.js';
@@ -291,6 +291,22 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
     { method: 'POST', path: '/v1/lanes/resume', verb: 'resume', doc: 'What is paused goes on. Answers with the lanes that were paused.' },
     { ...laneChoice, all: flag('every lane that is paused') },
     async ({ verbs }, { all, ...given }) => json(await verbs.resume({ ...laneSelector(given), ...(all === true ? { all } : {}) })),
+  ),
+  route(
+    {
+      method: 'GET',
+      path: '/v1/messages',
+      verb: 'messages',
+      doc: 'Messages of queue and history in a line each, the newest first. A page may be short or empty, and still have a next one.',
+    },
+    {
+      state: choice('what became of it so far: any unless told', ['any', ...MESSAGE_STATES]),
+      search: text('part of the id, the sender, a recipient, the Message-ID or a tag, in any letter case'),
+      oldestFirst: flag('the oldest first'),
+      ...paging,
+    },
+    async ({ verbs }, { state, limit, after, ...query }) =>
+      json(await verbs.messages({ ...query, ...(state === undefined || state === 'any' ? {} : { state }) }, page(limit, after))),
   ),
   route(
     {

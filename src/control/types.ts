@@ -6,7 +6,7 @@ import type { Notify, Recipient, RecipientState } from '../core/delivery.js';
 import type { LaneKey } from '../core/lane.js';
 import type { Message, MessageId, Priority } from '../core/message.js';
 import type { Trouble } from '../core/outcome.js';
-import type { DeliveryView, LaneCounts, MessageView, Page, Query, SpoolCounts } from '../spool/spool.js';
+import type { DeliveryView, LaneCounts, MessageQuery, MessageSummary, MessageView, Page, Query, SpoolCounts } from '../spool/spool.js';
 import type { Told } from './feed.js';
 
 export type { Told };
@@ -99,7 +99,7 @@ export interface StatusReport {
   readonly recipients: readonly RecipientStatus[];
 }
 
-export type { DeliveryView, LaneCounts, MessageView, SpoolCounts };
+export type { DeliveryView, LaneCounts, MessageQuery, MessageSummary, MessageView, SpoolCounts };
 
 export interface SiteReport {
   readonly site: string;
@@ -282,6 +282,8 @@ export interface RawMessage {
 /** The verbs that only read. They work on a running agent and on a spool at rest. */
 export interface ReadingVerbs {
   list(query: Query, page: { readonly limit: number; readonly after?: string }): Promise<QueuePage>;
+  /** Messages of queue and history in a line each. A page may be short or empty, and still have a next one. */
+  messages(query: MessageQuery, page: { readonly limit: number; readonly after?: string }): Promise<Page<MessageSummary>>;
   /** Rejects with `NOT_FOUND`. */
   show(id: MessageId): Promise<MessageView>;
   /** Rejects with `NOT_FOUND` where it never was, or its content went with its last delivery. */

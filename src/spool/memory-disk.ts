@@ -6,7 +6,19 @@ import { type Delivery, type DeliveryKey, type RecipientState, splitDeliveryKey 
 import type { LaneKey } from '../core/lane.js';
 import { type MergeCopy, type Message, type MessageId, withoutDefaults } from '../core/message.js';
 import { matches } from './query.js';
-import { type AcceptedOnce, type DeliveryView, type MessageView, type Page, type Pause, type Query, type Spool, VIEWED } from './spool.js';
+import {
+  type AcceptedOnce,
+  type DeliveryView,
+  type MessageQuery,
+  type MessageSummary,
+  type MessageView,
+  type Page,
+  type Pause,
+  type Query,
+  type Spool,
+  VIEWED,
+} from './spool.js';
+import { isFound, isInState, summaryOf } from './summary.js';
 import type { Noted } from './versions.js';
 
 export interface Item {
@@ -93,6 +105,21 @@ export class MemoryDisk {
       const delivery = viewOf(item);
       if (matches(query, item.delivery.message, delivery)) items.push({ message: withoutDefaults(item.delivery.message), delivery });
       if (items.length >= page.limit) return { items, next: place };
+    }
+    return { items };
+  }
+
+  listMessages(query: MessageQuery, page: { readonly limit: number; readonly after?: string }): Page<MessageSummary> {
+    const ids = [...new Set([...this.messages.keys(), ...this.past.map(({ message }) => message.id)])].sort();
+    if (query.oldestFirst !== true) ids.reverse();
+    const items: MessageSummary[] = [];
+    for (const id of ids) {
+      if (page.after !== undefined && (query.oldestFirst === true ? id <= page.after : id >= page.after)) continue;
+      const view = this.inspect(id, { limit: Number.POSITIVE_INFINITY })!;
+      const summary = summaryOf(view);
+      if (!isInState(summary, query.state) || !isFound(view, query)) continue;
+      items.push(summary);
+      if (items.length >= page.limit) return { items, next: id };
     }
     return { items };
   }

@@ -23,7 +23,10 @@ import type {
   LaneCounts,
   Lease,
   MergeAcceptance,
+  MessageQuery,
+  MessageSummary,
   MessageView,
+  Page,
   Pause,
   Query,
   Settlement,
@@ -413,6 +416,10 @@ class MemorySpool implements Spool {
 
   async list(query: Query, page: { readonly limit: number; readonly after?: string }): ReturnType<Spool['list']> {
     return this.#disk.list(query, page);
+  }
+
+  async messages(query: MessageQuery, page: { readonly limit: number; readonly after?: string }): Promise<Page<MessageSummary>> {
+    return this.#disk.listMessages(query, page);
   }
 
   async change(key: DeliveryKey, change: Change): Promise<ChangeResult> {

@@ -146,6 +146,40 @@ export interface MessageView {
 /** Deliveries of a merge that `inspect` shows unless it is told otherwise. */
 export const VIEWED = 1000;
 
+/** `deferred`: queued, and something went wrong already. `error`: ended, and not delivered to everybody. */
+export const MESSAGE_STATES = ['queued', 'sending', 'deferred', 'held', 'sent', 'error'] as const;
+export type MessageState = (typeof MESSAGE_STATES)[number];
+
+/** Which messages, of those in the queue and those in the history. */
+export interface MessageQuery {
+  /** Absent: any. */
+  readonly state?: MessageState;
+  /** Part of the id, the sender, a recipient, the Message-ID or a tag, in any letter case. */
+  readonly search?: string;
+  /** Else the newest comes first. */
+  readonly oldestFirst?: boolean;
+}
+
+/** A message in a line. */
+export interface MessageSummary {
+  readonly message: Message;
+  readonly status: 'queued' | 'sent' | 'error';
+  /** How many there are of each state. */
+  readonly deliveries: Readonly<Record<DeliveryView['state'], number>>;
+  /** `failed`: bounced, expired or removed. */
+  readonly recipients: { readonly queued: number; readonly delivered: number; readonly failed: number };
+  /** The first few of them. */
+  readonly named: readonly { readonly address: string; readonly state: RecipientState }[];
+  /** When the first of what waits is tried next (epoch ms), while it is queued and not held. */
+  readonly due?: number;
+  /** When the last recipient ended, once all have. */
+  readonly endedAt?: number;
+  /** What went wrong last. */
+  readonly trouble?: NonNullable<Recipient['last']> & { readonly recipient: string };
+  /** It has more deliveries than were looked at: what is said of deliveries is about the first ones. */
+  readonly more?: true;
+}
+
 /** Which deliveries: every given field must hold. `{}` means all. */
 export interface Query {
   readonly ids?: readonly MessageId[];
@@ -286,6 +320,11 @@ export interface Spool {
     query: Query,
     page: { readonly limit: number; readonly after?: string },
   ): Promise<Page<{ readonly message: Message; readonly delivery: DeliveryView }>>;
+  /**
+   * Messages in the queue and in the history, by id. A page takes a bounded time, found or not: it may be short or empty, and still have a
+   * next one.
+   */
+  messages(query: MessageQuery, page: { readonly limit: number; readonly after?: string }): Promise<Page<MessageSummary>>;
   change(key: DeliveryKey, change: Change): Promise<ChangeResult>;
   /**
    * Leases a delivery that is not being sent, whatever it waits for, so that it can be settled. Given back, it is where it was, held or

@@ -765,6 +765,78 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
       assert.deepEqual(await find({ state: 'sending' }), [e]);
     });
 
+    test('messages of queue and history are one list, from either end, by state and by what names them', async () => {
+      const ended = async (given: Parameters<typeof acceptance>[0], state: 'delivered' | 'bounced') => {
+        const mail = acceptance(given);
+        await spool.accept(mail);
+        const lease = await take('mx:one.test');
+        const settlement = delivered(lease.delivery, now());
+        await spool.settle(lease, { ...settlement, recipients: settlement.recipients.map((one) => ({ ...one, state })) });
+        return mail.message.id;
+      };
+      const sent = await ended({ acceptedAt: now(), sender: 'Ann@example.com', tags: ['spring'] }, 'delivered');
+      const failed = await ended({ acceptedAt: now() }, 'bounced');
+      const parted = acceptance({ acceptedAt: now(), sender: 'bob@example.com' }, ['mx:one.test', 'mx:two.test']);
+      await spool.accept(parted);
+      const part = await take('mx:two.test');
+      await spool.settle(part, delivered(part.delivery, now()));
+      const sending = await take('mx:one.test');
+      const held = acceptance({ acceptedAt: now(), messageId: '<Odd"one\\@x.test>' }, ['mx:three.test']);
+      await spool.accept(held);
+      await spool.change(`${held.message.id}.0`, { kind: 'hold' });
+      const put = acceptance({ acceptedAt: now() }, ['mx:four.test']);
+      await spool.accept(put);
+      const lease = await take('mx:four.test');
+      const last = { at: now(), status: '4.7.1', text: '451 bob@example.com is greylisted' };
+      const off = deferred(lease.delivery, now(), now() + 60_000);
+      await spool.settle(lease, { ...off, recipients: off.recipients.map((one) => ({ ...one, last })) });
+      const [p, h, d] = [parted, held, put].map((mail) => mail.message.id);
+      const find = async (query: Parameters<Spool['messages']>[0]) =>
+        (await spool.messages(query, { limit: 10 })).items.map(({ message: one }) => one.id);
+      assert.deepEqual(await find({}), [d, h, p, failed, sent]);
+      assert.deepEqual(await find({ oldestFirst: true }), [sent, failed, p, h, d]);
+      assert.deepEqual(await find({ state: 'queued' }), [d, h, p]);
+      assert.deepEqual(await find({ state: 'sending' }), [p]);
+      assert.deepEqual(await find({ state: 'deferred' }), [d]);
+      assert.deepEqual(await find({ state: 'held' }), [h]);
+      assert.deepEqual(await find({ state: 'sent' }), [sent]);
+      assert.deepEqual(await find({ state: 'error' }), [failed]);
+      assert.deepEqual(await find({ search: 'ANN@' }), [sent]);
+      assert.deepEqual(await find({ search: 'sprin' }), [sent]);
+      // A remote's words name nobody.
+      assert.deepEqual(await find({ search: 'bob@example' }), [p]);
+      assert.deepEqual(await find({ search: 'user@two' }), [p]);
+      assert.deepEqual(await find({ search: 'user@two', state: 'sending' }), [p]);
+      assert.deepEqual(await find({ search: 'user@two', state: 'sent' }), []);
+      assert.deepEqual(await find({ search: 'odd"one\\' }), [h]);
+      assert.deepEqual(await find({ search: failed.toLowerCase() }), [failed]);
+      assert.deepEqual(await find({ search: 'queued' }), []);
+      for (const oldestFirst of [false, true]) {
+        const paged: string[] = [];
+        let after: string | undefined;
+        do {
+          const page = await spool.messages({ oldestFirst }, { limit: 2, ...(after === undefined ? {} : { after }) });
+          paged.push(...page.items.map(({ message: one }) => one.id));
+          after = page.next;
+        } while (after !== undefined);
+        assert.deepEqual(paged, await find({ oldestFirst }));
+      }
+      const lines = new Map((await spool.messages({}, { limit: 10 })).items.map((one) => [one.message.id, one]));
+      const line = lines.get(p!)!;
+      assert.deepEqual([line.status, line.recipients], ['queued', { queued: 1, delivered: 1, failed: 0 }]);
+      assert.deepEqual(line.deliveries, { ready: 0, waiting: 0, held: 0, sending: 1, done: 1 });
+      assert.deepEqual(line.named, [
+        { address: 'user@one.test', state: 'queued' },
+        { address: 'user@two.test', state: 'delivered' },
+      ]);
+      assert.deepEqual([lines.get(d!)!.due, lines.get(d!)!.trouble], [now() + 60_000, { ...last, recipient: 'user@four.test' }]);
+      assert.deepEqual([lines.get(failed)!.status, lines.get(failed)!.endedAt, lines.get(failed)!.due], ['error', now(), undefined]);
+      spool.giveBack(sending);
+      assert.deepEqual(await find({ state: 'sending' }), []);
+      await reopen();
+      assert.deepEqual(await find({}), [d, h, p, failed, sent]);
+    });
+
     test('history goes by the order of ends, newest last, page by page, from a moment on', async () => {
       const mails = Array.from({ length: 6 }, (_, i) => acceptance({ acceptedAt: now() }, [`mx:lane${i}.test`]));
       for (const mail of mails) await spool.accept(mail);

@@ -362,6 +362,10 @@ export class LevelSpool implements Spool {
     return this.#asked(() => this.#looking.list(query, page));
   }
 
+  messages(...asked: Parameters<Spool['messages']>): ReturnType<Spool['messages']> {
+    return this.#asked(() => this.#looking.messages(...asked));
+  }
+
   history(page: Parameters<Spool['history']>[0]): ReturnType<Spool['history']> {
     return this.#asked(() => this.#looking.history(page));
   }

@@ -8,7 +8,17 @@ import { type DeliveryKey, type RecipientState, splitDeliveryKey } from '../../c
 import { MtaError } from '../../core/errors.js';
 import { type Body, type MergeCopy, type Message, type MessageId, PRIORITIES, withoutDefaults } from '../../core/message.js';
 import { matches } from '../query.js';
-import { type AcceptedOnce, type DeliveryView, type MessageView, type Page, type Query, type Spool, VIEWED } from '../spool.js';
+import {
+  type AcceptedOnce,
+  type DeliveryView,
+  type MessageQuery,
+  type MessageSummary,
+  type MessageView,
+  type Page,
+  type Query,
+  type Spool,
+  VIEWED,
+} from '../spool.js';
 import type { Bodies } from './bodies.js';
 import { type DeliveryRecord, type HistoryRecord, type MessageRecord, unsealBody, unsealJson, unsealNumbers } from './codec.js';
 import {
@@ -25,11 +35,14 @@ import {
   time32,
 } from './keys.js';
 import type { Ledger } from './ledger.js';
+import { listMessages } from './messages.js';
 import { readOnce } from './once.js';
 
 /** Records looked at for one page. */
 const WORK = 10_000;
 const SLICE = 500;
+/** Deliveries of one message looked at for a line about it. */
+const GLANCE = 200;
 
 type Item = { readonly message: Message; readonly delivery: DeliveryView };
 type History = Parameters<Spool['history']>[0];
@@ -118,6 +131,10 @@ export class Looking {
   async #numbers(key: string): Promise<number[] | undefined> {
     const value = await this.#ledger.store.get(key);
     return value === undefined ? undefined : unsealNumbers(key, value);
+  }
+
+  messages(query: MessageQuery, page: { readonly limit: number; readonly after?: string }): Promise<Page<MessageSummary>> {
+    return listMessages({ ledger: this.#ledger, inspect: (id) => this.inspect(id, { limit: GLANCE }) }, query, page);
   }
 
   async copy(key: DeliveryKey): Promise<MergeCopy | undefined> {

@@ -15,7 +15,10 @@ import { Ledger } from './ledger.js';
 import { Looking } from './looking.js';
 import { type Claim, claimSpool } from './owner.js';
 
-export type ReadingSpool = Pick<Spool, 'inspect' | 'copy' | 'list' | 'history' | 'laneCounts' | 'pauses' | 'counts' | 'readBody' | 'close'>;
+export type ReadingSpool = Pick<
+  Spool,
+  'inspect' | 'copy' | 'list' | 'messages' | 'history' | 'laneCounts' | 'pauses' | 'counts' | 'readBody' | 'close'
+>;
 
 /** The lock on a spool that is there: `NOT_FOUND` where there is none, else what `openLevelSpool` rejects with. */
 export async function claimForReading(folder: string, clock: Clock): Promise<Claim> {
@@ -43,6 +46,7 @@ export async function openLevelSpoolForReading(given: string, clock: Clock = sys
       inspect: (id, page) => looking.inspect(id, page),
       copy: (key) => looking.copy(key),
       list: (query, page) => looking.list(query, page),
+      messages: (query, page) => looking.messages(query, page),
       history: (page) => looking.history(page),
       readBody: (id) => looking.readBody(id),
       laneCounts: () => lanes.counts(),

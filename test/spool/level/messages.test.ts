@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openLevelSpool } from '../../../src/spool/level/open.js';
+import { acceptance, delivered, recipient } from '../../support/mail.js';
+import { createVirtualClock } from '../../support/virtual-clock.js';
+import { levelOptions, temporaryFolder } from './support.js';
+
+test('a page that takes too long is short and says where to go on, and all pages together miss nothing', async (t) => {
+  const folder = await temporaryFolder();
+  const clock = createVirtualClock();
+  let slow = false;
+  let ticks = 0;
+  const monotonic = () => (slow ? (ticks += 30) : clock.monotonic());
+  const spool = await openLevelSpool(levelOptions(folder.path, { ...clock, now: () => clock.now(), monotonic }));
+  t.after(async () => {
+    await spool.close();
+    await folder.remove();
+  });
+  spool.listen({ onReady: () => {}, onWaiting: () => {}, onFault: () => {} });
+  const ids: string[] = [];
+  for (let i = 0; i < 20; i++) {
+    const mail = acceptance({ acceptedAt: clock.now() });
+    await spool.accept({ ...mail, deliveries: [{ lane: 'mx:one.test', recipients: [recipient(`user${i}@one.test`)] }] });
+    if (i % 5 === 0) ids.push(mail.message.id);
+    if (i % 5 !== 0) continue;
+    for (let lease = spool.pull('mx:one.test'); lease; lease = spool.pull('mx:one.test'))
+      if (lease.delivery.message.id === mail.message.id) await spool.settle(lease, delivered(lease.delivery, clock.now()));
+  }
+  slow = true;
+  const found: string[] = [];
+  let pages = 0;
+  let after: string | undefined;
+  do {
+    const page = await spool.messages({ state: 'sent' }, { limit: 100, ...(after === undefined ? {} : { after }) });
+    found.push(...page.items.map(({ message }) => message.id));
+    after = page.next;
+    pages++;
+  } while (after !== undefined);
+  assert.deepEqual(found, ids.reverse());
+  assert.ok(pages > 1, `${pages}`);
+});
+
+test('what ended between the pages is shown once', async (t) => {
+  const folder = await temporaryFolder();
+  const clock = createVirtualClock();
+  const spool = await openLevelSpool(levelOptions(folder.path, clock));
+  t.after(async () => {
+    await spool.close();
+    await folder.remove();
+  });
+  spool.listen({ onReady: () => {}, onWaiting: () => {}, onFault: () => {} });
+  for (let i = 0; i < 6; i++) await spool.accept(acceptance({ acceptedAt: clock.now() }));
+  const first = await spool.messages({}, { limit: 3 });
+  for (let lease = spool.pull('mx:one.test'); lease; lease = spool.pull('mx:one.test'))
+    await spool.settle(lease, delivered(lease.delivery, clock.now()));
+  const rest = await spool.messages({}, { limit: 10, after: first.next! });
+  const ids = [...first.items, ...rest.items].map(({ message }) => message.id);
+  assert.equal(new Set(ids).size, 6);
+  assert.equal(ids.length, 6);
+  assert.ok(rest.items.every(({ status }) => status === 'sent'));
+});
