@@ -9,6 +9,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { createCopies } from './compose/merge/copies.js';
 import { showHostPort } from './config/addresses.js';
 import { type Changes, changesBetween } from './config/changes.js';
 import type { Config } from './config/config.js';
@@ -37,7 +38,7 @@ import { type Random, systemRandom } from './platform/random.js';
 import type { Resolver } from './platform/resolver.js';
 import { createScheduler, type Scheduler } from './scheduler/scheduler.js';
 import { openLevelSpool } from './spool/level/open.js';
-import type { Spool } from './spool/spool.js';
+import type { Lease, Spool } from './spool/spool.js';
 
 /** More `Received` fields than this are a loop (RFC 5321 §6.3 asks for at least 100 hops to be let through; real ones have ten). */
 const MAX_RECEIVED = 50;
@@ -191,9 +192,11 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
     laneOf,
     emit,
   });
-  const settler = createSettler({ spool, clock, newId, policy, hostname: config.hostname, laneOf, emit, log });
+  const copies = createCopies(spool);
+  const body = (lease: Lease) => (lease.delivery.message.merge === undefined ? spool.body(lease) : copies.body(lease.delivery));
+  const settler = createSettler({ spool, body, clock, newId, policy, hostname: config.hostname, laneOf, emit, log });
   const reroute = (lane: LaneKey) => rerouteLane(lane, spool, router, log);
-  const scheduler = createScheduler({ spool, clock, random, log, emit, settling: settler, reroute });
+  const scheduler = createScheduler({ spool, body, clock, random, log, emit, settling: settler, reroute });
   const carrier = createCarrier({
     router,
     resolver,

@@ -71,7 +71,7 @@ export interface Message {
   readonly tags?: readonly string[];
   /**
    * The content is a template: each delivery has exactly one recipient and a copy of its own, merged just before it is sent. What is said
-   * of the content here is said of the template. Shown and kept in the history without its defaults.
+   * of the content here is said of the template. Lists and the history have it without its defaults.
    */
   readonly merge?: { readonly defaults: MergeValues };
   /** RFC 3461 RET and ENVID (decoded), as given. */
@@ -83,8 +83,18 @@ export function withoutDefaults(message: Message): Message {
   return message.merge === undefined ? message : { ...message, merge: { defaults: {} } };
 }
 
+/** Message-ID of the copy for delivery number `n`: the same at every try. */
+export function copyMessageId({ id, messageId }: Message, n: number): string {
+  const host = /@([^@<>\s]+)>$/.exec(messageId)?.[1] ?? 'localhost';
+  return `<${id}.${n}@${host}>`;
+}
+
 /** The content of a message, as the wire wants to have it: small in one piece, large as it is read. */
-export type Body =
+export type Body = (
   | { readonly kind: 'bytes'; readonly bytes: Buffer }
   /** Chunks in order; throws `SPOOL_DAMAGED` before the end where a checksum does not hold (G9). */
-  | { readonly kind: 'stream'; readonly sizeBytes: number; readonly open: () => AsyncIterable<Buffer> };
+  | { readonly kind: 'stream'; readonly sizeBytes: number; readonly open: () => AsyncIterable<Buffer> }
+) & {
+  /** Of a copy, which is other than its template; else those of the message hold. */
+  readonly content?: ContentFacts;
+};

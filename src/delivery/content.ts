@@ -3,7 +3,7 @@
  * read before MAIL is written, so that what cannot be read or sent costs no transaction.
  */
 import type { Job } from '../core/carrier.js';
-import type { Body } from '../core/message.js';
+import type { Body, ContentFacts } from '../core/message.js';
 import type { RecipientOutcome } from '../core/outcome.js';
 import { unsendable } from './classify.js';
 import { downgraded, surveyed, Undowngradable } from './downgrade.js';
@@ -16,7 +16,8 @@ export type Content =
   | { readonly kind: 'blocks'; readonly open: () => AsyncIterable<Buffer> | Iterable<Buffer>; readonly dotted: boolean };
 
 export type Fetched =
-  | { readonly kind: 'content'; readonly content: Content; readonly sizeBytes: number }
+  /** `facts`: of the content before it was made 7-bit. */
+  | { readonly kind: 'content'; readonly content: Content; readonly sizeBytes: number; readonly facts: ContentFacts }
   | { readonly kind: 'unsendable'; readonly outcome: RecipientOutcome }
   | { readonly kind: 'unreadable'; readonly error: Error };
 
@@ -28,14 +29,15 @@ export function contentOf(bytes: Buffer, dotted: boolean): Content {
   return { kind: 'piece', bytes: dotted ? stuff(bytes) : bytes, ending: ending(bytes) };
 }
 
-/** Content that is not at hand, or must be made 7-bit. Never rejects. */
-export async function fetchContent(job: Job, downgrade: boolean): Promise<Fetched> {
-  const { content } = job.delivery.message;
+/** Content that is not at hand, or must be made 7-bit for a server without 8BITMIME. Never rejects. */
+export async function fetchContent(job: Job, eightBitMime: boolean): Promise<Fetched> {
   try {
     const body: Body = job.bytes ? { kind: 'bytes', bytes: job.bytes } : await job.body();
-    if (downgrade) return await fetchDowngraded(body);
-    if (body.kind === 'bytes') return { kind: 'content', content: contentOf(body.bytes, content.dotted), sizeBytes: body.bytes.length };
-    return { kind: 'content', content: { kind: 'blocks', open: body.open, dotted: content.dotted }, sizeBytes: body.sizeBytes };
+    const { content: facts = job.delivery.message.content } = body;
+    if (facts.eightBit && !eightBitMime) return { kind: 'content', ...(await fetchDowngraded(body)), facts };
+    if (body.kind === 'bytes')
+      return { kind: 'content', content: contentOf(body.bytes, facts.dotted), sizeBytes: body.bytes.length, facts };
+    return { kind: 'content', content: { kind: 'blocks', open: body.open, dotted: facts.dotted }, sizeBytes: body.sizeBytes, facts };
   } catch (error) {
     if (error instanceof Undowngradable) return { kind: 'unsendable', outcome: unsendable(error.status, error.message, 'downgrade') };
     return { kind: 'unreadable', error: error instanceof Error ? error : new Error(String(error)) };
@@ -46,13 +48,13 @@ export async function fetchContent(job: Job, downgrade: boolean): Promise<Fetche
  * Read three times: to learn whether it can be done, for the size, and for sending. Servers without 8BITMIME are rare enough that
  * memory counts for more than time.
  */
-async function fetchDowngraded(body: Body): Promise<Fetched> {
+async function fetchDowngraded(body: Body): Promise<{ readonly content: Content; readonly sizeBytes: number }> {
   const source = body.kind === 'bytes' ? () => blocks(body.bytes) : body.open;
   const survey = await surveyed(source());
   const open = () => downgraded(source(), survey);
   let sizeBytes = 0;
   for await (const block of open()) sizeBytes += block.length;
-  return { kind: 'content', content: { kind: 'blocks', open, dotted: true }, sizeBytes };
+  return { content: { kind: 'blocks', open, dotted: true }, sizeBytes };
 }
 
 function* blocks(bytes: Buffer): Iterable<Buffer> {

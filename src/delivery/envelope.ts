@@ -11,6 +11,7 @@
  */
 import type { Job } from '../core/carrier.js';
 import type { Recipient } from '../core/delivery.js';
+import type { Message } from '../core/message.js';
 import type { RecipientOutcome } from '../core/outcome.js';
 import { unsendable } from './classify.js';
 import type { Extensions } from './extensions.js';
@@ -53,9 +54,15 @@ const UNUSUAL = /^(?:"(?:[^"\\\p{Cc}\p{Cs}\p{Zl}\p{Zp}]|\\[^\p{Cc}\p{Cs}\p{Zl}\p
 
 const ONLY: readonly number[] = [0];
 
-/** `maxRecipients`: how many the transaction may have. `sizeBytes`: of the content as it will be sent. */
-export function makeEnvelope(job: Job, peer: Peer, maxRecipients: number, sizeBytes = job.delivery.message.sizeBytes): Enveloped {
+/** `maxRecipients`: how many the transaction may have. `as`: the content as it will be sent, where that is not as it was accepted. */
+export function makeEnvelope(
+  job: Job,
+  peer: Peer,
+  maxRecipients: number,
+  as: Pick<Message, 'sizeBytes' | 'content'> = job.delivery.message,
+): Enveloped {
   const { message } = job.delivery;
+  const { sizeBytes } = as;
   const { recipients } = job;
   const { extensions } = peer;
 
@@ -68,7 +75,7 @@ export function makeEnvelope(job: Job, peer: Peer, maxRecipients: number, sizeBy
   }
   if (!isWritable(message.sender)) return none(job, '5.1.7', 'the sender address cannot be written in a command', 'badAddress');
 
-  const { eightBit, utf8Headers } = message.content;
+  const { eightBit, utf8Headers } = as.content;
   const foreignSender = !ASCII.test(message.sender);
   const wantsUtf8 = foreignSender || message.smtpUtf8 || utf8Headers;
   const downgrade = eightBit && !extensions.eightBitMime;

@@ -40,6 +40,8 @@ export class Upcoming {
   look(work: SessionWork): void {
     const { peer, maxRecipients, server } = this.#options;
     for (let job = work.next(); job; job = work.next()) {
+      // What a copy is like shows only when it is there.
+      if (job.delivery.message.merge !== undefined) return this.#fetch(work, job, undefined);
       const envelope = makeEnvelope(job, peer, maxRecipients);
       if (envelope.kind === 'unsendable') {
         this.#unsendable(work, job, envelope.outcomes);
@@ -66,10 +68,11 @@ export class Upcoming {
     return job;
   }
 
-  #fetch(work: SessionWork, job: Job, envelope: Envelope): void {
+  /** `envelope`: undefined where it depends on the content. */
+  #fetch(work: SessionWork, job: Job, envelope: Envelope | undefined): void {
     const fetching = { job, work };
     this.#fetching = fetching;
-    void fetchContent(job, envelope.downgrade).then((fetched) => {
+    void fetchContent(job, this.#options.peer.extensions.eightBitMime).then((fetched) => {
       if (this.#fetching !== fetching) return;
       this.#fetching = undefined;
       this.#fetched(work, job, envelope, fetched);
@@ -77,7 +80,7 @@ export class Upcoming {
     });
   }
 
-  #fetched(work: SessionWork, job: Job, envelope: Envelope, fetched: Fetched): void {
+  #fetched(work: SessionWork, job: Job, envelope: Envelope | undefined, fetched: Fetched): void {
     const { peer, maxRecipients, server } = this.#options;
     switch (fetched.kind) {
       case 'unreadable':
@@ -89,8 +92,10 @@ export class Upcoming {
           job.recipients.map(() => fetched.outcome),
         );
       case 'content': {
+        const { sizeBytes, facts } = fetched;
         // Made 7-bit, it has another size than the one in the record.
-        const anew = envelope.downgrade ? makeEnvelope(job, peer, maxRecipients, fetched.sizeBytes) : envelope;
+        const known = envelope?.downgrade === false ? envelope : undefined;
+        const anew = known ?? makeEnvelope(job, peer, maxRecipients, { sizeBytes, content: facts });
         if (anew.kind === 'unsendable') this.#unsendable(work, job, anew.outcomes);
         else this.#ready = new Transaction(job, anew, fetched.content, server);
       }

@@ -9,11 +9,11 @@
  * failed is the spool's affair. `idle` resolves when everything handed in has ended.
  * Must not: touch connections, read reply codes, or hold more than the leases it was given.
  */
-import type { DeliveryKey } from '../core/delivery.js';
+import { type Delivery, type DeliveryKey, splitDeliveryKey } from '../core/delivery.js';
 import { assertNever, MtaError } from '../core/errors.js';
 import type { Emit } from '../core/event.js';
 import type { LaneKey } from '../core/lane.js';
-import type { Message, MessageId } from '../core/message.js';
+import { type Body, copyMessageId, type Message, type MessageId } from '../core/message.js';
 import type { TransactionResult, Trouble } from '../core/outcome.js';
 import type { Clock } from '../platform/clock.js';
 import type { Log } from '../platform/log.js';
@@ -32,7 +32,9 @@ import { type Decision, decide, decideWaiting, type Fate, startOf, wantsSweep } 
 import type { RetryPolicy } from './retry.js';
 
 export interface SettlerOptions {
-  readonly spool: Pick<Spool, 'note' | 'settle' | 'body' | 'giveBack' | 'mayFinish'>;
+  readonly spool: Pick<Spool, 'note' | 'settle' | 'giveBack' | 'mayFinish'>;
+  /** The content as it is sent. Rejects with `SPOOL_DAMAGED` or `SPOOL_FAILED`. */
+  readonly body: (lease: Lease) => Promise<Body>;
   readonly clock: Pick<Clock, 'now'>;
   readonly newId: () => MessageId;
   readonly policy: RetryPolicy;
@@ -124,7 +126,7 @@ export function createSettler(options: SettlerOptions): Settler {
 /** The reports that are due, as mail. Never rejects: what cannot be read is left out, what has no way back is recorded only. */
 async function reportsOn(options: SettlerOptions, lease: Lease, due: readonly DueReport[]): Promise<Acceptance[]> {
   const { clock, newId, policy, hostname, laneOf, log } = options;
-  const of = lease.delivery.message;
+  const of = asSent(lease.delivery);
   const original = await originalFor(options, lease, returnsWhole(of, due));
   let lane: LaneKey;
   try {
@@ -137,9 +139,14 @@ async function reportsOn(options: SettlerOptions, lease: Lease, due: readonly Du
   return due.map((one) => reportAcceptance({ id: newId(), due: one, of, original, lane, hostname, now, expiryMs: policy.expiryMs }));
 }
 
+/** A report is about what its recipient got: of a merge the copy, which has a Message-ID of its own. */
+function asSent({ key, message }: Delivery): Message {
+  return message.merge === undefined ? message : { ...message, messageId: copyMessageId(message, splitDeliveryKey(key).n) };
+}
+
 async function originalFor(options: SettlerOptions, lease: Lease, whole: boolean): Promise<Original> {
   if (lease.bytes) return originalOf(lease.bytes, whole);
-  const read = async () => readOriginal(await options.spool.body(lease), whole);
+  const read = async () => readOriginal(await options.body(lease), whole);
   try {
     return await read().catch(async (error: unknown) => {
       if (!(error instanceof MtaError && error.code === 'SPOOL_FAILED')) throw error;

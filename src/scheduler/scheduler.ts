@@ -44,6 +44,8 @@ export interface Settling {
 
 export interface SchedulerOptions {
   readonly spool: Spool;
+  /** The content as it is to be sent. Rejects with `SPOOL_DAMAGED` or `SPOOL_FAILED`. */
+  readonly body: (lease: Lease) => Promise<Body>;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -120,12 +122,12 @@ class LeasedJob implements Job {
   readonly lease: Lease;
   readonly site: SiteState;
   readonly recipients: readonly string[];
-  readonly #spool: Spool;
+  readonly #body: SchedulerOptions['body'];
 
-  constructor(lease: Lease, site: SiteState, spool: Spool) {
+  constructor(lease: Lease, site: SiteState, body: SchedulerOptions['body']) {
     this.lease = lease;
     this.site = site;
-    this.#spool = spool;
+    this.#body = body;
     this.recipients = queuedAddresses(lease.delivery);
   }
 
@@ -138,7 +140,7 @@ class LeasedJob implements Job {
   }
 
   body(): Promise<Body> {
-    return this.#spool.body(this.lease);
+    return this.#body(this.lease);
   }
 }
 
@@ -383,7 +385,7 @@ class SpoolScheduler implements Scheduler {
         continue;
       }
       this.#leased++;
-      return new LeasedJob(lease, site, this.#options.spool);
+      return new LeasedJob(lease, site, this.#options.body);
     }
     for (const other of sites) other.full = false;
     return undefined;

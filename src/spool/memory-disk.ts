@@ -88,7 +88,7 @@ export class MemoryDisk {
     const found = deliveries.filter((one) => numberOf(one) >= from).sort((a, b) => numberOf(a) - numberOf(b));
     const shown = found.slice(0, limit);
     return {
-      message: withoutDefaults(message),
+      message,
       deliveries: shown,
       ...(found.length > limit ? { next: String(numberOf(shown[limit - 1]!)) } : {}),
       ...(message.merge === undefined ? {} : { tally: tallyOf(deliveries) }),

@@ -222,7 +222,7 @@ export function mergeContract(driver: string, makePlace: () => Promise<SpoolPlac
       await spool.acceptMerge(merge);
       const { items } = await spool.list({}, { limit: 10 });
       assert.deepEqual(items[0]?.message.merge, { defaults: {} });
-      assert.deepEqual((await spool.inspect(merge.message.id))?.message.merge, { defaults: {} });
+      assert.deepEqual((await spool.inspect(merge.message.id))?.message.merge, { defaults: DEFAULTS });
       await settleAll(2, ({ delivery }) => delivered(delivery, now()));
       const past = await spool.history({ since: 0, limit: 10 });
       assert.deepEqual(past.items[0]?.message.merge, { defaults: {} });

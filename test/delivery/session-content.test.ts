@@ -258,4 +258,59 @@ describe('content', () => {
     assert.equal(messages[0]!.bytes.toString(), `${bytes}\r\n`);
     assert.deepEqual(messages[1]!.bytes, PLAIN);
   });
+
+  describe('of a merge', () => {
+    const template = { merge: { defaults: {} }, sizeBytes: 5, content: { eightBit: false, dotted: false, utf8Headers: false } };
+    const copy = (text: string): JobOptions => {
+      const bytes = Buffer.from(text);
+      const eightBit = bytes.some((octet) => octet > 127);
+      const utf8Headers = /^[^\x00-\x7f]/m.test(text.slice(0, text.indexOf('\r\n\r\n')).replace(/[\x00-\x7f]+/g, '\n'));
+      const content = { eightBit, dotted: text.includes('\r\n.'), utf8Headers };
+      return { message: template, bytes: Buffer.from('#template#'), body: () => Promise.resolve({ kind: 'bytes', bytes, content }) };
+    };
+    const dotted = 'Subject: a\r\n\r\n.one\r\n..two\r\n';
+    const eightBit =
+      'Subject: b\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGr\u00fc\u00dfe\r\n';
+
+    it('goes by what the copy is: its size, its 8-bit octets, its dots', async () => {
+      for (const extensions of [undefined, SEQUENTIAL]) {
+        const { messages } = await send([copy(dotted), copy(eightBit), {}, copy(dotted)], extensions ? { extensions } : {});
+        assert.deepEqual(
+          messages.map(({ bytes }) => bytes.toString()),
+          [dotted, eightBit, PLAIN.toString(), dotted],
+        );
+        assert.deepEqual(messages[0]!.parameters, [`SIZE=${dotted.length}`]);
+        assert.deepEqual(messages[1]!.parameters, [`SIZE=${Buffer.byteLength(eightBit)}`, 'BODY=8BITMIME']);
+      }
+    });
+
+    it('is made 7-bit for a server without 8BITMIME, and its size is that of what is sent', async () => {
+      const { messages } = await send([copy(eightBit), copy(dotted)], { extensions: ['SIZE'] });
+      assert.match(messages[0]!.bytes.toString(), /Gr=C3=BC=C3=9Fe\r\n/);
+      assert.deepEqual(messages[0]!.parameters, [`SIZE=${messages[0]!.bytes.length}`]);
+      assert.equal(messages[1]!.bytes.toString(), dotted);
+    });
+
+    it('asks for SMTPUTF8 where a value brought it into a header, and is refused where that cannot be', async () => {
+      const header = 'X-Name: J\u00f6rg\r\nSubject: c\r\n\r\nx\r\n';
+      const offered = await send([copy(header)], { extensions: ['SIZE', '8BITMIME', 'SMTPUTF8'] });
+      assert.deepEqual(offered.messages[0]!.parameters, [`SIZE=${Buffer.byteLength(header)}`, 'BODY=8BITMIME', 'SMTPUTF8']);
+      const neither = await send([copy(header), copy(dotted)], { extensions: ['SIZE'] });
+      assert.deepEqual([neither.work.outcomes(0), neither.work.outcomes(1)], [['failed local downgrade'], ['delivered']]);
+    });
+
+    it('that is larger than the server takes fails alone', async () => {
+      const large = `Subject: d\r\n\r\n${'x'.repeat(70)}\r\n`;
+      const { work, messages } = await send([copy(large), copy('Subject: e\r\n\r\n')], { extensions: ['SIZE 50'] });
+      assert.deepEqual([work.outcomes(0), work.outcomes(1)], [['failed local size'], ['delivered']]);
+      assert.equal(messages.length, 1);
+    });
+
+    it('that cannot be read costs no transaction', async () => {
+      const damaged = new MtaError('SPOOL_DAMAGED', 'checksum');
+      const { work, messages } = await send([{ message: template, body: () => Promise.reject(damaged) }, copy(dotted)]);
+      assert.deepEqual(work.errors, [damaged]);
+      assert.equal(messages.length, 1);
+    });
+  });
 });

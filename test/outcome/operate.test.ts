@@ -20,6 +20,7 @@ async function rig() {
   let ids = 0;
   const settler = createSettler({
     spool,
+    body: (lease) => spool.body(lease),
     clock,
     newId: () => `01KAN4S41G000000000000000${ids++}`,
     policy: DEFAULT_RETRY_POLICY,

@@ -22,6 +22,7 @@ async function rig(about: { readonly addresses?: readonly string[]; readonly mes
   const spool = await createMemorySpool({ clock, promoteAfterMs: 15 * MINUTE, historyRetentionMs: 30 * DAY, inlineLimitBytes: 16 });
   const settler = createSettler({
     spool,
+    body: (lease) => spool.body(lease),
     clock,
     newId: createIdSource(clock, { fill: (bytes) => void bytes.fill(7) }, ID),
     policy: DEFAULT_RETRY_POLICY,

@@ -35,15 +35,15 @@ function rig(changes: Partial<SettlerOptions> = {}) {
         settlements.push(settlement);
         return new Promise((resolve, reject) => void gates.push({ resolve, reject }));
       },
-      body() {
-        calls.push('body');
-        return (bodies.shift() ?? (async () => ({ kind: 'bytes', bytes: CONTENT })))();
-      },
       giveBack: () => void calls.push('giveBack'),
       mayFinish() {
         calls.push('mayFinish');
         return true;
       },
+    },
+    body() {
+      calls.push('body');
+      return (bodies.shift() ?? (async () => ({ kind: 'bytes', bytes: CONTENT })))();
     },
     clock,
     newId: () => `01KAN4S41G000000000000000${ids++}`,

@@ -86,6 +86,7 @@ export async function makeRig(): Promise<Rig> {
   };
   const scheduler = createScheduler({
     spool,
+    body: (lease) => spool.body(lease),
     clock,
     random: createSeededRandom(1),
     log: silentLog,

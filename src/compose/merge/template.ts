@@ -69,9 +69,11 @@ const LARGEST_JOINED = 64 * 1024;
 
 /** A copy as delivery wants the content of a message. */
 export function renderedBody(rendered: Rendered): Body {
-  if (rendered.sizeBytes <= LARGEST_JOINED) return { kind: 'bytes', bytes: renderedBytes(rendered) };
+  const { content } = rendered;
+  if (rendered.sizeBytes <= LARGEST_JOINED) return { kind: 'bytes', bytes: renderedBytes(rendered), content };
   return {
     kind: 'stream',
+    content,
     sizeBytes: rendered.sizeBytes,
     open: async function* () {
       yield* rendered.pieces;

@@ -69,7 +69,7 @@ export class Looking {
     const found = [...live.filter((one) => !ended.has(one.key)), ...done].sort((a, b) => numberOf(a) - numberOf(b));
     const deliveries = found.slice(0, limit);
     return {
-      message: withoutDefaults(message),
+      message,
       deliveries,
       ...(found.length > limit ? { next: String(numberOf(deliveries[limit - 1]!)) } : {}),
       ...(message.merge === undefined ? {} : { tally: await this.#tally(id) }),
