@@ -247,8 +247,37 @@ export interface SpoolEvents {
   onFault(fault: { readonly code: string; readonly text: string; readonly lane?: LaneKey; readonly id?: MessageId }): void;
 }
 
+/** A copy of a spool, made while it was at work. */
+export interface SnapshotReport {
+  readonly folder: string;
+  /** Keys of the store. */
+  readonly entries: number;
+  readonly bodyFiles: number;
+  /** Octets of those files, with their checksums. */
+  readonly bodyBytes: number;
+}
+
+/** Octets on disk, as the file system counts them. */
+export interface CompactReport {
+  readonly before: number;
+  readonly after: number;
+}
+
+/** What a spool with a folder of its own can do besides, while mail goes on. */
+export interface Upkeep {
+  /**
+   * Copies the spool as it is now into a folder that is not there yet, or empty. Rejects with `INVALID_OPTIONS` where that cannot
+   * be; nothing is left of it then.
+   */
+  snapshot(folder: string): Promise<SnapshotReport>;
+  /** Gives back the space of what was deleted. */
+  compact(): Promise<CompactReport>;
+}
+
 export interface Spool {
   readonly driver: string;
+  /** Where the driver has one. */
+  readonly upkeep?: Upkeep;
 
   // — intake —
   /**

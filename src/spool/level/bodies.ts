@@ -41,6 +41,8 @@ export class Bodies {
   #made: Promise<void> | undefined;
   #syncing = 0;
   #waiting: (() => void)[] = [];
+  /** While files are being copied, none is removed. */
+  #kept: Promise<void> = Promise.resolve();
 
   constructor(options: { folder: string; epoch: number; inlineLimitBytes: number; fs: SpoolFs; wrote?: (bytes: number) => void }) {
     this.#folder = options.folder;
@@ -104,7 +106,16 @@ export class Bodies {
     }
   }
 
+  /** Until the returned function is called, files that are removed stay a while longer. */
+  keepAll(): () => void {
+    let release = () => {};
+    const held = new Promise<void>((resolve) => (release = resolve));
+    this.#kept = Promise.all([this.#kept, held]).then(() => {});
+    return release;
+  }
+
   async remove(place: string): Promise<void> {
+    await this.#kept;
     try {
       await this.fs.unlink(this.pathOf(place));
     } catch (error) {

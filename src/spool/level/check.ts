@@ -6,6 +6,7 @@
  */
 import fsp from 'node:fs/promises';
 import path from 'node:path';
+import { MtaError } from '../../core/errors.js';
 import type { MergeCopy, Message } from '../../core/message.js';
 import type { Clock } from '../../platform/clock.js';
 import { systemClock } from '../../platform/clock.js';
@@ -81,7 +82,7 @@ interface LaneTally {
   moved: number;
 }
 
-/** Rejects with `NOT_FOUND`, `SPOOL_LOCKED`, `SPOOL_VERSION`. What is damaged is in the report. */
+/** Rejects with `NOT_FOUND`, `SPOOL_LOCKED`, `SPOOL_VERSION`, and `SPOOL_DAMAGED` where the store itself cannot be read; else what is damaged is in the report. */
 export async function checkSpool(
   given: string,
   options: { readonly progress?: (what: string, done: number) => void; readonly clock?: Clock } = {},
@@ -90,6 +91,11 @@ export async function checkSpool(
   try {
     const check = new Check(claim.store, claim.folder, options.progress ?? (() => {}));
     return await check.run();
+  } catch (error) {
+    const code = (error as { readonly code?: unknown }).code;
+    if (typeof code !== 'string' || !code.startsWith('LEVEL_')) throw error;
+    const message = `the store in ${claim.folder} cannot be read to its end: ${(error as Error).message}: run \`riata spool repair\``;
+    throw new MtaError('SPOOL_DAMAGED', message, { cause: error });
   } finally {
     await claim.release(claim.store);
   }
@@ -193,9 +199,9 @@ class Check {
         if (record.m && record.f !== undefined) await this.#bodyFile(id, record.f, record.m.sizeBytes);
         else if (record.m && (await this.#store.get(bodyKey(id))) === undefined) this.#problem('missing', `message ${id} has no body`, id);
         const tally = this.#lane(record.l);
+        if (this.#isUnindexed(id, about)) continue;
         if (record.x === '') tally.held++;
         else if (record.x.startsWith('r')) await this.#expectReady(about, record, tally);
-        else if (this.#isUnindexed(id, about)) continue;
         else if (record.x === 'm') moved(tally);
         else timers.push([timerKey(record.d, about), record]);
       }

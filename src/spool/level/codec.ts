@@ -37,7 +37,7 @@ export interface DeliveryRecord {
 /** A message with several deliveries. */
 export interface MessageRecord {
   readonly m: Message;
-  readonly f?: string;
+  readonly f?: string | undefined;
   /** Hash of the key under which a large one was handed in (`once.ts`), so that it can be undone. */
   readonly k?: string;
 }

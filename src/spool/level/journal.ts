@@ -19,7 +19,7 @@ export interface Note extends Noted {
   readonly version: number;
 }
 
-const FILES = ['journal-0', 'journal-1'] as const;
+export const JOURNAL_FILES = ['journal-0', 'journal-1'] as const;
 /** A file this large is left for the other one, if that is free. */
 const TURN_BYTES = 1024 * 1024;
 
@@ -86,13 +86,13 @@ export class Journal {
 /** Opens both files, emptied: call it when what they said is settled. */
 export function openJournal(folder: string): Journal {
   const open = (name: string): JournalFile => ({ fd: fs.openSync(path.join(folder, name), 'w', 0o600), bytes: 0, open: 0 });
-  return new Journal([open(FILES[0]), open(FILES[1])]);
+  return new Journal([open(JOURNAL_FILES[0]), open(JOURNAL_FILES[1])]);
 }
 
 /** All notes that are whole. */
 export function readJournal(folder: string): Note[] {
   const notes: Note[] = [];
-  for (const name of FILES) {
+  for (const name of JOURNAL_FILES) {
     let text: string;
     try {
       text = fs.readFileSync(path.join(folder, name), 'utf8');

@@ -13,7 +13,7 @@ import { MtaError } from '../../core/errors.js';
 import type { Message, MessageId } from '../../core/message.js';
 import { PRIORITIES } from '../../core/message.js';
 import type { Acceptance, StoredBody } from '../spool.js';
-import { copyWeight, RECORD_WEIGHT } from './accept.js';
+import { admit, copyWeight, RECORD_WEIGHT } from './accept.js';
 import type { Batch, Operation } from './batch.js';
 import {
   type DeliveryRecord,
@@ -239,7 +239,8 @@ export class LargeAcceptances {
         () => this.#admit(id, entries, last),
       );
       if (last) return;
-      next += PART;
+      // Numbers may have gaps: those done before the message came here from another spool.
+      next = ledger.indexing.get(id)!;
     }
   }
 
@@ -275,10 +276,7 @@ export class LargeAcceptances {
   #admit(id: MessageId, entries: readonly Entry[], last: boolean): void {
     const ledger = this.#ledger;
     if (last) ledger.indexing.delete(id);
-    for (const entry of entries) {
-      if (entry.byTimer) ledger.timerAdded(entry.delivery.due);
-      else ledger.offer(entry, undefined);
-    }
+    admit(ledger, entries, undefined);
   }
 
   /** It was never acknowledged. */
@@ -326,7 +324,8 @@ export class LargeAcceptances {
   }
 }
 
-function indexOne(
+/** Puts one of them into the index where its record says that it belongs; what is held belongs into none. */
+export function indexOne(
   ledger: Ledger,
   batch: Batch,
   message: Message,
@@ -338,11 +337,14 @@ function indexOne(
   const lane = ledger.lanes.make(record.l);
   const sequence = ledger.nextSequence();
   const waits = record.x === 't';
-  const indexKey = waits ? timerKey(record.d, about) : lane.readyPrefix(record.p) + sequence32(sequence);
-  const index = { version: record.v, expiresAt: message.expiresAt, acceptedAt: message.acceptedAt, delayNoticed: false };
-  batch.put(indexKey, waits ? sealTimer(indexKey, lane.escaped, record.p, index) : sealReady(indexKey, about, index));
-  if (waits) lane.waiting++;
+  const held = record.x === '';
+  const indexKey = held ? '' : waits ? timerKey(record.d, about) : lane.readyPrefix(record.p) + sequence32(sequence);
+  const index = { version: record.v, expiresAt: message.expiresAt, acceptedAt: message.acceptedAt, delayNoticed: record.n };
+  if (held) lane.held++;
+  else if (waits) lane.waiting++;
   else lane.ready++;
+  if (waits) batch.put(indexKey, sealTimer(indexKey, lane.escaped, record.p, index));
+  else if (!held) batch.put(indexKey, sealReady(indexKey, about, index));
   batch.count(lane);
   return new Entry(deliveryOf(deliveryKeyOf(about), record, message), lane, {
     priority: record.p,

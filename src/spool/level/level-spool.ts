@@ -30,6 +30,7 @@ import type {
   Spool,
   SpoolCounts,
   SpoolEvents,
+  Upkeep,
 } from '../spool.js';
 import { asideVersion, isConsistent, type NextVersion } from '../versions.js';
 import { AcceptOperation } from './accept.js';
@@ -52,17 +53,20 @@ import { PauseOperation } from './pause.js';
 import { Refill } from './refill.js';
 import { Reopener } from './reopen.js';
 import { SettleOperation } from './settle.js';
+import { snapshotSpool } from './snapshot.js';
 import type { Space } from './space.js';
 import type { Store } from './store.js';
 import { sweepReady } from './sweep.js';
 import { giveBackTaken, TakeOperation } from './take.js';
 import type { Tidy } from './tidy.js';
 import { Timers } from './timers.js';
+import { compactStore } from './upkeep.js';
 
 /** A batch is closed at about this size: the loop must not stand still, and neighbours wait for its sync. */
 const BATCH_BYTES = 1024 * 1024;
 
 export interface LevelParts {
+  readonly folder: string;
   readonly ledger: Ledger;
   readonly bodies: Bodies;
   readonly large: LargeAcceptances;
@@ -91,6 +95,11 @@ export class LevelSpool implements Spool {
   readonly #looking: Looking;
   #batch: Batch | undefined;
   #closing: Promise<void> | undefined;
+  readonly upkeep: Upkeep = {
+    snapshot: (folder) =>
+      this.#asked(() => snapshotSpool({ store: this.#ledger.store, folder: this.#parts.folder, bodies: this.#bodies }, folder)),
+    compact: () => this.#asked(() => compactStore(this.#ledger.store, this.#parts.folder)),
+  };
 
   constructor(parts: LevelParts) {
     this.#parts = parts;

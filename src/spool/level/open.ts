@@ -87,6 +87,7 @@ export async function openLevelSpool(given: LevelSpoolOptions): Promise<LevelSpo
     const large = new LargeAcceptances(ledger);
     await large.prepare();
     const spool: LevelSpool = new LevelSpool({
+      folder,
       ledger,
       bodies,
       large,

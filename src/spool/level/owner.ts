@@ -76,6 +76,7 @@ export async function claimSpool(given: string, options: ClaimOptions): Promise<
   const place = path.join(folder, 'store');
   let store: Store;
   try {
+    await refuseHeadless(folder, place);
     store = await openPatiently(() => open(place), folder, options.clock);
   } catch (error) {
     openHere.delete(folder);
@@ -103,6 +104,13 @@ export async function claimSpool(given: string, options: ClaimOptions): Promise<
       openHere.delete(folder);
     },
   };
+}
+
+/** Without the file that names its newest table of contents, LevelDB takes a store for new, and deletes what is in it. */
+async function refuseHeadless(folder: string, place: string): Promise<void> {
+  const names: readonly string[] = await fsp.readdir(place).catch(() => []);
+  if (names.includes('CURRENT') || !names.some((name) => /\.(?:ldb|sst|log)$/.test(name))) return;
+  throw new MtaError('SPOOL_DAMAGED', `the store in ${folder} has no file CURRENT: run \`riata spool repair\``);
 }
 
 /** Waits for an owner that only reads; any other one is an error at once. */

@@ -45,7 +45,7 @@ export async function applyJournal(ledger: Ledger, folder: string, removeBody: (
 }
 
 /** A delivery that a lease noted twice: what was delivered in either. */
-function mergeNotes(notes: readonly Note[]): Note[] {
+export function mergeNotes(notes: readonly Note[]): Note[] {
   const merged = new Map<string, Note>();
   for (const note of notes) {
     const name = `${note.key} ${note.version}`;

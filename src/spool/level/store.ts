@@ -6,7 +6,7 @@
  * poisons LevelDB's handle, and what to do then is the spool's decision (`recovery.ts`).
  * Tests hand in a store of their own to make writes fail.
  */
-import { ClassicLevel } from 'classic-level';
+import { ClassicLevel, type Snapshot } from 'classic-level';
 
 export interface StoreBatch {
   put(key: string, value: string): void;
@@ -36,8 +36,17 @@ export interface Store {
   sizeOf(gte: string, lt: string): Promise<number>;
   /** Gives back the space of what was deleted in a range. */
   compact(gte: string, lt: string): Promise<void>;
+  /** Everything as it is at the moment of this call, while reading and writing go on. */
+  freeze(): Frozen;
   /** Idempotent. */
   close(): Promise<void>;
+}
+
+/** A store as it was at one moment. Let go of it before the store is closed. */
+export interface Frozen {
+  /** Into a new store, synced. `see` is shown each entry. */
+  copyTo(path: string, see: (key: string, value: Buffer) => void): Promise<void>;
+  release(): Promise<void>;
 }
 
 export type OpenStore = (path: string) => Promise<Store>;
@@ -71,9 +80,51 @@ export const openLevelStore: OpenStore = async (path) => {
     keys: (range) => readAll(db.keys(range), range.limit),
     sizeOf: (gte, lt) => db.approximateSize(gte, lt),
     compact: (gte, lt) => db.compactRange(gte, lt),
+    freeze() {
+      const snapshot = db.snapshot();
+      return { copyTo: (to, see) => copyStore(db, snapshot, to, see), release: () => snapshot.close() };
+    },
     close: () => db.close(),
   };
 };
+
+/** Octets and entries read and written at once. */
+const COPY_BYTES = MIB;
+const COPY_ENTRIES = 2000;
+
+async function copyStore(
+  db: ClassicLevel<string, string>,
+  snapshot: Snapshot,
+  to: string,
+  see: (key: string, value: Buffer) => void,
+): Promise<void> {
+  const iterator = db.iterator<string, Buffer>({ ...BYTES, snapshot, highWaterMarkBytes: COPY_BYTES });
+  const copy = new ClassicLevel<string, string>(to, { ...OPTIONS, errorIfExists: true });
+  try {
+    await copy.open();
+    for (;;) {
+      const page = await iterator.nextv(COPY_ENTRIES);
+      if (page.length === 0) return;
+      const batch = copy.batch();
+      for (const [key, value] of page) {
+        see(key, value);
+        batch.put(key, value, BYTES);
+      }
+      await batch.write(SYNCED);
+    }
+  } finally {
+    await iterator.close();
+    await copy.close();
+  }
+}
+
+/**
+ * LevelDB's own repair, of a store that it does not open, or that it cannot read through: what is left of its files is put in order,
+ * what is damaged is left out. Changes the store: give it a copy.
+ */
+export function repairLevelStore(path: string): Promise<void> {
+  return ClassicLevel.repair(path);
+}
 
 /** One crossing into the library for the whole page, instead of one per entry. */
 async function readAll<T>(iterator: { nextv(size: number): Promise<T[]>; close(): Promise<void> }, limit: number): Promise<T[]> {

@@ -1,0 +1,74 @@
+/**
+ * What a spool holds, in pieces, as it is moved from one to another: written into an archive, read from one, saved from a damaged
+ * store. Plain values in an order that needs no more memory than one message without its content:
+ *
+ *   message, its deliveries, its content in chunks, then `whole` or `void`; again; then what is done, one by one
+ *
+ * A message counts only with its `whole`. Ids, dates, attempts and states stay what they are.
+ */
+import type { Attempt, Delivery, Recipient } from '../core/delivery.js';
+import type { LaneKey } from '../core/lane.js';
+import type { Message, MessageId, Priority } from '../core/message.js';
+
+/** A delivery that is still to be made. */
+export interface MovedDelivery {
+  /** Its number within the message. */
+  readonly n: number;
+  /** How often its record was written; the copy counts on. */
+  readonly version: number;
+  readonly lane: LaneKey;
+  readonly priority: Priority;
+  readonly state: 'ready' | 'waiting' | 'held';
+  /** Epoch ms, as in `Delivery`. */
+  readonly due: number;
+  readonly recipients: readonly Recipient[];
+  readonly attempts: number;
+  readonly log: readonly Attempt[];
+  readonly delayNoticed: boolean;
+}
+
+/** A delivery that is done. */
+export interface PastDelivery extends Pick<Delivery, 'lane' | 'priority' | 'recipients' | 'attempts' | 'log'> {
+  readonly n: number;
+  /** When it was done, epoch ms. */
+  readonly at: number;
+}
+
+export type Piece =
+  | { readonly kind: 'message'; readonly message: Message }
+  | { readonly kind: 'delivery'; readonly delivery: MovedDelivery }
+  | { readonly kind: 'content'; readonly bytes: Buffer }
+  /** `place`: the content's own file in the store that it comes from, which may stay where it is. */
+  | { readonly kind: 'whole'; readonly place?: string }
+  /** It turned out to be damaged: what came of it does not count. */
+  | { readonly kind: 'void' }
+  | { readonly kind: 'past'; readonly message: Message; readonly delivery: PastDelivery };
+
+/** Something that could not be moved, and why. */
+export interface Loss {
+  readonly text: string;
+  readonly id?: MessageId;
+  readonly sender?: string;
+  /** The first of those who do not get it, where they are known. */
+  readonly recipients?: readonly string[];
+}
+
+/** How many of each there were. */
+export interface MovedCounts {
+  messages: number;
+  deliveries: number;
+  history: number;
+  contentBytes: number;
+}
+
+export function noneMoved(): MovedCounts {
+  return { messages: 0, deliveries: 0, history: 0, contentBytes: 0 };
+}
+
+/** Adds a piece that is written, or read and kept. Content counts as it comes, also where it turns out void. */
+export function countPiece(counts: MovedCounts, piece: Piece): void {
+  if (piece.kind === 'whole') counts.messages++;
+  else if (piece.kind === 'delivery') counts.deliveries++;
+  else if (piece.kind === 'past') counts.history++;
+  else if (piece.kind === 'content') counts.contentBytes += piece.bytes.length;
+}
