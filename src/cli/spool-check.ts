@@ -40,7 +40,7 @@ function lines(report: SpoolReport, { screen }: Cli): string[] {
   const { paint, columns } = screen;
   const sums = pairs(
     [
-      ['Spool', report.folder],
+      ['Spool', `${report.folder}, format ${report.format}`],
       ['Messages', number(report.messages)],
       [
         'Deliveries',

@@ -13,8 +13,10 @@
  */
 import { crc32 } from '../core/checksum.js';
 import { MtaError } from '../core/errors.js';
+import type { LaneKey } from '../core/lane.js';
 import { PRIORITIES } from '../core/message.js';
-import { countPiece, type MovedCounts, type MovedDelivery, noneMoved, type PastDelivery, type Piece } from './moving.js';
+import { countPiece, type MovedCounts, type MovedDelivery, type MovedKey, noneMoved, type PastDelivery, type Piece } from './moving.js';
+import type { Pause } from './spool.js';
 
 /** Raised only by what a reader of the number before could not make sense of. */
 export const ARCHIVE_FORMAT = 1;
@@ -68,6 +70,10 @@ function lineOf(piece: Exclude<Piece, { kind: 'content' }>): object {
       return { message: piece.message };
     case 'delivery':
       return { delivery: piece.delivery };
+    case 'pause':
+      return { pause: { lane: piece.lane, ...piece.pause } };
+    case 'key':
+      return { key: piece.key };
     case 'past':
       return { past: piece.delivery, message: piece.message };
     default:
@@ -114,6 +120,8 @@ interface Line {
   readonly message?: Extract<Piece, { kind: 'message' }>['message'];
   readonly delivery?: MovedDelivery;
   readonly past?: PastDelivery;
+  readonly pause?: Pause & { readonly lane: LaneKey };
+  readonly key?: MovedKey;
   readonly whole?: true;
   readonly void?: true;
 }
@@ -138,7 +146,7 @@ function parse(json: Buffer, number: number): Line {
 }
 
 /** The checksum has told that it is what was written; that we wrote it is checked as far as keys and order of the store depend on it. */
-function pieceOf({ message, delivery, past, whole, void: nothing }: Line, number: number): Piece {
+function pieceOf({ message, delivery, past, pause, key, whole, void: nothing }: Line, number: number): Piece {
   if (message !== undefined && !(/^[0-9A-Z]{26}$/.test(message.id) && PRIORITIES.includes(message.priority)))
     throw damaged(`line ${number} has no message that could be`);
   const one = delivery ?? past;
@@ -146,6 +154,8 @@ function pieceOf({ message, delivery, past, whole, void: nothing }: Line, number
   if (past !== undefined && message !== undefined && Number.isFinite(past.at)) return { kind: 'past', message, delivery: past };
   if (message !== undefined) return { kind: 'message', message };
   if (delivery !== undefined && Number.isFinite(delivery.due) && Number.isInteger(delivery.version)) return { kind: 'delivery', delivery };
+  if (pause !== undefined && isLane(pause.lane)) return { kind: 'pause', lane: pause.lane, pause: { at: pause.at, reason: pause.reason } };
+  if (key !== undefined && /^[0-9a-f]{64}$/.test(key.hash) && Number.isFinite(key.until)) return { kind: 'key', key };
   if (whole) return { kind: 'whole' };
   if (nothing) return { kind: 'void' };
   throw damaged(`line ${number} says nothing that is known`);
@@ -159,12 +169,15 @@ function isDelivery({ n, lane, priority, recipients }: MovedDelivery | PastDeliv
     Number.isInteger(n) &&
     n >= 0 &&
     n < MOST_DELIVERIES &&
-    typeof lane === 'string' &&
-    lane !== '' &&
+    isLane(lane) &&
     PRIORITIES.includes(priority) &&
     Array.isArray(recipients) &&
     recipients.every(({ address, state }) => typeof address === 'string' && typeof state === 'string')
   );
+}
+
+function isLane(lane: unknown): boolean {
+  return typeof lane === 'string' && lane !== '';
 }
 
 function checkEnd(end: MovedCounts, counts: MovedCounts): void {

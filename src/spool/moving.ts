@@ -2,13 +2,15 @@
  * What a spool holds, in pieces, as it is moved from one to another: written into an archive, read from one, saved from a damaged
  * store. Plain values in an order that needs no more memory than one message without its content:
  *
- *   message, its deliveries, its content in chunks, then `whole` or `void`; again; then what is done, one by one
+ *   lanes that are paused; then of each message: itself, its deliveries, its content in chunks, then `whole` or `void`; then keys under
+ *   which mail was handed in, and what is done, one by one
  *
  * A message counts only with its `whole`. Ids, dates, attempts and states stay what they are.
  */
 import type { Attempt, Delivery, Recipient } from '../core/delivery.js';
 import type { LaneKey } from '../core/lane.js';
 import type { Message, MessageId, Priority } from '../core/message.js';
+import type { AcceptedOnce, Pause } from './spool.js';
 
 /** A delivery that is still to be made. */
 export interface MovedDelivery {
@@ -27,6 +29,14 @@ export interface MovedDelivery {
   readonly delayNoticed: boolean;
 }
 
+/** What was accepted under a key of its sender's, and until when (epoch ms) that is known. */
+export interface MovedKey {
+  /** Of the key, SHA-256 in hexadecimal digits. */
+  readonly hash: string;
+  readonly accepted: AcceptedOnce;
+  readonly until: number;
+}
+
 /** A delivery that is done. */
 export interface PastDelivery extends Pick<Delivery, 'lane' | 'priority' | 'recipients' | 'attempts' | 'log'> {
   readonly n: number;
@@ -35,6 +45,7 @@ export interface PastDelivery extends Pick<Delivery, 'lane' | 'priority' | 'reci
 }
 
 export type Piece =
+  | { readonly kind: 'pause'; readonly lane: LaneKey; readonly pause: Pause }
   | { readonly kind: 'message'; readonly message: Message }
   | { readonly kind: 'delivery'; readonly delivery: MovedDelivery }
   | { readonly kind: 'content'; readonly bytes: Buffer }
@@ -42,6 +53,7 @@ export type Piece =
   | { readonly kind: 'whole'; readonly place?: string }
   /** It turned out to be damaged: what came of it does not count. */
   | { readonly kind: 'void' }
+  | { readonly kind: 'key'; readonly key: MovedKey }
   | { readonly kind: 'past'; readonly message: Message; readonly delivery: PastDelivery };
 
 /** Something that could not be moved, and why. */
@@ -59,10 +71,12 @@ export interface MovedCounts {
   deliveries: number;
   history: number;
   contentBytes: number;
+  pauses: number;
+  keys: number;
 }
 
 export function noneMoved(): MovedCounts {
-  return { messages: 0, deliveries: 0, history: 0, contentBytes: 0 };
+  return { messages: 0, deliveries: 0, history: 0, contentBytes: 0, pauses: 0, keys: 0 };
 }
 
 /** Adds a piece that is written, or read and kept. Content counts as it comes, also where it turns out void. */
@@ -70,5 +84,7 @@ export function countPiece(counts: MovedCounts, piece: Piece): void {
   if (piece.kind === 'whole') counts.messages++;
   else if (piece.kind === 'delivery') counts.deliveries++;
   else if (piece.kind === 'past') counts.history++;
+  else if (piece.kind === 'pause') counts.pauses++;
+  else if (piece.kind === 'key') counts.keys++;
   else if (piece.kind === 'content') counts.contentBytes += piece.bytes.length;
 }

@@ -19,6 +19,7 @@ const delivery: MovedDelivery = {
 
 const one = message({ acceptedAt: 1 });
 const PIECES: readonly Piece[] = [
+  { kind: 'pause', lane: 'mx:one.test', pause: { at: 3, reason: 'asked to' } },
   { kind: 'message', message: one },
   { kind: 'delivery', delivery },
   // Nothing in it may be taken for the end of a line, or of itself.
@@ -26,6 +27,10 @@ const PIECES: readonly Piece[] = [
   { kind: 'whole' },
   { kind: 'message', message: one },
   { kind: 'void' },
+  {
+    kind: 'key',
+    key: { hash: 'ab'.repeat(32), accepted: { id: one.id, messageId: '', recipients: 1, size: 5, digest: 'd' }, until: 9 },
+  },
   { kind: 'past', message: one, delivery: { n: 0, lane: 'mx:a.test', priority: 'high', recipients: [], attempts: 1, log: [], at: 7 } },
 ];
 
@@ -61,7 +66,7 @@ describe('an archive of a spool', () => {
 
   test('large content is cut into pieces, so that nobody needs it in memory', async () => {
     const bytes = Buffer.alloc(1_000_000, 'x\n');
-    const back = await read(await archiveOf([PIECES[0]!, { kind: 'content', bytes }, { kind: 'whole' }]));
+    const back = await read(await archiveOf([{ kind: 'message', message: one }, { kind: 'content', bytes }, { kind: 'whole' }]));
     const contents = back.flatMap((piece) => (piece.kind === 'content' ? [piece.bytes] : []));
     assert.ok(contents.length > 1 && contents.every((part) => part.length <= 262_144));
     assert.deepEqual(Buffer.concat(contents), bytes);

@@ -41,12 +41,21 @@ export class Batch {
   #changed: Set<string> | undefined;
   readonly #claims: ((ordinal: string) => boolean)[] = [];
   bytes = 0;
+  #format = 0;
+  #formatFor = '';
 
   constructor(store: Store, number: number, now: number) {
     this.#store = store;
     this.number = number;
     this.now = now;
     this.#batch = store.batch();
+  }
+
+  /** What it holds needs this format of the store; `what`, for people. */
+  needs(format: number, what: string): void {
+    if (format <= this.#format) return;
+    this.#format = format;
+    this.#formatFor = what;
   }
 
   put(key: string, value: string): void {
@@ -129,7 +138,10 @@ export class Batch {
     readonly messages: number;
     readonly historyTime: number;
     readonly lastId: MessageId;
+    readonly format: number;
+    raiseFormat(batch: Batch, format: number, what: string): void;
   }): Promise<void> {
+    if (this.#format > books.format) books.raiseFormat(this, this.#format, this.#formatFor);
     for (const lane of this.#lanes) {
       const key = lane.counterKey;
       const value = lane.empty ? '' : sealNumbers(key, [lane.ready, lane.waiting, lane.held]);

@@ -12,16 +12,30 @@ import { AFTER_SLASH, EPOCH_KEY, FORMAT_KEY, RING_SLOTS, ringKey, unescapeLane }
 import type { Ledger } from './ledger.js';
 import type { Store } from './store.js';
 
-export const FORMAT = 1;
+/**
+ * The newest format, and all this release reads. A store has the lowest format that can say what is in it: it is raised by the first batch
+ * that writes what a release of the format before would not heed.
+ *
+ *   1   messages, deliveries, history
+ *   2   pauses of lanes (`q/`), keys of senders (`k/`, `w/`)
+ */
+export const FORMAT = 2;
+const FIRST_FORMAT = 1;
 /** Sequences left out at each start, in case the ring was damaged. */
 const SEQUENCE_GAP = 1024;
 
-/** Throws `SPOOL_VERSION` for a store from a newer release. True: it is new. */
-export async function checkFormat(store: Store, folder: string): Promise<boolean> {
+/** As it stands there; undefined where nothing does, or what does is damaged. */
+export async function readFormat(store: Store): Promise<number | undefined> {
+  const value = await store.get(FORMAT_KEY);
+  return value === undefined ? undefined : unsealNumbers(FORMAT_KEY, value)?.[0];
+}
+
+/** The format that a store has, or is given because it is new. Throws `SPOOL_VERSION` for one from a newer release. */
+export async function checkFormat(store: Store, folder: string): Promise<{ readonly format: number; readonly isNew: boolean }> {
   const value = await store.get(FORMAT_KEY);
   if (value === undefined) {
     const [any] = await store.keys({ gte: 'a', lt: '{', limit: 1 });
-    if (any === undefined) return true;
+    if (any === undefined) return { format: FIRST_FORMAT, isNew: true };
     throw new MtaError('SPOOL_DAMAGED', `the spool ${folder} holds data but no format number: run \`riata spool check\``);
   }
   const format = unsealNumbers(FORMAT_KEY, value)?.[0];
@@ -32,7 +46,7 @@ export async function checkFormat(store: Store, folder: string): Promise<boolean
       'SPOOL_VERSION',
       `the spool ${folder} has format ${format}, and this release reads up to ${FORMAT}: run the newer release that wrote it`,
     );
-  return false;
+  return { format, isNew: false };
 }
 
 export async function readEpoch(store: Store): Promise<number> {
@@ -128,9 +142,9 @@ export function takeRing(ledger: Ledger, ring: Ring): void {
 }
 
 /** The first write of a start: format and epoch. Numbers that were missing are filled in, so that they are told once. */
-export async function beginEpoch(store: Store, epoch: number, ring: Ring): Promise<void> {
+export async function beginEpoch(store: Store, format: number, epoch: number, ring: Ring): Promise<void> {
   const batch = store.batch();
-  batch.put(FORMAT_KEY, sealNumbers(FORMAT_KEY, [FORMAT]));
+  batch.put(FORMAT_KEY, sealNumbers(FORMAT_KEY, [format]));
   batch.put(EPOCH_KEY, sealNumbers(EPOCH_KEY, [epoch]));
   for (const number of ring.missing) {
     const key = ringKey(number);

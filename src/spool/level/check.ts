@@ -54,6 +54,8 @@ export interface SpoolProblem {
 
 export interface SpoolReport {
   readonly folder: string;
+  /** Of the store: raised only when something needs it. */
+  readonly format: number;
   readonly messages: number;
   readonly deliveries: number;
   readonly ready: number;
@@ -121,7 +123,7 @@ class Check {
   }
 
   async run(): Promise<SpoolReport> {
-    await checkFormat(this.#store, this.#folder);
+    const { format } = await checkFormat(this.#store, this.#folder);
     await this.#batches();
     for await (const page of this.#walk('p')) {
       for (const [key, value] of page) this.#unfinished.set(key.slice(2), Math.max(0, (unsealNumbers(key, value)?.[0] ?? 0) - 1));
@@ -137,7 +139,14 @@ class Check {
     await this.#bodyFiles();
     await this.#pauses();
     await this.#counters();
-    return { folder: this.#folder, ...this.#counts, lanes: this.#lanes.size, problems: this.#problems, problemCount: this.#problemCount };
+    return {
+      folder: this.#folder,
+      format,
+      ...this.#counts,
+      lanes: this.#lanes.size,
+      problems: this.#problems,
+      problemCount: this.#problemCount,
+    };
   }
 
   async #pauses(): Promise<void> {

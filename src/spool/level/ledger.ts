@@ -13,8 +13,10 @@ import type { MessageId } from '../../core/message.js';
 import type { Clock } from '../../platform/clock.js';
 import type { Log } from '../../platform/log.js';
 import type { Lease, SpoolEvents } from '../spool.js';
-import type { Operation } from './batch.js';
+import type { Batch, Operation } from './batch.js';
+import { sealNumbers } from './codec.js';
 import type { Entry, HotBody } from './entry.js';
+import { FORMAT_KEY } from './keys.js';
 import type { LaneTable } from './lanes.js';
 import type { Store } from './store.js';
 
@@ -41,6 +43,8 @@ export class Ledger {
   readonly live = new Map<DeliveryKey, Entry>();
   /** Raised by every reopening: what was read of an older one is void. */
   generation = 0;
+  /** That the store has (`books.ts`). */
+  format = 1;
   sequence = 0;
   messages = 0;
   /** The greatest message id accepted, '' for none. */
@@ -92,6 +96,15 @@ export class Ledger {
   nextHistoryTime(now: number): number {
     if (now > this.historyTime) this.historyTime = now;
     return this.historyTime;
+  }
+
+  /** Something that a release of the format before would not heed is about to be written. */
+  raiseFormat(batch: Batch, format: number, what: string): void {
+    const from = this.format;
+    const text = `for ${what} the spool is written in format ${format} from now on: a release that reads only format ${from} will refuse it`;
+    this.log.warn('spool.format', { from, to: format }, text);
+    this.format = format;
+    batch.put(FORMAT_KEY, sealNumbers(FORMAT_KEY, [format]));
   }
 
   // — bodies in memory —

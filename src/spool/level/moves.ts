@@ -93,15 +93,17 @@ export async function importSpool(given: string, octets: AsyncIterable<Buffer>, 
 }
 
 async function openToWrite({ folder, store }: Claim, highWater: HighWater, { clock, inlineLimitBytes }: ImportOptions) {
-  if (await checkFormat(store, folder)) await syncFolder(folder);
+  const { format, isNew } = await checkFormat(store, folder);
+  if (isNew) await syncFolder(folder);
   const gap = await missingBatches(store, folder);
   if (gap !== undefined) throw new MtaError('SPOOL_DAMAGED', `the spool ${folder} is damaged: ${gap}; run \`riata spool repair\` first`);
   const ledger = bookkeeping(store, clock);
+  ledger.format = format;
   const ring = await readRing(store);
   takeRing(ledger, ring);
   await readCounters(ledger);
   const epoch = (await readEpoch(store)) + 1;
-  await beginEpoch(store, epoch, ring);
+  await beginEpoch(store, format, epoch, ring);
   const bodyFolder = path.join(folder, 'bodies');
   await fsp.mkdir(bodyFolder, { recursive: true, mode: 0o700 });
   const bodies = new Bodies({ folder: bodyFolder, epoch, inlineLimitBytes, fs: fsp });
@@ -139,7 +141,7 @@ async function finishLarge(ledger: Ledger, highWater: HighWater): Promise<void> 
 }
 
 async function isEmpty(store: Store): Promise<boolean> {
-  for (const letter of ['d', 'h', 'i']) {
+  for (const letter of ['d', 'h', 'i', 'k', 'q']) {
     const [key] = await store.keys({ gte: `${letter}/`, lt: `${letter}${AFTER_SLASH}`, limit: 1 });
     if (key !== undefined) return false;
   }

@@ -36,10 +36,15 @@ export function putOnce(batch: Batch, message: Message, once: Acceptance['once']
   if (once === undefined) return;
   const hash = hashOf(once.key);
   const record: OnceRecord = { i: message.id, m: message.messageId, r: recipients, s: message.sizeBytes, d: once.digest, u: once.until };
+  putKey(batch, hash, record);
+}
+
+export function putKey(batch: Batch, hash: string, record: OnceRecord): void {
+  batch.needs(2, 'keys of senders');
   const key = onceKey(hash);
   batch.put(key, sealJson(key, record));
-  const until = untilKey(once.until, hash);
-  batch.put(until, sealNumbers(until, [once.until]));
+  const until = untilKey(record.u, hash);
+  batch.put(until, sealNumbers(until, [record.u]));
 }
 
 /** In all deliveries together. */
@@ -65,7 +70,11 @@ export async function readOnce(store: Store, key: string, now: number): Promise<
   const record = unsealJson<OnceRecord>(at, value);
   if (record === undefined) return 'damaged';
   if (record.u <= now) return undefined;
-  return { id: record.i, messageId: record.m, recipients: record.r, size: record.s, digest: record.d };
+  return acceptedOf(record);
+}
+
+export function acceptedOf({ i, m, r, s, d }: OnceRecord): AcceptedOnce {
+  return { id: i, messageId: m, recipients: r, size: s, digest: d };
 }
 
 /** Deletes what says nothing any more, in slices. */

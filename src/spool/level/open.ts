@@ -39,13 +39,15 @@ export async function openLevelSpool(given: LevelSpoolOptions): Promise<LevelSpo
   const claim = await claimSpool(options.path, options);
   const { folder, store } = claim;
   try {
-    if (await checkFormat(store, folder)) await syncFolder(folder);
+    const { format, isNew } = await checkFormat(store, folder);
+    if (isNew) await syncFolder(folder);
     const ledger = new Ledger(store, new LaneTable(options), {
       clock: options.clock,
       log: options.log,
       hotBodyBytes: options.hotBodyBytes,
       keepHistory: options.historyRetentionMs > 0,
     });
+    ledger.format = format;
     const ring = await readRing(store);
     takeRing(ledger, ring);
     const whole = checkRing(ledger, ring, folder);
@@ -53,7 +55,7 @@ export async function openLevelSpool(given: LevelSpoolOptions): Promise<LevelSpo
     const counted = await readCounters(ledger);
     if (!whole || !counted) await recount(ledger);
     const epoch = (await readEpoch(store)) + 1;
-    await beginEpoch(store, epoch, ring);
+    await beginEpoch(store, format, epoch, ring);
     const files = options.fs ?? fsp;
     const bodyFolder = path.join(folder, 'bodies');
     await fsp.mkdir(bodyFolder, { recursive: true, mode: 0o700 });

@@ -28,8 +28,9 @@ export class PauseOperation implements Operation {
 
   build(batch: Batch): void {
     const key = pauseKey(this.#lane);
-    if (this.#pause === undefined) batch.del(key);
-    else batch.put(key, sealJson(key, this.#pause));
+    if (this.#pause === undefined) return batch.del(key);
+    batch.needs(2, 'pauses of lanes');
+    batch.put(key, sealJson(key, this.#pause));
   }
 
   committed(): void {

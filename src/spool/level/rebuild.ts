@@ -6,16 +6,37 @@
  * Must not: send, promote, or change what the store holds already. A message or history that it knows is left as it is.
  */
 import { type Message, type MessageId, PRIORITIES } from '../../core/message.js';
-import { countPiece, type Loss, type MovedCounts, type MovedDelivery, noneMoved, type PastDelivery, type Piece } from '../moving.js';
+import {
+  countPiece,
+  type Loss,
+  type MovedCounts,
+  type MovedDelivery,
+  type MovedKey,
+  noneMoved,
+  type PastDelivery,
+  type Piece,
+} from '../moving.js';
 import type { BodyWriter, StoredBody } from '../spool.js';
 import { putDelivery, RECORD_WEIGHT } from './accept.js';
 import { Batch } from './batch.js';
 import type { Bodies } from './bodies.js';
 import { type DeliveryRecord, type HistoryRecord, sealJson, sealNumbers } from './codec.js';
 import { deliveryOf, Entry } from './entry.js';
-import { AFTER_SLASH, deliveryKeyOf, historyKey, messageKey, ordinal, partialKey, sequence32, timerKey } from './keys.js';
+import {
+  AFTER_SLASH,
+  deliveryKeyOf,
+  historyKey,
+  messageKey,
+  onceKey,
+  ordinal,
+  partialKey,
+  pauseKey,
+  sequence32,
+  timerKey,
+} from './keys.js';
 import { indexOne, PART } from './large.js';
 import type { Ledger } from './ledger.js';
+import { type OnceRecord, putKey } from './once.js';
 
 /** A batch is closed at about this size. */
 const BATCH_BYTES = 512 * 1024;
@@ -86,6 +107,13 @@ export class Rebuild {
         this.#coming = undefined;
         if (coming) await this.#whole(coming, piece.place);
         return;
+      case 'pause':
+        return this.#putUnlessThere(pauseKey(piece.lane), piece, (batch, key) => {
+          batch.needs(2, 'pauses of lanes');
+          batch.put(key, sealJson(key, piece.pause));
+        });
+      case 'key':
+        return this.#putUnlessThere(onceKey(piece.key.hash), piece, (batch) => putKey(batch, piece.key.hash, recordOfKey(piece.key)));
       default:
         return this.#past(piece.message, piece.delivery);
     }
@@ -232,7 +260,14 @@ export class Rebuild {
       });
   }
 
-  // — history —
+  // — history, and what is neither —
+
+  /** What the spool says already holds. */
+  async #putUnlessThere(key: string, piece: Piece, put: (batch: Batch, key: string) => void): Promise<void> {
+    if (!this.#options.fresh && (await this.#options.ledger.store.get(key)) !== undefined) return;
+    this.#count(piece);
+    await this.#add({ weight: RECORD_WEIGHT, put: (batch) => put(batch, key) });
+  }
 
   async #past(message: Message, delivery: PastDelivery): Promise<void> {
     const { ledger, fresh } = this.#options;
@@ -253,6 +288,11 @@ export class Rebuild {
       },
     });
   }
+}
+
+function recordOfKey({ accepted, until }: MovedKey): OnceRecord {
+  const { id, messageId, recipients, size, digest } = accepted;
+  return { i: id, m: messageId, r: recipients, s: size, d: digest, u: until };
 }
 
 /** Without `sequence`: it is not in the ready index yet. */

@@ -11,7 +11,7 @@
 import { MtaError } from '../../core/errors.js';
 import type { Acceptance } from '../spool.js';
 import type { Batch, Operation } from './batch.js';
-import { readCounters, readPauses, readRing, takeRing } from './books.js';
+import { readCounters, readFormat, readPauses, readRing, takeRing } from './books.js';
 import { indexKeyOf } from './change.js';
 import { type DeliveryRecord, unsealJson } from './codec.js';
 import { MOVED } from './entry.js';
@@ -102,6 +102,7 @@ export class Reopener {
   /** The books as the reopened store has them; what must be written before anything else. */
   async #reread(kept: readonly Operation[]): Promise<Operation[]> {
     const { ledger, large, timers } = this.#parts;
+    ledger.format = (await readFormat(ledger.store)) ?? ledger.format;
     takeRing(ledger, await readRing(ledger.store));
     await readPauses(ledger);
     await readCounters(ledger);

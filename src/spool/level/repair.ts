@@ -14,11 +14,11 @@ import type { Clock } from '../../platform/clock.js';
 import { type Loss, type MovedCounts, noneMoved } from '../moving.js';
 import { Batch } from './batch.js';
 import { Bodies } from './bodies.js';
-import { beginEpoch, FORMAT, readEpoch, readRing, takeRing } from './books.js';
+import { beginEpoch, FORMAT, readEpoch, readFormat, readRing, takeRing } from './books.js';
 import { checkSpool } from './check.js';
-import { unsealBody, unsealNumbers } from './codec.js';
+import { unsealBody } from './codec.js';
 import { JOURNAL_FILES } from './journal.js';
-import { bodyKey, FORMAT_KEY } from './keys.js';
+import { bodyKey } from './keys.js';
 import type { Ledger } from './ledger.js';
 import { bookkeeping, type MoveOptions, missingBatches } from './moves.js';
 import { claimForReading } from './reading.js';
@@ -134,8 +134,7 @@ async function rebuild({ store, folder }: Source, options: MoveOptions): Promise
 }
 
 async function refuseNewer(store: Store, folder: string): Promise<void> {
-  const value = await store.get(FORMAT_KEY);
-  const format = value === undefined ? undefined : unsealNumbers(FORMAT_KEY, value)?.[0];
+  const format = await readFormat(store);
   if (format !== undefined && format > FORMAT)
     throw new MtaError('SPOOL_VERSION', `the spool ${folder} has format ${format}, and this release repairs up to ${FORMAT}`);
 }
@@ -148,7 +147,7 @@ async function fill(into: Store, old: Store, folder: string, salvage: Salvage, o
   Object.assign(ledger, { batches: 0, messages: 0 });
   // Files of contents stay where they are: the sweep of orphans looks only at epochs before its own.
   const epoch = Math.max(await readEpoch(old), ...(await epochs(folder))) + 1;
-  await beginEpoch(into, epoch, { ...ring, missing: [] });
+  await beginEpoch(into, ledger.format, epoch, { ...ring, missing: [] });
   const bodies = new Bodies({ folder: path.join(folder, 'bodies'), epoch, inlineLimitBytes: Number.POSITIVE_INFINITY, fs: fsp });
   const rebuild = new Rebuild({ ledger, bodies, durable: () => {}, fresh: true, lost, known: () => {}, progress });
   await rebuild.take(salvage.pieces());

@@ -11,12 +11,14 @@ import { type Delivery, deliveryKey } from '../../core/delivery.js';
 import type { MtaError } from '../../core/errors.js';
 import { type Message, type MessageId, PRIORITIES } from '../../core/message.js';
 import type { Loss, MovedDelivery, Piece } from '../moving.js';
+import type { Pause } from '../spool.js';
 import { notedVersion } from '../versions.js';
 import { readBodyFile, readEnvelope } from './bodies.js';
 import { type DeliveryRecord, type HistoryRecord, type MessageRecord, unsealBody, unsealJson, unsealNumbers } from './codec.js';
 import { deliveryOf } from './entry.js';
 import { type Note, readJournal } from './journal.js';
-import { AFTER_SLASH, bodyKey, deliveryKeyOf, messageKey, parse32, partialKey, splitTimed } from './keys.js';
+import { AFTER_SLASH, bodyKey, deliveryKeyOf, messageKey, parse32, partialKey, splitTimed, unescapeLane } from './keys.js';
+import { acceptedOf, type OnceRecord } from './once.js';
 import { mergeNotes } from './recover.js';
 import type { Store } from './store.js';
 
@@ -54,6 +56,7 @@ export class Salvage {
   }
 
   async *pieces(): AsyncGenerator<Piece> {
+    yield* this.#pauses();
     let id = '';
     let records: [string, string][] = [];
     for await (const entry of this.#walk('d')) {
@@ -66,6 +69,7 @@ export class Salvage {
       records.push(entry);
     }
     if (records.length > 0) yield* this.#message(id, records);
+    yield* this.#keys();
     yield* this.#ended;
     yield* this.#history();
   }
@@ -76,6 +80,24 @@ export class Salvage {
       yield* page;
       if (page.length < PAGE) return;
       gte = `${page[page.length - 1]![0]}\0`;
+    }
+  }
+
+  /** One that cannot be read stays: better mail that waits than mail that must not go. */
+  async *#pauses(): AsyncGenerator<Piece> {
+    for await (const [key, value] of this.#walk('q')) {
+      const lane = unescapeLane(key.slice(2));
+      const pause = unsealJson<Pause>(key, value);
+      if (pause === undefined) this.#lose(`why lane ${lane} is paused does not match its checksum: it stays paused`);
+      yield { kind: 'pause', lane, pause: pause ?? { at: this.#options.now, reason: 'the record of this pause was damaged' } };
+    }
+  }
+
+  async *#keys(): AsyncGenerator<Piece> {
+    for await (const [key, value] of this.#walk('k')) {
+      const record = unsealJson<OnceRecord>(key, value);
+      if (record === undefined) this.#lose(`what was accepted under the key ${key} does not match its checksum`);
+      else yield { kind: 'key', key: { hash: key.slice(2), accepted: acceptedOf(record), until: record.u } };
     }
   }
 

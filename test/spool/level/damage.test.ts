@@ -310,8 +310,8 @@ describe('a spool whose data is damaged', () => {
 
   test('a store of a newer release is left alone, with a plain word', async () => {
     await spool.accept(acceptance({ acceptedAt: now() }));
-    await tamper((db) => db.put('x/format', sealNumbers('x/format', [2])));
-    await assert.rejects(open(), { code: 'SPOOL_VERSION', message: /has format 2, and this release reads up to 1/ });
+    await tamper((db) => db.put('x/format', sealNumbers('x/format', [3])));
+    await assert.rejects(open(), { code: 'SPOOL_VERSION', message: /has format 3, and this release reads up to 2/ });
     await assert.rejects(checkSpool(folder.path), { code: 'SPOOL_VERSION' });
     await tamper((db) => db.put('x/format', sealNumbers('x/format', [1])));
     await open();

@@ -41,6 +41,9 @@ export async function fillSpool(folder: string, clock: VirtualClock): Promise<vo
   await spool.accept(acceptance({ acceptedAt: now() }, ['mx:past.test']));
   const past = await take('mx:past.test');
   await spool.settle(past, delivered(past.delivery, now()));
+  await spool.pauseLane('mx:paused.test', { at: now(), reason: 'asked to' });
+  const keyed = acceptance({ acceptedAt: now() }, ['mx:paused.test']);
+  await spool.accept({ ...keyed, once: { key: 'order 7', digest: 'abc', until: now() + 24 * HOUR } });
   // A server has taken it, and we died before that was settled: only the journal knows.
   await spool.accept(acceptance({ acceptedAt: now() }, ['mx:journal.test']));
   const noted = await take('mx:journal.test');

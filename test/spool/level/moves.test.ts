@@ -59,7 +59,7 @@ describe('moving a spool', () => {
   };
   const sound = async (folder: string) => assert.deepEqual((await checkSpool(folder)).problems, []);
   /** What an agent, or an operator, sees of it, contents included; after a start, so that the journal is heeded. */
-  const seen = async (folder: string): Promise<{ queue: Shown[]; past: Shown[] }> => {
+  const seen = async (folder: string) => {
     const spool = await openLevelSpool(levelOptions(folder, clock));
     const queue: Shown[] = [];
     for (const item of (await spool.list({}, { limit: 1000 })).items) {
@@ -70,9 +70,11 @@ describe('moving a spool', () => {
       queue.push({ ...item, content });
     }
     const past = (await spool.history({ since: 0, limit: 1000 })).items;
+    const pauses = [...spool.pauses()];
+    const once = await spool.once('order 7');
     await spool.close();
     const sorted = [...past].sort((a, b) => (a.delivery.key < b.delivery.key ? -1 : 1));
-    return { queue, past: sorted };
+    return { queue, past: sorted, pauses, once };
   };
 
   test('takes every message along with ids, dates, states, attempts and content, and the history', async () => {
@@ -85,7 +87,8 @@ describe('moving a spool', () => {
     assert.deepEqual(after, before);
     assert.deepEqual(new Set(after.queue.map(({ delivery }) => delivery.state)), new Set(['ready', 'waiting', 'held']));
     assert.equal(after.past.length, 3);
-    assert.deepEqual([counts.messages, counts.deliveries, counts.history], [6, 7, 3]);
+    assert.deepEqual([after.pauses.length, after.once?.digest], [1, 'abc']);
+    assert.deepEqual([counts.messages, counts.deliveries, counts.history, counts.pauses, counts.keys], [7, 8, 3, 1, 1]);
     assert.deepEqual([losses, known], [[], []]);
   });
 
@@ -140,7 +143,7 @@ describe('moving a spool', () => {
     const before = await seen(to);
     const again = await imported(to, octets);
     assert.deepEqual([again.messages, again.history], [0, 0]);
-    assert.equal(known.length, 9);
+    assert.equal(known.length, 10);
     assert.deepEqual(await seen(to), before);
     await sound(to);
   });
@@ -178,7 +181,7 @@ describe('moving a spool', () => {
     const octets = await exported(from);
     await imported(inFiles, octets, { inlineLimitBytes: 2 });
     await imported(inStore, octets, { inlineLimitBytes: 1_000_000 });
-    assert.equal((await checkSpool(inFiles)).bodyFiles, 6);
+    assert.equal((await checkSpool(inFiles)).bodyFiles, 7);
     assert.equal((await checkSpool(inStore)).bodyFiles, 0);
     const want = await seen(from);
     for (const to of [inFiles, inStore]) {
@@ -242,7 +245,7 @@ describe('moving a spool', () => {
       losses.map(({ id, recipients }) => [id, recipients]),
       [[name, ['user@large.test']]],
     );
-    assert.equal((await imported(to, octets)).messages, 5);
+    assert.equal((await imported(to, octets)).messages, 6);
     await sound(to);
   });
 

@@ -68,6 +68,7 @@ describe('repairing a spool', () => {
     'mx:held.test',
     'mx:large.test',
     'mx:later.test',
+    'mx:paused.test',
     'mx:ready.test',
     'mx:retry.test',
   ];
@@ -84,7 +85,7 @@ describe('repairing a spool', () => {
       await db.put('l/mx:ready.test', sealNumbers('l/mx:ready.test', [7, 7, 7]));
     });
     const report = await repaired();
-    assert.deepEqual([report.saved.messages, report.saved.deliveries, report.saved.history], [6, 7, 3]);
+    assert.deepEqual([report.saved.messages, report.saved.deliveries, report.saved.history], [7, 8, 3]);
     assert.deepEqual(losses, []);
     assert.deepEqual(await lanes(), ALL);
   });
@@ -155,6 +156,18 @@ describe('repairing a spool', () => {
     );
   });
 
+  test('a pause that cannot be read stays, and a damaged key is forgotten', async () => {
+    await tamper(async (db) => {
+      await flip(db, 'q/mx:paused.test');
+      for await (const key of db.keys({ gte: 'k/', lt: 'k0' })) await flip(db, key);
+    });
+    const { saved } = await repaired();
+    assert.deepEqual([saved.pauses, saved.keys, losses.length], [1, 0, 2]);
+    const spool = await openLevelSpool(levelOptions(folder.path, clock));
+    assert.deepEqual([...spool.pauses().keys()], ['mx:paused.test']);
+    await spool.close();
+  });
+
   test('a store whose table of contents is gone is put in order, and nothing is lost', async () => {
     // Into a table, so that there is something which LevelDB would delete.
     await tamper((db) => db.compactRange('', '~'));
@@ -186,7 +199,7 @@ describe('repairing a spool', () => {
     await fsp.writeFile(file, bytes);
     await assert.rejects(checkSpool(folder.path), { code: 'SPOOL_DAMAGED', message: /spool repair/ });
     const { saved } = await repaired();
-    assert.ok(saved.messages > 200 && saved.messages < 407, `${saved.messages} are saved`);
+    assert.ok(saved.messages > 200 && saved.messages < 408, `${saved.messages} are saved`);
     assert.ok(losses.length > 0);
   });
 
