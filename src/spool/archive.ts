@@ -74,6 +74,8 @@ function lineOf(piece: Exclude<Piece, { kind: 'content' }>): object {
       return { pause: { lane: piece.lane, ...piece.pause } };
     case 'key':
       return { key: piece.key };
+    case 'tally':
+      return { tally: { id: piece.id, ends: piece.ends } };
     case 'past':
       return { past: piece.delivery, message: piece.message };
     default:
@@ -122,6 +124,7 @@ interface Line {
   readonly past?: PastDelivery;
   readonly pause?: Pause & { readonly lane: LaneKey };
   readonly key?: MovedKey;
+  readonly tally?: Omit<Extract<Piece, { kind: 'tally' }>, 'kind'>;
   readonly whole?: true;
   readonly void?: true;
 }
@@ -146,8 +149,8 @@ function parse(json: Buffer, number: number): Line {
 }
 
 /** The checksum has told that it is what was written; that we wrote it is checked as far as keys and order of the store depend on it. */
-function pieceOf({ message, delivery, past, pause, key, whole, void: nothing }: Line, number: number): Piece {
-  if (message !== undefined && !(/^[0-9A-Z]{26}$/.test(message.id) && PRIORITIES.includes(message.priority)))
+function pieceOf({ message, delivery, past, pause, key, tally, whole, void: nothing }: Line, number: number): Piece {
+  if (message !== undefined && !(isId(message.id) && PRIORITIES.includes(message.priority)))
     throw damaged(`line ${number} has no message that could be`);
   const one = delivery ?? past;
   if (one !== undefined && !isDelivery(one)) throw damaged(`line ${number} has no delivery that could be`);
@@ -156,6 +159,8 @@ function pieceOf({ message, delivery, past, pause, key, whole, void: nothing }: 
   if (delivery !== undefined && Number.isFinite(delivery.due) && Number.isInteger(delivery.version)) return { kind: 'delivery', delivery };
   if (pause !== undefined && isLane(pause.lane)) return { kind: 'pause', lane: pause.lane, pause: { at: pause.at, reason: pause.reason } };
   if (key !== undefined && /^[0-9a-f]{64}$/.test(key.hash) && Number.isFinite(key.until)) return { kind: 'key', key };
+  if (tally !== undefined && isId(tally.id) && Array.isArray(tally.ends) && tally.ends.every(Number.isInteger))
+    return { kind: 'tally', ...tally };
   if (whole) return { kind: 'whole' };
   if (nothing) return { kind: 'void' };
   throw damaged(`line ${number} says nothing that is known`);
@@ -174,6 +179,10 @@ function isDelivery({ n, lane, priority, recipients }: MovedDelivery | PastDeliv
     Array.isArray(recipients) &&
     recipients.every(({ address, state }) => typeof address === 'string' && typeof state === 'string')
   );
+}
+
+function isId(id: unknown): boolean {
+  return typeof id === 'string' && /^[0-9A-Z]{26}$/.test(id);
 }
 
 function isLane(lane: unknown): boolean {

@@ -3,13 +3,13 @@
  * store. Plain values in an order that needs no more memory than one message without its content:
  *
  *   lanes that are paused; then of each message: itself, its deliveries, its content in chunks, then `whole` or `void`; then keys under
- *   which mail was handed in, and what is done, one by one
+ *   which mail was handed in, what is done, one by one, and how often it ended how for templates
  *
  * A message counts only with its `whole`. Ids, dates, attempts and states stay what they are.
  */
 import type { Attempt, Delivery, Recipient } from '../core/delivery.js';
 import type { LaneKey } from '../core/lane.js';
-import type { Message, MessageId, Priority } from '../core/message.js';
+import type { MergeCopy, Message, MessageId, Priority } from '../core/message.js';
 import type { AcceptedOnce, Pause } from './spool.js';
 
 /** A delivery that is still to be made. */
@@ -27,6 +27,8 @@ export interface MovedDelivery {
   readonly attempts: number;
   readonly log: readonly Attempt[];
   readonly delayNoticed: boolean;
+  /** Of a template: what its recipient has. */
+  readonly copy?: MergeCopy;
 }
 
 /** What was accepted under a key of its sender's, and until when (epoch ms) that is known. */
@@ -54,7 +56,9 @@ export type Piece =
   /** It turned out to be damaged: what came of it does not count. */
   | { readonly kind: 'void' }
   | { readonly kind: 'key'; readonly key: MovedKey }
-  | { readonly kind: 'past'; readonly message: Message; readonly delivery: PastDelivery };
+  | { readonly kind: 'past'; readonly message: Message; readonly delivery: PastDelivery }
+  /** Of a template, what became of its recipients so far; `ends` in the order of `TALLIED`. */
+  | { readonly kind: 'tally'; readonly id: MessageId; readonly ends: readonly number[] };
 
 /** Something that could not be moved, and why. */
 export interface Loss {

@@ -70,10 +70,17 @@ export function buildAcceptance(ledger: Ledger, batch: Batch, acceptance: Accept
       f: single ? place : undefined,
     };
     putDelivery(batch, entry, record);
-    if (fresh.copy !== undefined) batch.put(copyKey(about), sealJson(copyKey(about), fresh.copy));
+    if (fresh.copy !== undefined) putCopy(batch, about, fresh.copy);
     entries[n] = entry;
   }
   return entries;
+}
+
+/** What a recipient has for a template. */
+export function putCopy(batch: Batch, about: string, copy: MergeCopy): void {
+  batch.needs(2, 'templates');
+  const key = copyKey(about);
+  batch.put(key, sealJson(key, copy));
 }
 
 /** The record and its index entry; counts it. */

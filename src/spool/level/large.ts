@@ -13,7 +13,7 @@ import { MtaError } from '../../core/errors.js';
 import type { Message, MessageId } from '../../core/message.js';
 import { PRIORITIES } from '../../core/message.js';
 import type { Acceptance, StoredBody } from '../spool.js';
-import { admit, copyWeight, RECORD_WEIGHT } from './accept.js';
+import { admit, copyWeight, putCopy, RECORD_WEIGHT } from './accept.js';
 import type { Batch, Operation } from './batch.js';
 import {
   type DeliveryRecord,
@@ -197,7 +197,7 @@ export class LargeAcceptances {
       };
       const key = `d/${about}`;
       batch.put(key, sealJson(key, record));
-      if (copy !== undefined) batch.put(copyKey(about), sealJson(copyKey(about), copy));
+      if (copy !== undefined) putCopy(batch, about, copy);
     }
   }
 

@@ -17,7 +17,7 @@ import {
   type Piece,
 } from '../moving.js';
 import type { BodyWriter, StoredBody } from '../spool.js';
-import { putDelivery, RECORD_WEIGHT } from './accept.js';
+import { putCopy, putDelivery, RECORD_WEIGHT } from './accept.js';
 import { Batch } from './batch.js';
 import type { Bodies } from './bodies.js';
 import { type DeliveryRecord, type HistoryRecord, sealJson, sealNumbers } from './codec.js';
@@ -32,6 +32,7 @@ import {
   partialKey,
   pauseKey,
   sequence32,
+  tallyKey,
   timerKey,
 } from './keys.js';
 import { indexOne, PART } from './large.js';
@@ -61,6 +62,9 @@ interface Coming {
   writer: BodyWriter | undefined;
   sizeBytes: number;
 }
+
+/** A delivery of a large message. */
+type Part = { readonly about: string; readonly n: number; readonly copy: MovedDelivery['copy']; readonly record: DeliveryRecord };
 
 type Write = { readonly weight: number; readonly put: (batch: Batch) => void };
 
@@ -114,6 +118,8 @@ export class Rebuild {
         });
       case 'key':
         return this.#putUnlessThere(onceKey(piece.key.hash), piece, (batch) => putKey(batch, piece.key.hash, recordOfKey(piece.key)));
+      case 'tally':
+        return this.#putUnlessThere(tallyKey(piece.id), piece, (batch, key) => batch.put(key, sealNumbers(key, piece.ends)));
       default:
         return this.#past(piece.message, piece.delivery);
     }
@@ -221,6 +227,7 @@ export class Rebuild {
         place,
       });
       putDelivery(batch, entry, record);
+      if (moved.copy !== undefined) putCopy(batch, about, moved.copy);
     }
   }
 
@@ -236,15 +243,20 @@ export class Rebuild {
     const { ledger } = this.#options;
     const place = Buffer.isBuffer(body) ? undefined : body.place;
     const mark = partialKey(message.id);
-    const parts: (readonly { readonly about: string; readonly n: number; readonly record: DeliveryRecord }[])[] = [];
+    const parts: Part[][] = [];
     for (let from = 0; from < deliveries.length; from += PART)
       parts.push(
-        deliveries.slice(from, from + PART).map((moved) => ({ about: ordinal(message.id, moved.n), n: moved.n, record: recordOf(moved) })),
+        deliveries
+          .slice(from, from + PART)
+          .map((moved) => ({ about: ordinal(message.id, moved.n), n: moved.n, copy: moved.copy, record: recordOf(moved) })),
       );
     for (const part of parts)
       await this.#write((batch) => {
         batch.put(mark, sealNumbers(mark, [0]));
-        for (const { about, record } of part) batch.put(`d/${about}`, sealJson(`d/${about}`, record));
+        for (const { about, copy, record } of part) {
+          batch.put(`d/${about}`, sealJson(`d/${about}`, record));
+          if (copy !== undefined) putCopy(batch, about, copy);
+        }
       });
     await this.#write((batch) => {
       putShared(batch, message, deliveries.length, place);

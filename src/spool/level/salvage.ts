@@ -9,15 +9,16 @@ import fsp from 'node:fs/promises';
 import path from 'node:path';
 import { type Delivery, deliveryKey } from '../../core/delivery.js';
 import type { MtaError } from '../../core/errors.js';
-import { type Message, type MessageId, PRIORITIES } from '../../core/message.js';
+import { type MergeCopy, type Message, type MessageId, PRIORITIES, withoutDefaults } from '../../core/message.js';
 import type { Loss, MovedDelivery, Piece } from '../moving.js';
 import type { Pause } from '../spool.js';
 import { notedVersion } from '../versions.js';
+import { TALLIED } from './batch.js';
 import { readBodyFile, readEnvelope } from './bodies.js';
 import { type DeliveryRecord, type HistoryRecord, type MessageRecord, unsealBody, unsealJson, unsealNumbers } from './codec.js';
 import { deliveryOf } from './entry.js';
 import { type Note, readJournal } from './journal.js';
-import { AFTER_SLASH, bodyKey, deliveryKeyOf, messageKey, parse32, partialKey, splitTimed, unescapeLane } from './keys.js';
+import { AFTER_SLASH, bodyKey, copyKey, deliveryKeyOf, messageKey, parse32, partialKey, splitTimed, unescapeLane } from './keys.js';
 import { acceptedOf, type OnceRecord } from './once.js';
 import { mergeNotes } from './recover.js';
 import type { Store } from './store.js';
@@ -72,6 +73,7 @@ export class Salvage {
     yield* this.#keys();
     yield* this.#ended;
     yield* this.#history();
+    yield* this.#tallies();
   }
 
   async *#walk(letter: string): AsyncGenerator<[string, string]> {
@@ -114,7 +116,12 @@ export class Salvage {
     const deliveries: MovedDelivery[] = [];
     for (const { key, record } of records) {
       const moved = this.#noted(about.m, key, record);
-      if (moved !== undefined) deliveries.push(moved);
+      const copy = moved && about.m.merge ? await this.#copy(key) : undefined;
+      if (moved !== undefined && about.m.merge !== undefined && copy === undefined)
+        this.#lose(`what the template needs for delivery ${deliveryKeyOf(key.slice(2))} is missing or damaged`, id, about.m.sender, [
+          { record },
+        ]);
+      else if (moved !== undefined) deliveries.push(copy === undefined ? moved : { ...moved, copy });
     }
     if (deliveries.length === 0) return;
     yield { kind: 'message', message: about.m };
@@ -151,8 +158,18 @@ export class Salvage {
     if (to.next.kind !== 'done') return moved({ ...delivery, ...to }, n, record.v, 'ready');
     const { recipients, attempts, log } = to;
     const { lane, priority } = delivery;
-    this.#ended.push({ kind: 'past', message, delivery: { n, lane, priority, recipients, attempts, log, at: this.#options.now } });
+    this.#ended.push({
+      kind: 'past',
+      message: withoutDefaults(message),
+      delivery: { n, lane, priority, recipients, attempts, log, at: this.#options.now },
+    });
     return undefined;
+  }
+
+  async #copy(key: string): Promise<MergeCopy | undefined> {
+    const at = copyKey(key.slice(2));
+    const value = await this.#options.store.get(at);
+    return value === undefined ? undefined : unsealJson<MergeCopy>(at, value);
   }
 
   async *#content({ m: message, f: place }: MessageRecord): AsyncGenerator<Buffer> {
@@ -175,6 +192,21 @@ export class Salvage {
       const record = unsealJson<HistoryRecord>(key, value);
       if (record === undefined) this.#lose(`the history of delivery ${deliveryKeyOf(ordinal)} does not match its checksum`);
       else yield { kind: 'past', message: record.m, delivery: past(record, parse32(ordinal.slice(ordinal.indexOf('/') + 1))) };
+    }
+  }
+
+  /** With what the journal has ended. */
+  async *#tallies(): AsyncGenerator<Piece> {
+    for await (const [key, value] of this.#walk('n')) {
+      const id = key.slice(2);
+      const ends = unsealNumbers(key, value);
+      if (ends === undefined) {
+        this.#lose(`how the recipients of template ${id} ended does not match its checksum`, id);
+        continue;
+      }
+      for (const { message, delivery } of this.#ended)
+        if (message.id === id) for (const { state } of delivery.recipients) ends[TALLIED.indexOf(state)]!++;
+      yield { kind: 'tally', id, ends };
     }
   }
 

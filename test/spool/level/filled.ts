@@ -44,6 +44,11 @@ export async function fillSpool(folder: string, clock: VirtualClock): Promise<vo
   await spool.pauseLane('mx:paused.test', { at: now(), reason: 'asked to' });
   const keyed = acceptance({ acceptedAt: now() }, ['mx:paused.test']);
   await spool.accept({ ...keyed, once: { key: 'order 7', digest: 'abc', until: now() + 24 * HOUR } });
+  const template = acceptance({ acceptedAt: now(), merge: { defaults: { greeting: 'Hello' } } }, ['mx:merge.test', 'mx:merged.test']);
+  const deliveries = template.deliveries.map((one, n) => ({ ...one, copy: { values: { number: `${n}` }, name: `Recipient ${n}` } }));
+  await spool.accept({ ...template, deliveries });
+  const merged = await take('mx:merged.test');
+  await spool.settle(merged, delivered(merged.delivery, now()));
   // A server has taken it, and we died before that was settled: only the journal knows.
   await spool.accept(acceptance({ acceptedAt: now() }, ['mx:journal.test']));
   const noted = await take('mx:journal.test');

@@ -68,6 +68,7 @@ describe('repairing a spool', () => {
     'mx:held.test',
     'mx:large.test',
     'mx:later.test',
+    'mx:merge.test',
     'mx:paused.test',
     'mx:ready.test',
     'mx:retry.test',
@@ -85,7 +86,7 @@ describe('repairing a spool', () => {
       await db.put('l/mx:ready.test', sealNumbers('l/mx:ready.test', [7, 7, 7]));
     });
     const report = await repaired();
-    assert.deepEqual([report.saved.messages, report.saved.deliveries, report.saved.history], [7, 8, 3]);
+    assert.deepEqual([report.saved.messages, report.saved.deliveries, report.saved.history], [8, 9, 4]);
     assert.deepEqual(losses, []);
     assert.deepEqual(await lanes(), ALL);
   });
@@ -168,6 +169,18 @@ describe('repairing a spool', () => {
     await spool.close();
   });
 
+  test('a recipient of a template whose values are damaged gets no copy, and is named', async () => {
+    await tamper(async (db) => {
+      for await (const key of db.keys({ gte: 'v/', lt: 'v0' })) await flip(db, key);
+    });
+    await repaired();
+    assert.deepEqual(
+      await lanes(),
+      ALL.filter((lane) => lane !== 'mx:merge.test'),
+    );
+    assert.deepEqual(losses[0]?.recipients, ['user@merge.test']);
+  });
+
   test('a store whose table of contents is gone is put in order, and nothing is lost', async () => {
     // Into a table, so that there is something which LevelDB would delete.
     await tamper((db) => db.compactRange('', '~'));
@@ -199,7 +212,7 @@ describe('repairing a spool', () => {
     await fsp.writeFile(file, bytes);
     await assert.rejects(checkSpool(folder.path), { code: 'SPOOL_DAMAGED', message: /spool repair/ });
     const { saved } = await repaired();
-    assert.ok(saved.messages > 200 && saved.messages < 408, `${saved.messages} are saved`);
+    assert.ok(saved.messages > 200 && saved.messages < 409, `${saved.messages} are saved`);
     assert.ok(losses.length > 0);
   });
 
