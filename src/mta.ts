@@ -380,6 +380,7 @@ function listenerSettings(
     ...(tls ? { tls } : {}),
     trustedNetworks: submission.trustedNetworks,
     allowedSenders: submission.allowedSenders,
+    usersFile: submission.usersFile,
     bareNewlines: submission.bareNewlines,
     maxConnections: submission.maxConnections,
     maxRecipients: submission.maxRecipients,

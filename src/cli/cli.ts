@@ -17,6 +17,7 @@ import { mailqCommand, sendmailCommand } from './commands/sendmail.js';
 import { serveCommand } from './commands/serve.js';
 import { spoolCommands } from './commands/spool.js';
 import { statusCommand } from './commands/status.js';
+import { userCommands } from './commands/user.js';
 import { CliError, EXIT, exitCode } from './exit.js';
 import { visibleLines } from './visible.js';
 
@@ -29,13 +30,14 @@ const COMMANDS: Readonly<Record<string, Declare>> = {
   mx: mxCommand,
   config: configCommands,
   spool: spoolCommands,
+  user: userCommands,
   sendmail: sendmailCommand,
   mailq: mailqCommand,
 };
 /** Commands that have commands. */
-const GROUPS: ReadonlySet<string> = new Set(['queue', 'config', 'spool']);
+const GROUPS: ReadonlySet<string> = new Set(['queue', 'config', 'spool', 'user']);
 /** Arguments that may come more than once. */
-const REPEATED: ReadonlySet<string> = new Set(['id', 'recipient', 'to', 'cc', 'bcc', 'attach']);
+const REPEATED: ReadonlySet<string> = new Set(['id', 'recipient', 'to', 'cc', 'bcc', 'attach', 'as']);
 
 const WHICH = 'Which command?';
 const EPILOG = `Settings come from flags, then the environment (RIATA_SPOOL_PATH for spool.path), then the file of --config, RIATA_CONFIG,

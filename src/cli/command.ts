@@ -26,6 +26,8 @@ export interface Cli {
   readonly stdin: Readable & { readonly isTTY?: boolean };
   /** Asks on the terminal; `''` where nothing was answered. Undefined where nobody is there to be asked. */
   readonly ask: ((question: string) => Promise<string>) | undefined;
+  /** The same, without showing what is typed. */
+  readonly askSecret: ((question: string) => Promise<string>) | undefined;
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
   readonly clock: Clock;

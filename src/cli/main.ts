@@ -29,6 +29,22 @@ async function ask(question: string): Promise<string> {
   });
 }
 
+/** What is typed goes nowhere but to us. */
+async function askSecret(question: string): Promise<string> {
+  const [{ createInterface }, { Writable }] = await Promise.all([import('node:readline'), import('node:stream')]);
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const terminal = createInterface({ input: process.stdin, output: nowhere, terminal: true });
+  process.stderr.write(question);
+  return new Promise((resolve) => {
+    terminal.once('close', () => resolve(''));
+    terminal.question('', (answer) => {
+      process.stderr.write('\n');
+      resolve(answer);
+      terminal.close();
+    });
+  });
+}
+
 /** In a container there may be no name for the number. */
 function user(): string {
   try {
@@ -60,6 +76,7 @@ if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
     screen: createScreen(process.stdout, process.stderr, process.env, !argv.includes('--no-color')),
     stdin: process.stdin,
     ask: process.stdin.isTTY && process.stderr.isTTY ? ask : undefined,
+    askSecret: process.stdin.isTTY && process.stderr.isTTY ? askSecret : undefined,
     env: process.env,
     cwd: process.cwd(),
     clock: systemClock,

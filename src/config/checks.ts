@@ -11,6 +11,7 @@ export function checkConfig(config: Config, ledger: Ledger): void {
   checkCertificate(config, ledger);
   checkListeners(config, ledger);
   checkTrust(config, ledger);
+  checkLogin(config, ledger);
   checkControl(config, ledger);
   checkFreeSpace(config, ledger);
   checkRetry(config, ledger);
@@ -70,6 +71,19 @@ function checkTrust({ submission }: Config, ledger: Ledger): void {
     path,
     'OPEN_RELAY',
     `${path} has ${everybody.join(' and ')}: whoever can reach a port of this agent can send mail to anybody through it`,
+  );
+}
+
+function checkLogin({ submission }: Config, ledger: Ledger): void {
+  const { usersFile, tls, listen } = submission;
+  const path = 'submission.usersFile';
+  if (usersFile === '' || tls.certFile !== '' || !ledger.sound('submission.tls.certFile')) return;
+  const far = listen.filter(({ host }) => !isLoopback(host)).map(showHostPort);
+  if (far.length === 0) return;
+  ledger.warn(
+    path,
+    'NO_LOGIN',
+    `${path} is of no use on ${far.join(', ')} without a certificate: passwords are taken over TLS only; set submission.tls.certFile and keyFile`,
   );
 }
 

@@ -183,6 +183,14 @@ const submission = section('Where mail comes in.', {
     answered 550 5.7.1.`,
     { live: true, example: '["@example.com", "@*.example.com"]' },
   ),
+  usersFile: option(
+    kind.path,
+    '',
+    `File of those who may log in (AUTH PLAIN and LOGIN) and then send mail to anybody, from wherever they are: made by "riata user add".
+    Passwords are taken over TLS only, so that a certificate is needed, and in the clear from this machine itself. The file is read
+    again when it has changed. Empty: nobody can log in.`,
+    { live: true, example: '"/etc/riata/users"' },
+  ),
   bareNewlines: option(
     kind.oneOf(['normalise', 'refuse']),
     'normalise',

@@ -5,6 +5,7 @@
  * Promises: a password is written only over TLS whose certificate was verified, to a loopback address, or where the operator
  * allowed it; it never gets into a trouble or a log. Every trouble is temporary and of the site.
  */
+import { isLoopback } from '../core/loopback.js';
 import type { Reply, Server, Trouble } from '../core/outcome.js';
 import { faultTrouble, siteTrouble, verdict } from './classify.js';
 import type { Credentials } from './contract.js';
@@ -87,11 +88,6 @@ async function converse(
 function without(secrets: readonly string[], reply: Reply): Reply {
   const text = secrets.reduce((so, secret) => so.replaceAll(secret, '…'), reply.text);
   return text === reply.text ? reply : { ...reply, text };
-}
-
-/** 127.0.0.0/8, ::1, and the former as IPv6 writes it. */
-export function isLoopback(address: string): boolean {
-  return /^(?:::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/i.test(address) || address === '::1';
 }
 
 function ours(server: Server, status: string, text: string): Trouble {

@@ -32,8 +32,8 @@ export function createMailDate(): (epochMs: number) => string {
   };
 }
 
-/** Registered for `with` (RFC 3848, RFC 6531). */
-export type TransmissionType = 'SMTP' | 'ESMTP' | 'ESMTPS' | 'UTF8SMTP' | 'UTF8SMTPS';
+/** Registered for `with` (RFC 3848, RFC 6531): S for TLS, A for a login. */
+export type TransmissionType = 'SMTP' | `${'E' | 'UTF8'}SMTP${'' | 'S'}${'' | 'A'}`;
 
 export interface TraceFrom {
   /** As the client gave it with HELO or EHLO. */
@@ -65,6 +65,11 @@ export interface TraceSession extends Omit<TraceFrom, 'type'> {
   /** It said EHLO. */
   readonly extended: boolean;
   readonly secure: boolean;
+  readonly authenticated: boolean;
+}
+
+function typeOf(kind: 'E' | 'UTF8', { secure, authenticated }: TraceSession): TransmissionType {
+  return `${kind}SMTP${secure ? 'S' : ''}${authenticated ? 'A' : ''}`;
 }
 
 /** The trace lines of one session, which differ in little. */
@@ -76,7 +81,7 @@ export class TraceLines {
     this.#session = session;
   }
 
-  /** The client said another name, or went over to TLS. */
+  /** The client said another name, went over to TLS, or logged in. */
   forget(): void {
     this.#prefix = '';
   }
@@ -84,7 +89,7 @@ export class TraceLines {
   readonly ascii = (id: MessageId, date: string): string => {
     if (this.#prefix === '') {
       const session = this.#session();
-      this.#prefix = receivedPrefix({ ...session, type: !session.extended ? 'SMTP' : session.secure ? 'ESMTPS' : 'ESMTP' });
+      this.#prefix = receivedPrefix({ ...session, type: session.extended ? typeOf('E', session) : 'SMTP' });
     }
     return receivedLine(this.#prefix, id, date);
   };
@@ -92,7 +97,7 @@ export class TraceLines {
   /** For a message given with SMTPUTF8. */
   readonly utf8 = (id: MessageId, date: string): string => {
     const session = this.#session();
-    return receivedLine(receivedPrefix({ ...session, type: session.secure ? 'UTF8SMTPS' : 'UTF8SMTP' }), id, date);
+    return receivedLine(receivedPrefix({ ...session, type: typeOf('UTF8', session) }), id, date);
   };
 }
 

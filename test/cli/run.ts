@@ -63,6 +63,7 @@ export async function run(argv: readonly string[], around: Surroundings = {}): P
     screen: createScreen(out, err, env, around.colour ?? true),
     stdin,
     ask: answer === undefined ? undefined : async (question) => (around.asked?.push(question), answer),
+    askSecret: answer === undefined ? undefined : async (question) => (around.asked?.push(question), answer),
     env,
     cwd: around.cwd ?? '/nonexistent',
     clock: around.clock ?? standingClock,

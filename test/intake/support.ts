@@ -174,8 +174,8 @@ export class Client {
     socket.on('error', end);
   }
 
-  static async dial(port: number): Promise<Client> {
-    const socket = net.connect({ host: '127.0.0.1', port, noDelay: true });
+  static async dial(port: number, host = '127.0.0.1'): Promise<Client> {
+    const socket = net.connect({ host, port, noDelay: true });
     const client = new Client(socket);
     await once(socket, 'connect');
     return client;

@@ -1,29 +1,8 @@
-/**
- * Wrong tokens are answered slowly, more slowly each time, by the address they come from. While some of one address are waiting
- * for their answer, further ones of that address are not even looked at: so guessing has a rate, however many connections do it.
- *
- * Promises: a right token is never made to wait; memory and waits are bounded. A busy guesser behind the same address as an
- * operator can lock tokens out, but not sessions, which are not guessed and do not come here.
- */
-import { isIPv6 } from 'node:net';
+/** Wrong tokens are answered slowly (`platform/tries.ts`), told in the log, and where there are too many, with 429. Sessions, which are not guessed, do not come here. */
 import type { Clock } from '../../platform/clock.js';
 import type { Log } from '../../platform/log.js';
+import { createTries as triesOf } from '../../platform/tries.js';
 import { HttpError } from '../problem.js';
-
-const FIRST_WAIT_MS = 250;
-const LONGEST_WAIT_MS = 8_000;
-/** Answers kept waiting: of one address, and of all. */
-const MOST_WAITING = 4;
-const MOST_WAITING_IN_ALL = 64;
-/** After so long without a wrong one, an address is as good as new. */
-const FORGET_MS = 15 * 60_000;
-const MOST_ADDRESSES = 1_000;
-
-interface Record {
-  wrong: number;
-  waiting: number;
-  lastAt: number;
-}
 
 export interface Tries {
   /** Resolves with what `right` says: at once if true, late if not. Rejects with 429 where it is not even asked. */
@@ -33,39 +12,15 @@ export interface Tries {
 }
 
 export function createTries(clock: Pick<Clock, 'monotonic' | 'after'>, log: Log): Tries {
-  const known = new Map<string, Record>();
-  let waitingInAll = 0;
-  let denied = 0;
-
-  const recordOf = (source: string): Record => {
-    const now = clock.monotonic();
-    let record = known.get(source);
-    if (record === undefined || (record.waiting === 0 && now - record.lastAt > FORGET_MS)) record = { wrong: 0, waiting: 0, lastAt: now };
-    // To the end of the map: what stands first was seen longest ago.
-    known.delete(source);
-    known.set(source, record);
-    if (known.size > MOST_ADDRESSES) known.delete(known.keys().next().value!);
-    return record;
-  };
-
+  const tries = triesOf(clock, (address, wrong) =>
+    log.warn('control.denied', { address, wrong }, `a wrong token from ${address}, number ${wrong} of late`),
+  );
   return {
-    denied: () => denied,
+    denied: tries.denied,
     async judge(address, right) {
-      const source = sourceOf(address);
-      const before = known.get(source);
-      if ((before?.waiting ?? 0) >= MOST_WAITING || waitingInAll >= MOST_WAITING_IN_ALL) throw tooMany();
-      if (right()) return true;
-      const record = recordOf(source);
-      record.wrong++;
-      record.lastAt = clock.monotonic();
-      denied++;
-      log.warn('control.denied', { address, wrong: record.wrong }, `a wrong token from ${address}, number ${record.wrong} of late`);
-      record.waiting++;
-      waitingInAll++;
-      await new Promise<void>((resolve) => clock.after(Math.min(FIRST_WAIT_MS * 2 ** (record.wrong - 1), LONGEST_WAIT_MS), resolve));
-      record.waiting--;
-      waitingInAll--;
-      return false;
+      const answer = await tries.judge(address, right);
+      if (answer === 'tooMany') throw tooMany();
+      return answer;
     },
   };
 }
@@ -75,15 +30,4 @@ function tooMany(): HttpError {
     'retry-after': '8',
     connection: 'close',
   });
-}
-
-/** Who is held to account: an IPv4 address, or the /64 of an IPv6 one, which is what one customer has. */
-export function sourceOf(address: string): string {
-  const plain = address.replace(/^::ffff:(?=\d+\.)/i, '');
-  if (!isIPv6(plain)) return plain;
-  const [head = '', tail] = plain.replace(/%.*$/, '').toLowerCase().split('::');
-  const first = head === '' ? [] : head.split(':');
-  const last = tail === undefined || tail === '' ? [] : tail.split(':');
-  const groups = [...first, ...Array<string>(Math.max(0, 8 - first.length - last.length)).fill('0'), ...last];
-  return `${groups.slice(0, 4).join(':')}::/64`;
 }

@@ -9,10 +9,12 @@ import { createSecureContext } from 'node:tls';
 import { MtaError } from '../../core/errors.js';
 import type { Clock } from '../../platform/clock.js';
 import type { Log } from '../../platform/log.js';
+import { createTries } from '../../platform/tries.js';
 import type { Intake } from '../submission.js';
 import { matchNetworks } from './networks.js';
 import { matchSenders } from './senders.js';
 import { type Certificate, Server, type SmtpPorts, type SmtpRules } from './server.js';
+import { openUsers } from './users.js';
 
 export interface ListenAddress {
   readonly host: string;
@@ -33,6 +35,8 @@ export interface SmtpListenerSettings {
   readonly trustedNetworks: readonly string[];
   /** Patterns of envelope senders; none: all are taken. */
   readonly allowedSenders?: readonly string[];
+  /** Of those who may log in; `''`: nobody may. */
+  readonly usersFile?: string;
   readonly bareNewlines: 'normalise' | 'refuse';
   readonly maxConnections: number;
   readonly maxRecipients: number;
@@ -77,7 +81,15 @@ interface Door {
 export async function startSmtpListener(options: SmtpListenerOptions): Promise<SmtpListener> {
   const { clock, log } = options;
   const { intake, hostname } = options;
-  const ports: SmtpPorts = { intake, clock, log, hostname, ...rulesOf(options), sessions: new Set() };
+  const ports: SmtpPorts = {
+    intake,
+    clock,
+    log,
+    hostname,
+    ...rulesOf(options, log),
+    tries: createTries(clock, tellWrong(log)),
+    sessions: new Set(),
+  };
   let doors = await openDoors(ports, options.listen, options.tls, log);
   const stopWatching = watch(ports, clock);
   /** Those that accept no more, until their last session has ended. */
@@ -96,7 +108,7 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
     },
     connections: () => ports.sessions.size,
     renew: async (settings) => {
-      const rules = rulesOf(settings);
+      const rules = rulesOf(settings, log);
       const next = await doorsFor(settings, doors, ports, log);
       Object.assign(ports, rules);
       const left = doors.filter((door) => !next.includes(door));
@@ -123,7 +135,12 @@ export async function startSmtpListener(options: SmtpListenerOptions): Promise<S
   };
 }
 
-function rulesOf(settings: SmtpListenerSettings): SmtpRules {
+function tellWrong(log: Log): (address: string, wrong: number) => void {
+  return (client, wrong) =>
+    log.warn('smtp.wrongLogin', { client, wrong }, `a wrong name or password from ${client}, number ${wrong} of late`);
+}
+
+function rulesOf(settings: SmtpListenerSettings, log: Log): SmtpRules {
   const { bareNewlines, maxConnections, maxRecipients, maxMessageSizeBytes, idleTimeoutMs } = settings;
   const { leastBytesPerSecond = 100, maxErrors = 20 } = settings;
   return {
@@ -131,6 +148,7 @@ function rulesOf(settings: SmtpListenerSettings): SmtpRules {
     limits: { maxConnections, maxRecipients, maxMessageSizeBytes, idleTimeoutMs, leastBytesPerSecond, maxErrors },
     trusts: matchNetworks(settings.trustedNetworks, 'submission.trustedNetworks'),
     allowsSender: matchSenders(settings.allowedSenders ?? []),
+    users: settings.usersFile ? openUsers(settings.usersFile, log) : undefined,
   };
 }
 

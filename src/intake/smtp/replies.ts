@@ -11,7 +11,16 @@ export function enhancedStatus(code: number, context: string | false | undefined
   return STATUSES[code] ?? `${Math.floor(code / 100)}.0.0`;
 }
 
-const STATUSES: Readonly<Record<number, string>> = { 421: '4.7.0', 500: '5.5.2', 501: '5.5.4', 503: '5.5.1' };
+const STATUSES: Readonly<Record<number, string>> = {
+  235: '2.7.0',
+  421: '4.7.0',
+  454: '4.7.0',
+  500: '5.5.2',
+  501: '5.5.4',
+  503: '5.5.1',
+  504: '5.5.4',
+  535: '5.7.8',
+};
 
 const REFUSED: Readonly<Record<RefusalCode, string>> = {
   TOO_LARGE: '552 5.3.4',

@@ -4,14 +4,16 @@
  */
 import type net from 'node:net';
 import { createSecureContext, type TLSSocket } from 'node:tls';
-import { SMTPServer } from 'smtp-server';
+import { SMTPServer, type SMTPServerAuthentication, type SMTPServerAuthenticationResponse, type SMTPServerSession } from 'smtp-server';
 import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
 import type { Clock } from '../../platform/clock.js';
 import type { Log } from '../../platform/log.js';
+import type { Tries } from '../../platform/tries.js';
 import type { Intake } from '../submission.js';
 import type { PatienceLimits } from './patience.js';
 import type { SenderCheck } from './senders.js';
 import { Session } from './session.js';
+import type { User, Users } from './users.js';
 
 export interface SmtpLimits extends PatienceLimits {
   readonly maxConnections: number;
@@ -29,6 +31,8 @@ export interface SmtpRules {
   trusts: (address: string) => boolean;
   /** Which senders are taken; undefined: all. */
   allowsSender: SenderCheck | undefined;
+  /** Who may log in; undefined: nobody. */
+  users: Users | undefined;
 }
 
 /** What the sessions of all addresses share. The rules may be exchanged while sessions last. */
@@ -37,12 +41,14 @@ export interface SmtpPorts extends SmtpRules {
   readonly clock: Pick<Clock, 'monotonic'>;
   readonly log: Log;
   readonly hostname: string;
+  /** Keeps those who guess passwords waiting. */
+  readonly tries: Pick<Tries, 'judge'>;
   /** All there are, those that are closing included. */
   readonly sessions: Set<Session>;
 }
 
-/** Commands of smtp-server that are not offered. AUTH comes with the submission service. */
-const DISABLED = ['AUTH', 'XCLIENT', 'XFORWARD', 'WIZ', 'SHELL', 'KILL'];
+/** Commands of smtp-server that are not offered. When AUTH is, a session decides. */
+const DISABLED = ['XCLIENT', 'XFORWARD', 'WIZ', 'SHELL', 'KILL'];
 
 const MIN_TLS = 'TLSv1.2';
 
@@ -55,6 +61,9 @@ export interface Certificate {
 function disabled(tls: Certificate | undefined): string[] {
   return tls ? DISABLED : [...DISABLED, 'STARTTLS'];
 }
+
+const WRONG = { responseCode: 535, message: 'Wrong name or password' };
+const TOO_MANY_TRIES = { responseCode: 454, message: 'Too many wrong passwords from your address, try again later' };
 
 let sessionNumber = 0;
 
@@ -70,6 +79,9 @@ export class Server extends SMTPServer {
       disableReverseLookup: true,
       disabledCommands: disabled(options.tls),
       authOptional: true,
+      authMethods: ['PLAIN', 'LOGIN'],
+      // Where a password may be given in the clear, a session decides.
+      allowInsecureAuth: true,
       logger: false,
       secure: options.implicitTls,
       // Of these only TLS handshakes are left to smtp-server: sessions are watched and counted here.
@@ -95,6 +107,32 @@ export class Server extends SMTPServer {
       maxClients: limits.maxConnections,
       socketTimeout: limits.idleTimeoutMs,
     });
+  }
+
+  override onAuth(
+    { username, password, method }: SMTPServerAuthentication,
+    session: SMTPServerSession,
+    callback: (error: Error | null, response?: SMTPServerAuthenticationResponse) => void,
+  ): void {
+    const { users, tries, log } = this.#ports;
+    const client = session.remoteAddress ?? '';
+    let user: User | undefined;
+    const right = async () => {
+      user = await users?.login(username ?? '', password ?? '');
+      return user !== undefined;
+    };
+    tries.judge(client, right).then(
+      (answer) => {
+        if (answer === 'tooMany') return callback(null, TOO_MANY_TRIES);
+        if (user === undefined) return callback(null, WRONG);
+        log.debug('smtp.login', { session: session.id, client, user: user.name, method });
+        callback(null, { user });
+      },
+      (error: unknown) => {
+        log.error('smtp.loginFailed', { session: session.id, client }, error instanceof Error ? error.message : String(error));
+        callback(null, { responseCode: 454, message: 'Temporary authentication failure' });
+      },
+    );
   }
 
   override _handleProxy(

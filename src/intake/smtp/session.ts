@@ -8,7 +8,8 @@
  *   greeted ──EHLO──► idle ──MAIL──► transaction ──DATA──► content ──dot──► finishing ──► idle
  *
  * Promises
- *  - A client outside the trusted networks cannot begin a transaction, whatever it sends in whatever order (G12).
+ *  - A client outside the trusted networks that has not logged in cannot begin a transaction, whatever it sends in whatever
+ *    order (G12).
  *  - 250 after the dot means that the message is durable (G1). A client lost before its dot leaves nothing behind; one lost
  *    after it is not asked.
  *  - Replies come in the order of the commands; those to one chunk in one write.
@@ -19,7 +20,8 @@ import type net from 'node:net';
 import type tls from 'node:tls';
 import type { SMTPServer } from 'smtp-server';
 import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
-import type { MessageId } from '../../core/message.js';
+import { isLoopback } from '../../core/loopback.js';
+import type { MessageId, Origin } from '../../core/message.js';
 import { BareNewlines } from '../newlines.js';
 import type { Submission, SubmissionEnvelope } from '../submission.js';
 import { TraceLines } from '../trace.js';
@@ -27,6 +29,7 @@ import { parseMail, parseRcpt } from './commands.js';
 import { Patience } from './patience.js';
 import { CLOSED, enhancedStatus, refusalReply } from './replies.js';
 import type { SmtpPorts } from './server.js';
+import type { User } from './users.js';
 import { Wire, type WireOwner } from './wire.js';
 
 interface Transaction {
@@ -37,6 +40,9 @@ interface Transaction {
 
 /** NOOP, RSET, EHLO and the like between two messages; more are counted as errors. */
 const MAX_IDLE_COMMANDS = 100;
+
+/** Wrong passwords on one connection. */
+const MAX_WRONG_LOGINS = 3;
 
 const FIVE = 0x35;
 const SHUTTING_DOWN = '421 4.3.2 The server is shutting down';
@@ -65,6 +71,7 @@ export class Session extends SMTPConnection implements WireOwner {
   #replies = '';
   #gathering = false;
   #errors = 0;
+  #wrongLogins = 0;
   #idleCommands = 0;
   #handshake: net.Socket | undefined;
   readonly #patience: Patience;
@@ -74,6 +81,7 @@ export class Session extends SMTPConnection implements WireOwner {
     hostname: this.#ports.hostname,
     extended: this.openingCommand === 'EHLO',
     secure: this.secure,
+    authenticated: this.#user() !== undefined,
   }));
 
   constructor(server: SMTPServer, socket: net.Socket | tls.TLSSocket, options: SMTPConnectionOptions | null, ports: SmtpPorts) {
@@ -136,6 +144,7 @@ export class Session extends SMTPConnection implements WireOwner {
     if (++this.#idleCommands > MAX_IDLE_COMMANDS) this.#errors++;
     // Errors of all kinds are counted here; the library counts this one, and never forgets.
     this._unrecognizedCommands = 0;
+    if (this._nextHandler === false && /^AUTH\b/i.test(line) && this.#refuseLogin()) return true;
     const wire = this.#wire();
     const progress = { done: false, later: false };
     this._onCommand(Buffer.from(line, 'latin1'), () => {
@@ -152,6 +161,7 @@ export class Session extends SMTPConnection implements WireOwner {
     const parsed = parseMail(line, this.#ports.limits);
     if (parsed.kind === 'refused') return this.#answer(parsed.reply);
     if (this.#ports.allowsSender?.(parsed.sender) === false) return this.#denySender(parsed.sender);
+    if (this.#user()?.allowsSender?.(parsed.sender) === false) return this.#denySender(parsed.sender);
     const closed = this.#ports.intake.closedFor(parsed.sizeBytes);
     if (closed !== undefined) return this.#answer(CLOSED[closed]);
     this.#transaction = { sender: parsed.sender, smtpUtf8: parsed.smtpUtf8, recipients: [] };
@@ -181,19 +191,45 @@ export class Session extends SMTPConnection implements WireOwner {
     return this.#answer('354 End data with <CR><LF>.<CR><LF>');
   }
 
-  /** The one question of G12. AUTH, when it comes, is asked here. */
+  /** The one question of G12. */
   #mayRelay(): boolean {
-    return this.#trusted;
+    return this.#trusted || this.#user() !== undefined;
+  }
+
+  /** Who has logged in. The library forgets it where STARTTLS begins a session anew (RFC 3207 §4.2). */
+  #user(): User | undefined {
+    return this.session.user || undefined;
   }
 
   #denyRelay(): true {
     if (!this.#relayDenied) this.#ports.log.warn('smtp.relayDenied', { session: this.id, client: this.remoteAddress });
     this.#relayDenied = true;
-    return this.#answer('550 5.7.1 This server relays only for its own networks');
+    if (this.#ports.users === undefined) return this.#answer('550 5.7.1 This server relays only for its own networks');
+    return this.#answer(this.#mayLogIn() ? '530 5.7.0 Log in first' : '530 5.7.0 STARTTLS first, then log in');
+  }
+
+  /** No password travels in the clear but within this machine. */
+  #mayLogIn(): boolean {
+    return this.#ports.users !== undefined && (this.secure || isLoopback(this.remoteAddress));
+  }
+
+  /** Also before the library looks at it: AUTH within a transaction (RFC 4954 §4), and where it was not offered. True when it was answered. */
+  #refuseLogin(): boolean {
+    if (this.#transaction !== undefined) return this.#answer('503 5.5.1 Not within a transaction');
+    return (
+      this.#ports.users !== undefined &&
+      !this.#mayLogIn() &&
+      this.#answer('538 5.7.11 STARTTLS first: passwords do not travel in the clear')
+    );
+  }
+
+  override _isSupported(command: string): boolean {
+    return super._isSupported(command) && (command !== 'AUTH' || this.#mayLogIn());
   }
 
   #denySender(sender: string): true {
-    this.#ports.log.warn('smtp.senderDenied', { session: this.id, client: this.remoteAddress, sender });
+    const user = this.#user()?.name;
+    this.#ports.log.warn('smtp.senderDenied', { session: this.id, client: this.remoteAddress, ...(user && { user }), sender });
     return this.#answer('550 5.7.1 Mail from this sender is not taken here');
   }
 
@@ -203,12 +239,18 @@ export class Session extends SMTPConnection implements WireOwner {
       recipients,
       smtpUtf8,
       requireTls: false,
-      origin: { kind: 'smtp', client: this.remoteAddress, helo: this.hostNameAppearsAs || '' },
+      origin: this.#origin(),
       priority: 'medium',
       notBefore: 0,
       bounces: 'mail',
       received: smtpUtf8 ? this.#trace.utf8 : this.#trace.ascii,
     };
+  }
+
+  #origin(): Origin {
+    const user = this.#user();
+    const origin = { kind: 'smtp', client: this.remoteAddress, helo: this.hostNameAppearsAs || '' } as const;
+    return user === undefined ? origin : { ...origin, user: user.name };
   }
 
   // — content —
@@ -304,8 +346,10 @@ export class Session extends SMTPConnection implements WireOwner {
     const text = lines
       .map((line, index) => `${code}${index < last ? '-' : ' '}${status}${status && line ? ' ' : ''}${line.replace(CONTROLS, ' ')}`)
       .join('\r\n');
+    if (code === 235) this.#trace.forget();
     if (code === 421) this.#leave(text);
     else this.#answer(text);
+    if (code === 535 && ++this.#wrongLogins >= MAX_WRONG_LOGINS && !this._closing) this.#leave('421 4.7.0 Too many wrong passwords');
   }
 
   #answer(reply: string): true {
