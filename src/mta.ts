@@ -36,6 +36,7 @@ import { keepHouse } from './platform/housekeeping.js';
 import { type Log, silentLog } from './platform/log.js';
 import { type Random, systemRandom } from './platform/random.js';
 import type { Resolver } from './platform/resolver.js';
+import type { LaneNow } from './scheduler/lane-now.js';
 import { createScheduler, type Scheduler } from './scheduler/scheduler.js';
 import { openLevelSpool } from './spool/level/open.js';
 import type { Lease, Spool } from './spool/spool.js';
@@ -87,6 +88,8 @@ export interface Mta extends Operator {
   metrics(): Readonly<Record<string, number>>;
   /** Sites (and lanes that cannot be looked up) that are left alone because of trouble. */
   sites(): readonly SiteReport[];
+  /** A lane at this moment: where it leads, and what keeps its mail from going. */
+  lane(lane: LaneKey): LaneNow & { readonly description: string; readonly connectionsPerServer: number };
   /** Whatever waits for a site in trouble may be tried now. */
   flush(): void;
   /** Hears every event, live, until what is returned is called. Must not throw. */
@@ -212,6 +215,7 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
     allowPrivateAddresses: config.delivery.allowPrivateAddresses,
   });
   scheduler.start(carrier);
+  let limits: Pick<Config['delivery'], 'connectionsPerServer'> = config.delivery;
   const surface: Core['surface'] = {
     startedAt: clock.now(),
     spool,
@@ -223,6 +227,7 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
     connections: () => carrier.connections(),
     metrics: () => metrics.snapshot(clock.now()),
     sites: () => scheduler.resting().map(({ place, until, trouble }) => ({ site: place, backingOffUntil: until, trouble: trouble.text })),
+    lane: (lane) => ({ ...scheduler.explain(lane), description: router.describe(lane), connectionsPerServer: limits.connectionsPerServer }),
     flush: () => scheduler.nudge(),
     subscribe(listener) {
       listeners.add(listener);
@@ -236,6 +241,7 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
       Object.assign(policy, retryPolicy(wanted));
       intake.renew({ maxMessageSizeBytes: wanted.spool.maxMessageSize, expiryMs: wanted.retry.expiry });
       carrier.renew(carrierLimits(wanted));
+      limits = wanted.delivery;
       if (route === undefined) return;
       route();
       carrier.rerouted();

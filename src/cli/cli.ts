@@ -18,6 +18,7 @@ import { serveCommand } from './commands/serve.js';
 import { spoolCommands } from './commands/spool.js';
 import { statusCommand } from './commands/status.js';
 import { userCommands } from './commands/user.js';
+import { whyCommand } from './commands/why.js';
 import { CliError, EXIT, exitCode } from './exit.js';
 import { visibleLines } from './visible.js';
 
@@ -26,6 +27,7 @@ const COMMANDS: Readonly<Record<string, Declare>> = {
   dev: devCommand,
   queue: queueCommands,
   status: statusCommand,
+  why: whyCommand,
   send: sendCommand,
   mx: mxCommand,
   config: configCommands,

@@ -53,6 +53,7 @@ export async function connectControl(socketPath: string): Promise<ControlVerbs> 
     history: (page) => wire.json('GET', '/v1/history', { ...page }),
     show: (id) => wire.json('GET', `/v1/messages/${encodeURIComponent(id)}`, {}),
     status: (id) => wire.json('GET', `/v1/messages/${encodeURIComponent(id)}/status`, {}),
+    why: (id) => wire.json('GET', `/v1/messages/${encodeURIComponent(id)}/why`, {}),
     news: (id, waitMs, signal) => wire.json('GET', `/v1/messages/${encodeURIComponent(id)}/news`, { wait: waitMs }, signal),
     raw: (id) => wire.content(`/v1/messages/${encodeURIComponent(id)}/content`),
     mx: (domain, options) => wire.json('GET', `/v1/mx/${encodeURIComponent(domain)}`, { refresh: options?.refresh }),

@@ -6,6 +6,7 @@
  */
 import { stat } from 'node:fs/promises';
 import { MtaError } from '../core/errors.js';
+import { systemClock } from '../platform/clock.js';
 import { openLevelSpoolForReading } from '../spool/level/reading.js';
 import { readingOnly } from './reading.js';
 import type { ReadingVerbs } from './types.js';
@@ -13,7 +14,7 @@ import type { ReadingVerbs } from './types.js';
 /** Rejects with `NOT_RUNNING` (there is no spool, or it is another's), or with what opening it has against it. */
 export async function openAtRest(spoolPath: string): Promise<ReadingVerbs> {
   await mayOpen(spoolPath);
-  return readingOnly(await openLevelSpoolForReading(spoolPath));
+  return readingOnly(await openLevelSpoolForReading(spoolPath), systemClock);
 }
 
 /** Rejects where there is no spool, or it is not for this user to open. */

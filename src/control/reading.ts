@@ -8,7 +8,8 @@ import { isMessageId } from '../core/id.js';
 import type { MessageId } from '../core/message.js';
 import type { LaneCounts, MessageView, Page, Spool } from '../spool/spool.js';
 import { shapeOf } from './shape.js';
-import type { LaneQuery, ReadingVerbs, RecipientStatus, StatusReport, StatusWord } from './types.js';
+import type { LaneQuery, ReadingVerbs, RecipientStatus, StatusReport, StatusWord, WhyReport } from './types.js';
+import { explain, type WhyKnown } from './why.js';
 
 /** As much of a spool as reading needs. */
 export type ReadableSpool = Pick<
@@ -34,7 +35,7 @@ export function readId(text: string): MessageId {
   throw new MtaError('INVALID_OPTIONS', message, { issues: [{ path: 'id', code: 'OUT_OF_RANGE', message }] });
 }
 
-export function readingVerbs(spool: ReadableSpool): Omit<ReadingVerbs, 'stats' | 'close'> {
+export function readingVerbs(spool: ReadableSpool): Omit<ReadingVerbs, 'stats' | 'why' | 'close'> {
   return {
     list: (query, page) => spool.list(query, page),
     messages: (query, page) => spool.messages(query, page),
@@ -42,11 +43,7 @@ export function readingVerbs(spool: ReadableSpool): Omit<ReadingVerbs, 'stats' |
     lanes: async (query, page) => lanePage(spool, query, page),
     shape: ({ state, ...request }, signal) => shapeOf((page) => spool.list(state === undefined ? {} : { state }, page), request, signal),
 
-    async show(id) {
-      const view = await spool.inspect(id);
-      if (view === undefined) throw new MtaError('NOT_FOUND', `no message ${id} is in the queue or its history`);
-      return view;
-    },
+    show: (id) => show(spool, id),
 
     async raw(id) {
       const body = await spool.readBody(id);
@@ -63,10 +60,22 @@ export function readingVerbs(spool: ReadableSpool): Omit<ReadingVerbs, 'stats' |
   };
 }
 
+/** Rejects with `NOT_FOUND`. */
+export async function whyOf(spool: ReadableSpool, id: MessageId, known: WhyKnown): Promise<WhyReport> {
+  const view = await show(spool, id);
+  return explain(view, statusOf(view).status, known);
+}
+
+/** Where no agent runs, the spool alone tells. */
+function knownAtRest(spool: ReadableSpool, now: number): WhyKnown {
+  return { now, agentRuns: false, lane: (key) => ({ pause: spool.pauses().get(key) }), place: () => undefined };
+}
+
 /** The reading verbs of a spool at rest; closing them closes it. */
-export function readingOnly(spool: ReadableSpool): ReadingVerbs {
+export function readingOnly(spool: ReadableSpool, clock: { now(): number }): ReadingVerbs {
   return {
     ...readingVerbs(spool),
+    why: (id) => whyOf(spool, id, knownAtRest(spool, clock.now())),
     stats: async (options) => ({
       counts: spool.counts(),
       lanes: deepestLanes(spool.laneCounts(), options?.lanes ?? LANES_SHOWN),
@@ -77,6 +86,12 @@ export function readingOnly(spool: ReadableSpool): ReadingVerbs {
     }),
     close: () => spool.close(),
   };
+}
+
+async function show(spool: ReadableSpool, id: MessageId): Promise<MessageView> {
+  const view = await spool.inspect(id);
+  if (view === undefined) throw new MtaError('NOT_FOUND', `no message ${id} is in the queue or its history`);
+  return view;
 }
 
 /** A message in one word, and each of its recipients. */

@@ -340,6 +340,16 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
   route(
     {
       method: 'GET',
+      path: '/v1/messages/:id/why',
+      verb: 'why',
+      doc: 'Why a message is where it is: what each of its deliveries waits for, the wait that decides first, and what happens next.',
+    },
+    {},
+    async ({ verbs, params }) => json(await verbs.why(readId(params['id']!))),
+  ),
+  route(
+    {
+      method: 'GET',
       path: '/v1/messages/:id/news',
       verb: 'news',
       doc: 'The status, as soon as something is known of every recipient or the time is up.',

@@ -2,7 +2,7 @@
  * What goes over the control socket: requests and answers of every verb, as plain JSON, shared by server and
  * client. Fields are only ever added. Moments are epoch milliseconds, sizes octets.
  */
-import type { Notify, Recipient, RecipientState } from '../core/delivery.js';
+import type { DeliveryKey, Notify, Recipient, RecipientState } from '../core/delivery.js';
 import type { LaneKey } from '../core/lane.js';
 import type { Message, MessageId, Priority } from '../core/message.js';
 import type { Trouble } from '../core/outcome.js';
@@ -100,6 +100,53 @@ export interface StatusReport {
 }
 
 export type { DeliveryView, LaneCounts, MessageQuery, MessageSummary, MessageView, SpoolCounts };
+
+/** Something that a delivery waits for. */
+export interface Wait {
+  /**
+   * `date`: its time, or the one it was put off to. `retry`: the pause after an attempt. `trouble`: its servers are left alone for a while.
+   * `agent`: none runs. `turn`: nothing stands in its way but others of its lane.
+   */
+  readonly kind: 'sending' | 'held' | 'paused' | 'date' | 'retry' | 'agent' | 'lookup' | 'outage' | 'trouble' | 'connections' | 'turn';
+  /** In plain words, without times. */
+  readonly text: string;
+  readonly since?: number;
+  /** When it is over by itself. */
+  readonly until?: number;
+}
+
+export interface WhyDelivery {
+  readonly key: DeliveryKey;
+  readonly lane: LaneKey;
+  /** The lane in words. */
+  readonly description?: string;
+  readonly state: DeliveryView['state'];
+  readonly recipients: readonly Pick<Recipient, 'address' | 'state' | 'last'>[];
+  readonly priority: Priority;
+  /** The priority as waiting has raised it. */
+  readonly level?: Priority;
+  readonly attempts: number;
+  /** The one that decides first; none where it is done. */
+  readonly waits: readonly Wait[];
+  readonly next?: { readonly text: string; readonly at?: number };
+  /** When it is given up. */
+  readonly expiresAt?: number;
+  /** To the servers that its lane leads to. */
+  readonly connections?: readonly ConnectionReport[];
+}
+
+/** Why a message is where it is. */
+export interface WhyReport {
+  readonly id: MessageId;
+  readonly status: StatusWord;
+  /** When this was so. */
+  readonly at: number;
+  /** False: told from the spool alone. */
+  readonly agentRuns: boolean;
+  readonly deliveries: readonly WhyDelivery[];
+  /** It has more deliveries than these. */
+  readonly more?: true;
+}
 
 export interface SiteReport {
   readonly site: string;
@@ -289,6 +336,8 @@ export interface ReadingVerbs {
   /** Rejects with `NOT_FOUND` where it never was, or its content went with its last delivery. */
   raw(id: MessageId): Promise<RawMessage>;
   status(id: MessageId): Promise<StatusReport>;
+  /** What it waits for, and what happens next. Rejects with `NOT_FOUND`. */
+  why(id: MessageId): Promise<WhyReport>;
   /** Lanes that have mail or are paused, by key. */
   lanes(query: LaneQuery, page: { readonly limit: number; readonly after?: string }): Promise<Page<LaneCounts>>;
   stats(options?: { readonly lanes?: number }): Promise<StatsReport>;

@@ -14,11 +14,12 @@ import type { Message, MessageId, Origin, Priority } from '../core/message.js';
 import { tagFault } from '../core/tag.js';
 import type { Clock } from '../platform/clock.js';
 import type { Log } from '../platform/log.js';
+import type { LaneNow } from '../scheduler/lane-now.js';
 import type { AcceptedOnce, Change, ChangeResult, GiveUp, Spool } from '../spool/spool.js';
 import { changeDeliveries } from './changing.js';
 import { feed } from './feed.js';
 import { pauseLanes, resumeLanes } from './pausing.js';
-import { deepestLanes, LANES_SHOWN, readingVerbs } from './reading.js';
+import { deepestLanes, LANES_SHOWN, readingVerbs, whyOf } from './reading.js';
 import type { Recent } from './recent.js';
 import type {
   ControlVerbs,
@@ -31,6 +32,7 @@ import type {
   SubmitReport,
   SubmitRequest,
 } from './types.js';
+import type { WhyKnown } from './why.js';
 
 /** A message on its way into the agent; as `Submission` of intake. */
 export interface ControlledSubmission {
@@ -73,6 +75,13 @@ export interface ControlledTurn {
   leave(): void;
 }
 
+/** A lane at this moment. */
+export interface LaneView extends LaneNow {
+  /** In words. */
+  readonly description: string;
+  readonly connectionsPerServer: number;
+}
+
 /** What the control verbs need of an agent. */
 export interface ControlledAgent {
   /** To look at only: changes go through `operate`. */
@@ -94,6 +103,8 @@ export interface ControlledAgent {
   /** Plain counters since the start; what is no number is not told. */
   metrics(): object;
   sites(): readonly SiteReport[];
+  /** What is known of a lane at this moment. */
+  lane(lane: LaneKey): LaneView;
   flush(): void;
   /** Hears every event, live, until what is returned is called. */
   subscribe(listener: Emit): () => void;
@@ -116,6 +127,7 @@ export function controlVerbs(agent: ControlledAgent, options: VerbOptions): Cont
   const reading = readingVerbs(agent.spool);
   return {
     ...reading,
+    why: (id) => whyOf(agent.spool, id, knownNow(agent, options.clock.now())),
     news: (id, waitMs, signal) => news(reading.status, options.clock, id, waitMs, signal),
     stats: async (asked) => stats(agent, options, asked?.lanes ?? LANES_SHOWN),
     change: (request, signal) => changeDeliveries(agent, options.log, request, signal),
@@ -135,6 +147,25 @@ export function controlVerbs(agent: ControlledAgent, options: VerbOptions): Cont
       listening: agent.listening(),
     }),
     close: async () => {},
+  };
+}
+
+function knownNow(agent: ControlledAgent, now: number): WhyKnown {
+  const connections = agent.connections();
+  return {
+    now,
+    agentRuns: true,
+    lane(key) {
+      const lane = agent.lane(key);
+      return {
+        pause: agent.spool.pauses().get(key),
+        description: lane.description,
+        now: lane,
+        connectionsPerServer: lane.connectionsPerServer,
+        connections: lane.servers.map((server) => ({ server, open: 0, busy: 0, ...connections.get(server) })),
+      };
+    },
+    place: ({ key }) => agent.spool.place(key),
   };
 }
 

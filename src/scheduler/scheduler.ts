@@ -27,6 +27,7 @@ import type { Clock, Timer } from '../platform/clock.js';
 import type { Log } from '../platform/log.js';
 import type { Random } from '../platform/random.js';
 import type { Lease, Pause, Spool } from '../spool/spool.js';
+import { type LaneNow, QUIET } from './lane-now.js';
 import { Outage } from './outage.js';
 import { Rest } from './rest.js';
 import { Rings, rank, type Turn } from './rings.js';
@@ -75,6 +76,8 @@ export interface Scheduler extends WorkSource {
   rerouted(): void;
   /** Places in trouble. */
   resting(): readonly RestView[];
+  /** Why mail of a lane goes or does not, at this moment. */
+  explain(lane: LaneKey): LaneNow;
   /** Nothing is ready, leased or being looked up. */
   readonly quiet: boolean;
   /** Hands out nothing more. */
@@ -539,6 +542,23 @@ class SpoolScheduler implements Scheduler {
     }
     for (const site of this.#sites.values()) view(describe(site.route), lanesOf.get(site) ?? [], site.rest);
     return views;
+  }
+
+  explain(key: LaneKey): LaneNow {
+    const lane = this.#lanes.get(key);
+    if (lane === undefined) return QUIET;
+    const { site, route } = lane;
+    const rest = lane.rest.trouble !== undefined ? lane.rest : site?.rest;
+    const outage = route === undefined ? undefined : this.#outages.get(route.targets[0]!.port);
+    return {
+      lookingUp: lane.resolving,
+      ...(rest?.trouble === undefined ? {} : { rest: { until: rest.until, failures: rest.failures, trouble: rest.trouble } }),
+      ...(outage?.on ? { outagePort: route!.targets[0]!.port } : {}),
+      servers: route?.targets.map(({ host, address, port }) => `${host}[${address}]:${port}`) ?? [],
+      coming: site?.asked ?? 0,
+      full: site?.full ?? false,
+      capped: site?.level !== undefined,
+    };
   }
 
   // — time —

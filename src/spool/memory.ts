@@ -28,6 +28,7 @@ import type {
   MessageView,
   Page,
   Pause,
+  Place,
   Query,
   Settlement,
   Spool,
@@ -245,14 +246,32 @@ class MemorySpool implements Spool {
     if (this.#disk.pauses.has(lane)) return undefined;
     for (const item of this.#lanes.get(lane) ?? []) {
       if (!this.#isFree(item)) continue;
-      const raised = Math.floor((this.#clock.now() - item.delivery.due) / this.#options.promoteAfterMs);
-      const level = Math.max(0, PRIORITIES.indexOf(item.delivery.priority) - Math.max(0, raised));
+      const level = this.#level(item);
       if (best === undefined || level < bestLevel || (level === bestLevel && item.sequence < best.sequence)) {
         best = item;
         bestLevel = level;
       }
     }
     return best && { item: best, level: bestLevel };
+  }
+
+  place(key: DeliveryKey): Place | undefined {
+    const item = this.#disk.items.get(key);
+    if (item === undefined || !this.#isFree(item)) return undefined;
+    const level = this.#level(item);
+    let before = 0;
+    for (const other of this.#lanes.get(item.delivery.lane)!) {
+      if (other === item || !this.#isFree(other)) continue;
+      const theirs = this.#level(other);
+      if (theirs < level || (theirs === level && other.sequence < item.sequence)) before++;
+    }
+    return { level: PRIORITIES[level]!, before, exactly: true };
+  }
+
+  /** Raised by its age (G4). */
+  #level({ delivery }: Item): number {
+    const raised = Math.floor((this.#clock.now() - delivery.due) / this.#options.promoteAfterMs);
+    return Math.max(0, PRIORITIES.indexOf(delivery.priority) - Math.max(0, raised));
   }
 
   #leaseOf(lease: Lease): Item | undefined {

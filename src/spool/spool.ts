@@ -99,6 +99,16 @@ export interface Head {
   readonly since: number;
 }
 
+/** Where a delivery stands that waits for nothing but its turn. */
+export interface Place {
+  /** Its priority, raised by its age. */
+  readonly level: Priority;
+  /** Deliveries of its lane that come first. */
+  readonly before: number;
+  /** Else at least so many. */
+  readonly exactly: boolean;
+}
+
 /** Since when nothing of a lane is sent, and what was said about it. */
 export interface Pause {
   /** Epoch ms. */
@@ -306,6 +316,8 @@ export interface Spool {
   /** How many could be pulled now without reading the store. */
   readyNow(lane: LaneKey): number;
   pull(lane: LaneKey): Lease | undefined;
+  /** Where a delivery that is ready stands in its lane: how many of it come before, and whether there may be more that are not in memory. */
+  place(key: DeliveryKey): Place | undefined;
   /** Untried: goes back to the front of its priority. Writes nothing. */
   giveBack(lease: Lease): void;
   /**

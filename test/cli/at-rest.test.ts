@@ -47,6 +47,7 @@ test('where no agent runs, the reading commands open the spool themselves', { ti
   assert.match((await riata(`queue show ${message.id}`)).out, /Subject: +resting/);
   assert.equal((await riata(`queue show ${message.id} --raw`)).out, 'Subject: resting\r\n\r\nx\r\n');
   assert.match((await riata(`status ${message.id}`)).out, /: queued\n/);
+  assert.match((await riata(`why ${message.id}`)).out, /Waits +no agent runs on this spool/);
   assert.match((await riata('queue stats')).out, /Agent +none runs/);
   const changing = await riata('queue remove --all --yes');
   assert.equal(changing.code, 69);

@@ -143,6 +143,32 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
       assert.deepEqual(await drain('mx:one.test'), order);
     });
 
+    test('the place of what is ready is told, by level and then by order; what is not ready has none', async () => {
+      const mails = [];
+      for (const priority of ['low', 'medium', 'high', 'medium'] as const) {
+        const mail = acceptance({ acceptedAt: now(), priority });
+        await spool.accept(mail);
+        mails.push(`${mail.message.id}.0`);
+      }
+      assert.deepEqual(
+        mails.map((key) => spool.place(key)),
+        [
+          { level: 'low', before: 3, exactly: true },
+          { level: 'medium', before: 1, exactly: true },
+          { level: 'high', before: 0, exactly: true },
+          { level: 'medium', before: 2, exactly: true },
+        ],
+      );
+      await clock.advance(PROMOTE_AFTER_MS);
+      assert.deepEqual(spool.place(mails[0]!), { level: 'medium', before: 3, exactly: true });
+      assert.deepEqual(spool.place(mails[1]!), { level: 'high', before: 0, exactly: true });
+      const lease = await take('mx:one.test');
+      assert.equal(spool.place(lease.delivery.key), undefined);
+      await spool.change(mails[0]!, { kind: 'hold' });
+      assert.equal(spool.place(mails[0]!), undefined);
+      assert.equal(spool.place('nothing.0'), undefined);
+    });
+
     test('waiting raises a delivery one level, and one level only until twice as long', async () => {
       const low = acceptance({ acceptedAt: now(), priority: 'low' });
       await spool.accept(low);

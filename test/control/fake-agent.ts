@@ -10,6 +10,7 @@ import { createIdSource } from '../../src/core/id.js';
 import type { Body, Message } from '../../src/core/message.js';
 import { createTurns } from '../../src/intake/once.js';
 import { systemRandom } from '../../src/platform/random.js';
+import { type LaneNow, QUIET } from '../../src/scheduler/lane-now.js';
 import type { AcceptedOnce, Change, ChangeResult, DeliveryView, Pause, Query, Spool } from '../../src/spool/spool.js';
 
 export const NOW = Date.UTC(2026, 10, 22, 12, 0, 0);
@@ -171,6 +172,9 @@ export class FakeAgent implements ControlledAgent {
     name: 'not a number',
   });
   sites = () => this.siteReports;
+  /** What the scheduler would say of a lane. */
+  readonly lanesNow = new Map<string, LaneNow>();
+  lane = (lane: string) => ({ ...(this.lanesNow.get(lane) ?? QUIET), description: `the servers of ${lane}`, connectionsPerServer: 5 });
   flush = () => void this.flushes++;
   readonly listeners = new Set<Emit>();
   subscribe = (listener: Emit) => {
@@ -187,6 +191,7 @@ export class FakeAgent implements ControlledAgent {
       list: async (query, { limit, after }) => this.#list(query, limit, Number(after ?? 0)),
       change: async (key, change) => this.#change(key, change),
       lastId: () => undefined,
+      place: () => ({ level: 'medium', before: 3, exactly: true }),
       pauses: () => this.pauses,
       counts: () => ({ messages: this.entries.length, ready: 1, waiting: 2, held: 3, sending: 0, lanes: 4, freeBytes: 2 ** 30 }),
       laneCounts: () =>

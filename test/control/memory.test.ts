@@ -114,7 +114,7 @@ test('news come when there are some, or when the time is up', async (t) => {
 test('a spool at rest answers the reading verbs', async (t) => {
   const { spool } = await opened(t);
   const message = await accept(spool, { 'a.test': ['x@a.test'] });
-  const verbs = readingOnly(spool);
+  const verbs = readingOnly(spool, systemClock);
   assert.equal((await verbs.show(message.id)).deliveries.length, 1);
   const stats = await verbs.stats();
   assert.deepEqual([stats.counts.messages, stats.lanes[0]?.lane, stats.uptimeMs, stats.connections], [1, 'mx:a.test', 0, []]);

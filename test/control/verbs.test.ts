@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { SubmitRequest } from '../../src/control/types.js';
 import type { Recipient } from '../../src/core/delivery.js';
 import { type ErrorCode, MtaError } from '../../src/core/errors.js';
+import { QUIET } from '../../src/scheduler/lane-now.js';
 import { fakeDelivery, fakeMessage, NOW } from './fake-agent.js';
 import { collect, from, LIMIT, serveAndConnect } from './served.js';
 
@@ -300,6 +301,26 @@ test('stats name the deepest lanes first, and no more than asked for', async (t)
   assert.deepEqual(report.metrics, { accepted: 7, acceptedPerMinute: 3, acceptedPerMinuteOverHour: 0.05, delivered: 5, 'deferred.4.7': 2 });
   assert.equal(report.uptimeMs, 60_000);
   assert.equal((await client.stats()).lanes.length, 3);
+});
+
+test('why tells what an agent knows of a lane: its pause, its servers, what stands before it', async (t) => {
+  const { agent, client } = await serveAndConnect(t);
+  const { first, second } = three(agent);
+  agent.lanesNow.set('mx:fast.test', { ...QUIET, servers: ['mx.example.net[192.0.2.1]:25', 'idle.test[192.0.2.2]:25'] });
+  const { deliveries, agentRuns } = await client.why(first.id);
+  assert.equal(agentRuns, true);
+  assert.deepEqual(deliveries[0]!.waits, [{ kind: 'turn', text: '3 deliveries are before it in its lane' }]);
+  assert.deepEqual(deliveries[0]!.connections, [
+    { server: 'mx.example.net[192.0.2.1]:25', open: 2, busy: 1 },
+    { server: 'idle.test[192.0.2.2]:25', open: 0, busy: 0 },
+  ]);
+  assert.equal(deliveries[0]!.description, 'the servers of mx:fast.test');
+  await client.pause({ lane: 'mx:fast.test', reason: 'full' });
+  assert.deepEqual(
+    (await client.why(second.id)).deliveries[0]!.waits.map(({ kind }) => kind),
+    ['held', 'paused'],
+  );
+  await assert.rejects(client.why(fakeMessage().id), mta('NOT_FOUND'));
 });
 
 test('history gives what has ended since a moment', async (t) => {

@@ -227,6 +227,20 @@ test('mail of a paused lane is not asked a connection for, expires all the same,
   assert.equal(idOf(rig.take('one.test')), other);
 });
 
+test('a lane is explained: where it leads, and what it rests from', async () => {
+  assert.deepEqual(rig.scheduler.explain('mx:one.test').servers, []);
+  rig.answer = () => 'full';
+  await rig.accept();
+  const { full, rest, servers, coming } = rig.scheduler.explain('mx:one.test');
+  assert.deepEqual([full, rest, servers, coming], [true, undefined, ['one.test[192.0.2.1]:25'], 0]);
+  rig.scheduler.siteTrouble(routeTo('one.test'), refused);
+  const now = rig.scheduler.explain('mx:one.test');
+  assert.deepEqual([now.rest?.failures, now.rest?.trouble.text, now.rest!.until > rig.clock.now()], [1, 'connection refused', true]);
+  rig.routes.set('mx:lost.test', { kind: 'trouble', trouble: { ...refused, stage: 'resolve', text: 'SERVFAIL' } });
+  await rig.accept({}, ['mx:lost.test']);
+  assert.equal(rig.scheduler.explain('mx:lost.test').rest?.trouble.text, 'SERVFAIL');
+});
+
 test('a lane that is paused while it is listed gives nothing more', async () => {
   const first = await rig.accept();
   await rig.accept();

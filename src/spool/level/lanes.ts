@@ -247,6 +247,18 @@ export class LaneTable {
     return { entry: best, level: bestLevel, unread };
   }
 
+  /** Of what is in the lane's windows, how many come before it. */
+  before(entry: Entry, now: number): { readonly level: number; readonly before: number } {
+    const level = this.#level(entry, now);
+    let before = 0;
+    for (const window of entry.lane.windows ?? [])
+      for (const other of window) {
+        const theirs = this.#level(other, now);
+        if (theirs < level || (theirs === level && other.sequence < entry.sequence)) before++;
+      }
+    return { level, before };
+  }
+
   #level(entry: Entry, now: number): number {
     if (entry.priority === 0) return 0;
     const waited = now - entry.delivery.due;

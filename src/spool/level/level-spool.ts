@@ -25,6 +25,7 @@ import type {
   MergeAcceptance,
   MessageView,
   Pause,
+  Place,
   Query,
   Settlement,
   Spool,
@@ -286,6 +287,14 @@ export class LevelSpool implements Spool {
       // The clock was set back since it came due (G6).
       this.#timers.notYet(first.entry);
     }
+  }
+
+  place(key: DeliveryKey): Place | undefined {
+    const { live, lanes, clock } = this.#ledger;
+    const entry = live.get(key);
+    if (entry?.state !== 'window') return undefined;
+    const { level, before } = lanes.before(entry, clock.now());
+    return { level: PRIORITIES[level]!, before, exactly: !entry.lane.overflow };
   }
 
   giveBack(lease: Lease): void {
