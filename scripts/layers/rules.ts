@@ -17,6 +17,7 @@ export const LAYERS: Readonly<Record<string, readonly string[] | 'all'>> = {
   version: [],
   mta: 'all',
   api: ['core', 'platform', 'config', 'compose', 'spool', 'intake', 'control', 'mta', 'version'],
+  testing: ['core', 'platform', 'config', 'compose', 'spool', 'dev', 'api'],
   nodemailer: ['api', 'version'],
   index: 'all',
 };

@@ -9,13 +9,14 @@
  * script) is a success. Answers to commands that came together leave together.
  */
 import type net from 'node:net';
+import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
-import { readPath } from '../core/address.js';
 import { type Act, type ActWire, perform } from './act.js';
 import { type FateStage, fateOf } from './fates.js';
 import type { SinkCommand, SinkContext, SinkSessionView } from './sink.js';
 import { SinkContent } from './sink-content.js';
 import { beginLogin, type Login } from './sink-login.js';
+import { sinkPath } from './sink-path.js';
 
 /** RFC 5321 §4.5.3.1.4 says 512; extensions add to it. */
 const MAX_LINE = 4096;
@@ -45,6 +46,9 @@ interface Transaction {
   readonly recipientParameters: (readonly string[])[];
 }
 
+/** A socket, or what stands in for one where there is no network. */
+export type SinkSocket = Duplex & Partial<Pick<net.Socket, 'resetAndDestroy'>>;
+
 export class SinkSession implements SinkSessionView {
   readonly connection: number;
   messages = 0;
@@ -52,7 +56,7 @@ export class SinkSession implements SinkSessionView {
   tls: string | undefined;
   user: string | undefined;
   private readonly context: SinkContext;
-  private socket: net.Socket;
+  private socket: SinkSocket;
   private state: State = { kind: 'command' };
   private held = false;
   private input: Buffer = NOTHING;
@@ -60,7 +64,7 @@ export class SinkSession implements SinkSessionView {
   private extended = false;
   private transaction: Transaction | undefined;
 
-  constructor(socket: net.Socket, context: SinkContext, connection: number) {
+  constructor(socket: SinkSocket, context: SinkContext, connection: number) {
     this.socket = socket;
     this.context = context;
     this.connection = connection;
@@ -94,7 +98,7 @@ export class SinkSession implements SinkSessionView {
     this.work();
   };
 
-  private listen(socket: net.Socket): void {
+  private listen(socket: SinkSocket): void {
     socket.on('data', this.onData);
     socket.on('error', () => this.destroy());
     socket.once('close', () => void (this.state = { kind: 'closed' }));
@@ -190,7 +194,8 @@ export class SinkSession implements SinkSessionView {
     this.flush();
     this.state = { kind: 'closed' };
     if (how === 'end') this.socket.end().resume();
-    else this.socket.resetAndDestroy();
+    else if (this.socket.resetAndDestroy) this.socket.resetAndDestroy();
+    else this.socket.destroy();
   }
 
   // — commands —
@@ -260,7 +265,7 @@ export class SinkSession implements SinkSessionView {
     if (this.helo === '') return { act: '503 5.5.1 say hello first' };
     if (users && this.user === undefined) return { act: '530 5.7.0 log in first' };
     if (this.transaction) return { act: '503 5.5.1 one transaction at a time' };
-    const path = pathOf(argument, 'FROM:');
+    const path = sinkPath(argument, 'FROM:');
     if (!path) return { act: '501 5.1.7 that is not an address' };
     const unknown = path.parameters.find((parameter) => !this.allows(parameter));
     if (unknown !== undefined) {
@@ -276,7 +281,7 @@ export class SinkSession implements SinkSessionView {
   private rcpt(argument: string): Answer {
     const transaction = this.transaction;
     if (!transaction) return { act: '503 5.5.1 MAIL comes first' };
-    const path = pathOf(argument, 'TO:');
+    const path = sinkPath(argument, 'TO:');
     if (!path || path.address === '') return { act: '501 5.1.3 that is not an address' };
     const effect = () => {
       transaction.recipients.push(path.address);
@@ -345,7 +350,7 @@ export class SinkSession implements SinkSessionView {
     this.input = NOTHING;
     this.socket.removeListener('data', this.onData);
     const implicit = context.options.tls?.implicit === true;
-    const secured = new tls.TLSSocket(this.socket, {
+    const secured = new tls.TLSSocket(this.socket as net.Socket, {
       isServer: true,
       ...(context.secureContext ? { secureContext: context.secureContext } : {}),
     });
@@ -365,12 +370,4 @@ export class SinkSession implements SinkSessionView {
     const user = step.kind === 'end' ? step.user : undefined;
     return { act: step.reply, effect: () => void (this.user = user) };
   }
-}
-
-function pathOf(argument: string, prefix: string): { address: string; parameters: string[] } | undefined {
-  if (argument.slice(0, prefix.length).toUpperCase() !== prefix) return undefined;
-  const text = argument.slice(prefix.length).trimStart();
-  const read = readPath(text, 0);
-  if ('kind' in read || !text.startsWith('<')) return undefined;
-  return { address: text.slice(1, read.end - 1), parameters: text.slice(read.end).split(' ').filter(Boolean) };
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createSeededRandom } from './seeded-random.js';
-import { createVirtualClock } from './virtual-clock.js';
+import { createVirtualClock } from '../../src/testing/virtual-clock.js';
+import { createSeededRandom } from '../support/seeded-random.js';
 
 test('timers fire in order of their due times, and what they set going settles in between', async () => {
   const clock = createVirtualClock(1000);
