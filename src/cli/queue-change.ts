@@ -1,34 +1,50 @@
-/** `riata queue remove|retry|hold|release`: one verb on the deliveries selected. */
-import type { Action, ChangeReport, ControlVerbs, Selector } from '../control/types.js';
+/** `riata queue remove|retry|hold|release|reschedule|fail`: one verb on the deliveries selected. */
+import type { Action, ChangeReport, ChangeRequest, ControlVerbs, Selector } from '../control/types.js';
 import type { Cli, Command, Globals } from './command.js';
 import { CliError, EXIT } from './exit.js';
-import { count } from './format.js';
+import { count, moment } from './format.js';
 import { withAgent } from './reach.js';
-import { isBroad, type SelectionArgs, selection } from './selection.js';
-
-/** Those that need nothing but a selection. */
-export type PlainAction = Exclude<Action, 'reschedule' | 'fail'>;
+import { isBroad, type SelectionArgs, selection, span } from './selection.js';
+import { when } from './when.js';
 
 interface ChangeArgs extends Globals, SelectionArgs {
   readonly all: boolean | undefined;
   readonly dryRun: boolean | undefined;
   readonly yes: boolean | undefined;
+  /** Of `reschedule`. */
+  readonly at?: string | undefined;
+  readonly in?: string | undefined;
+  /** Of `fail`. */
+  readonly reason?: string | undefined;
 }
 
-export function queueChange(action: PlainAction): Command<ChangeArgs> {
+type Terms = Omit<ChangeRequest, 'selector' | 'dryRun'>;
+
+export function queueChange(action: Action): Command<ChangeArgs> {
   return async (args, cli) => {
+    const terms = termsOf(action, args, cli);
     const selector = await select(action, args, cli);
     return withAgent(args, cli, async (verbs) => {
-      if (action === 'remove' && isBroad(selector) && !args.dryRun && !args.yes && !(await agreed(verbs, selector, cli))) return EXIT.ok;
-      const report = await verbs.change({ action, selector, dryRun: args.dryRun ?? false });
+      const final = action === 'remove' || action === 'fail';
+      if (final && isBroad(selector) && !args.dryRun && !args.yes && !(await agreed(action, verbs, selector, cli))) return EXIT.ok;
+      const report = await verbs.change({ ...terms, selector, dryRun: args.dryRun ?? false });
       if (args.json) cli.screen.json(report);
-      else tell(action, report, args.dryRun ?? false, cli);
+      else tell(terms, report, args.dryRun ?? false, cli);
       return exit(report, args.dryRun ?? false);
     });
   };
 }
 
-async function select(action: PlainAction, args: ChangeArgs, cli: Cli): Promise<Selector> {
+function termsOf(action: Action, args: ChangeArgs, cli: Cli): Terms {
+  if (action === 'fail') return { action, ...(args.reason === undefined ? {} : { reason: args.reason }) };
+  if (action !== 'reschedule') return { action };
+  const now = cli.clock.now();
+  if (args.at !== undefined) return { action, at: when('--at', args.at, now) };
+  if (args.in !== undefined) return { action, at: now + span('--in', args.in) };
+  throw new CliError(EXIT.usage, 'until when? Say --in 2h, or --at 2026-12-01T09:00+01:00');
+}
+
+async function select(action: Action, args: ChangeArgs, cli: Cli): Promise<Selector> {
   const query = await selection(args, cli);
   const empty = Object.keys(query).length === 0;
   if (empty && !args.all) throw new CliError(EXIT.usage, `say which: ids, filters, or --all (see "riata queue ${action} --help")`);
@@ -37,29 +53,41 @@ async function select(action: PlainAction, args: ChangeArgs, cli: Cli): Promise<
 }
 
 /** What cannot be undone is counted and asked first. */
-async function agreed(verbs: ControlVerbs, selector: Selector, cli: Cli): Promise<boolean> {
-  const { messages, matched } = await verbs.change({ action: 'remove', selector, dryRun: true });
+async function agreed(action: 'remove' | 'fail', verbs: ControlVerbs, selector: Selector, cli: Cli): Promise<boolean> {
+  const { messages, matched } = await verbs.change({ action, selector, dryRun: true });
   const what = `${count(matched, 'delivery', 'deliveries')} of ${count(messages, 'message')}`;
   if (matched === 0) return true;
-  if (cli.ask === undefined) throw new CliError(EXIT.usage, `this removes ${what} for good: say --yes to do it, or --dry-run to look`);
-  return /^y(es)?$/i.test((await cli.ask(`Remove ${what} for good, without a bounce? [y/N] `)).trim());
+  const does = action === 'remove' ? 'removes' : 'fails';
+  if (cli.ask === undefined) throw new CliError(EXIT.usage, `this ${does} ${what} for good: say --yes to do it, or --dry-run to look`);
+  const question = action === 'remove' ? `Remove ${what} for good, without a bounce` : `Fail ${what} for good, and tell the senders`;
+  return /^y(es)?$/i.test((await cli.ask(`${question}? [y/N] `)).trim());
 }
 
-const DONE: Readonly<Record<PlainAction, string>> = { remove: 'Removed', retry: 'Will try now:', hold: 'Held', release: 'Released' };
-const WOULD: Readonly<Record<PlainAction, string>> = {
+const DONE: Readonly<Record<Action, string>> = {
+  remove: 'Removed',
+  retry: 'Will try now:',
+  hold: 'Held',
+  release: 'Released',
+  reschedule: 'Rescheduled',
+  fail: 'Failed',
+};
+const WOULD: Readonly<Record<Action, string>> = {
   remove: 'Would remove',
   retry: 'Would try now:',
   hold: 'Would hold',
   release: 'Would release',
+  reschedule: 'Would reschedule',
+  fail: 'Would fail',
 };
 
-function tell(action: PlainAction, report: ChangeReport, dryRun: boolean, { screen }: Cli): void {
+function tell({ action, at }: Terms, report: ChangeReport, dryRun: boolean, { screen }: Cli): void {
   const { messages, matched, changed, inFlight, gone, unknown } = report;
+  const until = at === undefined ? '' : `, to ${moment(at)}`;
   if (matched === 0 && unknown.length === 0) screen.print('Nothing in the queue matches.');
-  else if (dryRun) screen.print(`${WOULD[action]} ${count(matched, 'delivery', 'deliveries')} of ${count(messages, 'message')}.`);
+  else if (dryRun) screen.print(`${WOULD[action]} ${count(matched, 'delivery', 'deliveries')} of ${count(messages, 'message')}${until}.`);
   else if (matched > 0)
     screen.print(
-      `${DONE[action]} ${count(changed, 'delivery', 'deliveries')}${changed === matched ? ` of ${count(messages, 'message')}` : ''}.`,
+      `${DONE[action]} ${count(changed, 'delivery', 'deliveries')}${changed === matched ? ` of ${count(messages, 'message')}` : ''}${until}.`,
     );
   if (inFlight > 0)
     screen.say(`${count(inFlight, 'delivery', 'deliveries')} being sent at this moment: left alone. Try again in a moment.`);

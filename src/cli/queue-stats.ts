@@ -1,8 +1,8 @@
 /** `riata queue stats`: how deep the queue is, what it waits for, what is connected. */
-import type { StatsReport } from '../control/types.js';
+import type { LaneCounts, StatsReport } from '../control/types.js';
 import type { Cli, Command, Globals } from './command.js';
 import { EXIT } from './exit.js';
-import { count, duration, number, size, until } from './format.js';
+import { count, duration, number, relative, size, until } from './format.js';
 import { withQueue } from './reach.js';
 import { wholeNumber } from './selection.js';
 import { pairs, table } from './table.js';
@@ -10,7 +10,10 @@ import { pairs, table } from './table.js';
 export const queueStats: Command<Globals & { readonly lanes: string }> = async (args, cli) => {
   const lanes = wholeNumber('--lanes', args.lanes, 10_000);
   return withQueue(args, cli, async (verbs) => {
-    const report = await verbs.stats({ lanes });
+    const told = await verbs.stats({ lanes });
+    // Lanes without mail are not counted, but a pause must not be overlooked.
+    const { items: paused } = await verbs.lanes({ paused: true }, { limit: Math.max(lanes, 1) });
+    const report = { ...told, lanes: [...told.lanes, ...paused.filter(({ lane }) => !told.lanes.some((each) => each.lane === lane))] };
     if (args.json) cli.screen.json(report);
     else cli.screen.print(...lines(report, cli));
     return EXIT.ok;
@@ -67,7 +70,7 @@ function counters({ metrics }: StatsReport, { screen }: Cli): string[] {
   return table(heads, rows, screen.columns, screen.paint.bold);
 }
 
-function lanes({ lanes: shown, counts }: StatsReport, { screen }: Cli): string[] {
+function lanes({ lanes: shown, counts }: StatsReport, { screen, clock }: Cli): string[] {
   if (shown.length === 0) return [];
   const heads = [
     { title: 'LANE', shrink: 20 },
@@ -75,12 +78,19 @@ function lanes({ lanes: shown, counts }: StatsReport, { screen }: Cli): string[]
     { title: 'WAITING', align: 'right' },
     { title: 'HELD', align: 'right' },
   ] as const;
-  const rows = shown.map((lane) => ({ cells: [lane.lane, number(lane.ready), number(lane.waiting), number(lane.held)] }));
-  const more = counts.lanes - shown.length;
+  const rows = shown.map((lane) => ({
+    cells: [lane.lane, number(lane.ready), number(lane.waiting), number(lane.held)],
+    below: lane.paused === undefined ? [] : [{ text: pauseText(lane.paused, clock.now()), indent: 4, paint: screen.paint.warn }],
+  }));
+  const more = counts.lanes - shown.filter((lane) => lane.ready + lane.waiting + lane.held > 0).length;
   return [
     ...table(heads, rows, screen.columns, screen.paint.bold),
     ...(more > 0 ? [screen.paint.dim(`and ${count(more, 'more lane')}: --lanes ${counts.lanes} shows all`)] : []),
   ];
+}
+
+export function pauseText({ at, reason }: NonNullable<LaneCounts['paused']>, now: number): string {
+  return `paused ${relative(at, now)}${reason === '' ? '' : `: ${reason}`}`;
 }
 
 function connections({ connections: open }: StatsReport, { screen }: Cli): string[] {

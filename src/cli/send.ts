@@ -14,6 +14,7 @@ import { span } from './selection.js';
 import { composedLetter, isLetter, type LetterArgs } from './send-composed.js';
 import { readAddresses, splitHeader } from './send-header.js';
 import { statusLines } from './status.js';
+import { when } from './when.js';
 
 interface SendArgs extends Globals, LetterArgs {
   readonly recipient: readonly string[] | undefined;
@@ -26,7 +27,7 @@ interface SendArgs extends Globals, LetterArgs {
 }
 
 export const send: Command<SendArgs> = async (args, cli) => {
-  const notBefore = args.date === undefined ? undefined : sendDate(args.date, cli.clock.now());
+  const notBefore = args.date === undefined ? undefined : when('--date', args.date, cli.clock.now());
   const timeoutMs = span('--timeout', args.timeout);
   const letter = isLetter(args) ? await composedLetter(args, notBefore, cli) : undefined;
   if (letter === undefined && (args.recipient ?? []).length === 0 && !args.headers)
@@ -81,15 +82,4 @@ async function told(verbs: ControlVerbs, { id }: SubmitReport, timeoutMs: number
     case 'unknown':
       return EXIT.unavailable;
   }
-}
-
-/** `+2h`, or a date and time with its offset. Throws 64 for anything else: a time without a zone means another moment everywhere. */
-function sendDate(text: string, now: number): number {
-  if (text.startsWith('+')) return now + span('--date', text.slice(1));
-  const at = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/i.test(text)
-    ? Date.parse(text.replace(' ', 'T'))
-    : Number.NaN;
-  if (Number.isNaN(at))
-    throw new CliError(EXIT.usage, `--date: ${JSON.stringify(text)} is neither like 2026-12-01T09:00+01:00 (with its offset) nor like +2h`);
-  return at;
 }

@@ -1,7 +1,7 @@
 /** `riata queue …`: what is declared of these commands. */
 import type { Argv } from 'yargs';
+import { ACTIONS, type Action } from '../../control/types.js';
 import type { Declare, Globals, Run } from '../command.js';
-import type { PlainAction } from '../queue-change.js';
 
 export interface FilterArgs {
   readonly state: 'ready' | 'waiting' | 'held' | 'sending' | undefined;
@@ -33,7 +33,7 @@ function filters<A>(yargs: Argv<A>) {
     .option('lane', { type: 'string', requiresArg: true, describe: 'Lane, as "queue stats" names it' });
 }
 
-const WORDS: Readonly<Record<PlainAction, { readonly does: string; readonly example: string; readonly about: string }>> = {
+const WORDS: Readonly<Record<Action, { readonly does: string; readonly example: string; readonly about: string }>> = {
   remove: {
     does: 'Take deliveries out of the queue for good',
     example: '--sender old@example.com --older 2d --dry-run',
@@ -42,15 +42,38 @@ const WORDS: Readonly<Record<PlainAction, { readonly does: string; readonly exam
   retry: { does: 'Try deliveries now, whatever they wait for', example: '--domain example.net', about: 'their server is back' },
   hold: { does: 'Keep deliveries from being sent until released', example: '--domain example.net', about: 'keep mail to a domain back' },
   release: { does: 'Let held deliveries go', example: '--all', about: 'everything that is held' },
+  reschedule: {
+    does: 'Have deliveries tried next at another moment',
+    example: '--tag newsletter --in 2h',
+    about: 'not now: --in or --at',
+  },
+  fail: {
+    does: 'Give deliveries up, and tell their senders',
+    example: '--recipient joe@old.example --reason "The company has moved"',
+    about: 'an address that is gone: no use to try for days',
+  },
 };
 
-function change<A extends Globals>(yargs: Argv<A>, run: Run, action: PlainAction): Argv<A> {
+/** What an action needs besides a selection. */
+function terms<A>(yargs: Argv<A>, action: Action) {
+  if (action === 'fail') return yargs.option('reason', { type: 'string', requiresArg: true, describe: 'Why, in the report to the sender' });
+  if (action !== 'reschedule') return yargs;
+  return yargs
+    .option('at', { type: 'string', requiresArg: true, describe: 'Moment, with its offset: 2026-12-01T09:00+01:00, or +2h' })
+    .option('in', { type: 'string', requiresArg: true, describe: 'From now: 30m, 2h, 1d' })
+    .conflicts('at', 'in');
+}
+
+function change<A extends Globals>(yargs: Argv<A>, run: Run, action: Action): Argv<A> {
   const { does, example, about } = WORDS[action];
   return yargs.command(
     `${action} [id..]`,
     does,
     (command) =>
-      filters(command.positional('id', { type: 'string', array: true, describe: 'Ids of messages; - reads them from standard input' }))
+      terms(
+        filters(command.positional('id', { type: 'string', array: true, describe: 'Ids of messages; - reads them from standard input' })),
+        action,
+      )
         .option('all', { type: 'boolean', describe: 'Every delivery in the queue' })
         .option('dry-run', { type: 'boolean', describe: 'Count, and change nothing' })
         .option('yes', { alias: 'y', type: 'boolean', describe: 'Do not ask' })
@@ -87,8 +110,7 @@ export const queueCommands: Declare = (yargs, run) =>
             .example('$0 queue show 01JD4Z6N3T5R8W0XQ2M7VKB9CE --raw > message.eml', 'save it'),
         run(async () => (await import('../queue-show.js')).queueShow),
       );
-    return (['remove', 'retry', 'hold', 'release'] as const)
-      .reduce((so, action) => change(so, run, action), looking)
+    return ACTIONS.reduce((so, action) => change(so, run, action), looking)
       .command(
         'stats',
         'Depth of the queue, lanes, connections, sites in trouble',
@@ -110,6 +132,27 @@ export const queueCommands: Declare = (yargs, run) =>
             .example('$0 queue shape --senders --state waiting', 'whose mail is put off')
             .epilog('Columns are ages in minutes, as in qshape: under 5, 5 to 10, 10 to 20, …'),
         run(async () => (await import('../queue-shape.js')).queueShape),
+      )
+      .command(
+        'pause <lane>',
+        'Send nothing of a lane, until it is resumed',
+        (command) =>
+          command
+            .positional('lane', { type: 'string', demandOption: true, describe: 'A domain, or a lane as "queue stats" names it' })
+            .option('reason', { type: 'string', requiresArg: true, describe: 'Shown wherever the lane is' })
+            .example('$0 queue pause example.net --reason "they asked us to wait"', 'also over a restart')
+            .epilog('What is on its way is finished. New mail is taken and waits; what expires meanwhile is returned to its sender.'),
+        run(async () => (await import('../queue-pause.js')).queuePause),
+      )
+      .command(
+        'resume [lane]',
+        'Send again what was paused',
+        (command) =>
+          command
+            .positional('lane', { type: 'string', describe: 'A domain, or a lane as "queue stats" names it' })
+            .option('all', { type: 'boolean', describe: 'Every lane that is paused' })
+            .example('$0 queue resume example.net', 'what waits goes at once'),
+        run(async () => (await import('../queue-pause.js')).queueResume),
       )
       .command(
         'flush',
