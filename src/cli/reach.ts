@@ -17,7 +17,7 @@ export async function withAgent<T>(args: Globals, cli: Cli, use: (verbs: Control
   try {
     verbs = await connectAgent(args, cli);
   } catch (error) {
-    if (!notRunning(error)) throw error;
+    if (!isNotRunning(error)) throw error;
     throw new MtaError('NOT_RUNNING', `${error.message}; start one with "riata serve", or name its socket with --socket`, { cause: error });
   }
   try {
@@ -47,7 +47,7 @@ async function reader(args: Globals, cli: Cli): Promise<ReadingVerbs> {
     try {
       return await connectAgent(args, cli);
     } catch (error) {
-      if (args.socket !== undefined || !notRunning(error)) throw error;
+      if (args.socket !== undefined || !isNotRunning(error)) throw error;
     }
     try {
       const { openAtRest } = await import('../control/offline.js');
@@ -67,6 +67,6 @@ export async function connectAgent(args: Globals, cli: Cli): Promise<ControlVerb
 }
 
 /** Nobody there; a socket that is not for us is another matter. */
-function notRunning(error: unknown): error is MtaError {
+export function isNotRunning(error: unknown): error is MtaError {
   return error instanceof MtaError && error.code === 'NOT_RUNNING' && systemCode(error) !== 'EACCES' && systemCode(error) !== 'EPERM';
 }

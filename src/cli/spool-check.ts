@@ -1,40 +1,25 @@
 /** `riata spool check`: verifies a spool at rest, and says what it found. */
-import path from 'node:path';
-import { mayOpen } from '../control/offline.js';
-import { MtaError } from '../core/errors.js';
 import { checkSpool, type SpoolReport } from '../spool/level/check.js';
 import type { Cli, Command, Globals } from './command.js';
-import { CliError, EXIT } from './exit.js';
+import { EXIT } from './exit.js';
 import { count, number, size } from './format.js';
-import { settings } from './settings.js';
+import { spoolAtRest, whileAtRest } from './spool-at-rest.js';
 import { pairs, wrap } from './table.js';
 import { oneLine } from './visible.js';
 
 /** Problems told on a screen; JSON has them all. */
 const SHOWN = 20;
+const BUSY = 'a spool is checked at rest: stop the agent first, or check a copy ("riata spool snapshot")';
 
 export const spoolCheck: Command<Globals> = async (args, cli) => {
-  const { screen } = cli;
-  const spoolPath = path.resolve(cli.cwd, settings(args, cli).config.spool.path);
-  await mayOpen(spoolPath);
-  const report = await check(spoolPath, cli);
+  const { screen, clock } = cli;
+  const spoolPath = await spoolAtRest(args, cli);
+  const progress = (what: string, done: number) => screen.progress(`${what}: ${number(done)}`);
+  const report = await whileAtRest(BUSY, () => checkSpool(spoolPath, { clock, progress }), cli);
   if (args.json) screen.json(report);
   else screen.print(...lines(report, cli));
   return report.problemCount === 0 ? EXIT.ok : EXIT.data;
 };
-
-async function check(spoolPath: string, { screen, clock }: Cli): Promise<SpoolReport> {
-  try {
-    return await checkSpool(spoolPath, { clock, progress: (what, done) => screen.progress(`${what}: ${number(done)}`) });
-  } catch (error) {
-    if (!(error instanceof MtaError) || error.code !== 'SPOOL_LOCKED') throw error;
-    throw new CliError(EXIT.tryLater, `${error.message}; a spool is checked at rest: stop the agent first, or check a copy`, {
-      cause: error,
-    });
-  } finally {
-    screen.progress('');
-  }
-}
 
 function lines(report: SpoolReport, { screen }: Cli): string[] {
   const { paint, columns } = screen;

@@ -61,6 +61,8 @@ export async function connectControl(socketPath: string): Promise<ControlVerbs> 
     submit: (request, content) => wire.submit(submitParams(request), content),
     events: (after, signal) => wire.events({ after }, signal),
     flush: () => wire.json('POST', '/v1/queue/flush', {}),
+    snapshot: (folder) => wire.json('POST', '/v1/spool/snapshot', { folder }),
+    compact: () => wire.json('POST', '/v1/spool/compact', {}),
     close: async () => wire.close(),
   };
 }

@@ -5,6 +5,7 @@
  * Everything but the content of a message travels in the query string: what a request does can be read in
  * one line, and tried with `curl --unix-socket`.
  */
+import { isAbsolute } from 'node:path';
 import { canonicalAddress, normalizeDomain } from '../core/address.js';
 import { NOTIFY } from '../core/delivery.js';
 import { MtaError } from '../core/errors.js';
@@ -202,6 +203,11 @@ const submission = {
 /** Of what came by mail, shown by itself or in a frame of our page: no script, no form, no request, an origin of its own. */
 const HOSTILE_PAGE =
   "sandbox; default-src 'none'; img-src data: cid:; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; frame-ancestors 'self'";
+/** What names paths of this machine, or takes its disk for minutes, is for whoever may open the socket. */
+function onlyHere(access: Access | undefined): void {
+  if (access !== undefined) throw new HttpError(403, 'Not from afar', 'this is done through the Unix socket of the agent only');
+}
+
 const HOSTILE_FILE = "sandbox; default-src 'none'; frame-ancestors 'none'";
 
 async function* bytes(text: string): AsyncGenerator<Buffer> {
@@ -248,6 +254,33 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
       domains: integer('so many of the domains that have most', 0, 10_000),
     },
     async ({ verbs, signal }, { by, now, ...more }) => json(await verbs.shape({ ...more, by: by!, now: now! }, signal)),
+  ),
+  route(
+    {
+      method: 'POST',
+      path: '/v1/spool/snapshot',
+      verb: 'snapshot',
+      doc: 'Copies the spool into a folder on this machine. By the Unix socket only.',
+    },
+    { folder: required(text('absolute path; not there yet, or empty', 4096)) },
+    async ({ verbs, access }, { folder }) => {
+      onlyHere(access);
+      if (!isAbsolute(folder!)) throw new MtaError('INVALID_OPTIONS', `not an absolute path: ${JSON.stringify(folder)}`);
+      return json(await verbs.snapshot(folder!));
+    },
+  ),
+  route(
+    {
+      method: 'POST',
+      path: '/v1/spool/compact',
+      verb: 'compact',
+      doc: 'Gives back the space of what was deleted. By the Unix socket only.',
+    },
+    {},
+    async ({ verbs, access }) => {
+      onlyHere(access);
+      return json(await verbs.compact());
+    },
   ),
   route(
     { method: 'POST', path: '/v1/queue/flush', verb: 'flush', doc: 'What waits because a site is in trouble may be tried now.' },

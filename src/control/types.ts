@@ -6,7 +6,18 @@ import type { DeliveryKey, Notify, Recipient, RecipientState } from '../core/del
 import type { LaneKey } from '../core/lane.js';
 import type { Message, MessageId, Priority } from '../core/message.js';
 import type { Trouble } from '../core/outcome.js';
-import type { DeliveryView, LaneCounts, MessageQuery, MessageSummary, MessageView, Page, Query, SpoolCounts } from '../spool/spool.js';
+import type {
+  CompactReport,
+  DeliveryView,
+  LaneCounts,
+  MessageQuery,
+  MessageSummary,
+  MessageView,
+  Page,
+  Query,
+  SnapshotReport,
+  SpoolCounts,
+} from '../spool/spool.js';
 import type { Told } from './feed.js';
 
 export type { Told };
@@ -356,6 +367,10 @@ export interface ControlVerbs extends ReadingVerbs {
   /** Nothing of a lane is sent from when this resolves, but what is on its way: until it is resumed, also after a restart. */
   pause(request: PauseRequest): Promise<LanesReport>;
   resume(request: LaneSelector): Promise<LanesReport>;
+  /** Copies the spool, as it is now, into a folder on the agent's machine, which is not there yet or is empty. Only by its socket. */
+  snapshot(folder: string): Promise<SnapshotReport>;
+  /** Gives back the space of what was deleted. Only by its socket. */
+  compact(): Promise<CompactReport>;
   /** Resolves when durable. Rejects with what intake has against it; nothing is stored then. */
   submit(request: SubmitRequest, content: AsyncIterable<Buffer>): Promise<SubmitReport>;
   /** The status as soon as something is known of every recipient, or after `waitMs` what there is. */

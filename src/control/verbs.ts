@@ -15,7 +15,7 @@ import { tagFault } from '../core/tag.js';
 import type { Clock } from '../platform/clock.js';
 import type { Log } from '../platform/log.js';
 import type { LaneNow } from '../scheduler/lane-now.js';
-import type { AcceptedOnce, Change, ChangeResult, GiveUp, Spool } from '../spool/spool.js';
+import type { AcceptedOnce, Change, ChangeResult, GiveUp, SnapshotReport, Spool, Upkeep } from '../spool/spool.js';
 import { changeDeliveries } from './changing.js';
 import { feed } from './feed.js';
 import { pauseLanes, resumeLanes } from './pausing.js';
@@ -136,6 +136,8 @@ export function controlVerbs(agent: ControlledAgent, options: VerbOptions): Cont
     submit: (request, content) => submit(agent, options, request, content),
     mx: (domain, asked) => agent.mxLookup(domain, asked),
     flush: async () => agent.flush(),
+    snapshot: (folder) => snapshot(agent, options.log, folder),
+    compact: () => upkeepOf(agent).compact(),
     recent: async (since) => options.recent?.report(since) ?? { everyMs: 0, samples: [], troubles: [] },
     events: (after, signal) => feed({ spool: agent.spool, clock: options.clock, subscribe: agent.subscribe }, after, signal),
     agent: async () => ({
@@ -167,6 +169,17 @@ function knownNow(agent: ControlledAgent, now: number): WhyKnown {
     },
     place: ({ key }) => agent.spool.place(key),
   };
+}
+
+function upkeepOf({ spool }: ControlledAgent): Upkeep {
+  if (spool.upkeep === undefined) throw new MtaError('INVALID_OPTIONS', `a ${spool.driver} spool has no folder to look after`);
+  return spool.upkeep;
+}
+
+async function snapshot(agent: ControlledAgent, log: Log, folder: string): Promise<SnapshotReport> {
+  const report = await upkeepOf(agent).snapshot(folder);
+  log.info('control.snapshot', { folder, entries: report.entries, bodyFiles: report.bodyFiles });
+  return report;
 }
 
 function stats(agent: ControlledAgent, options: VerbOptions, lanes: number): StatsReport {

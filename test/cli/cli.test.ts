@@ -58,6 +58,11 @@ test('every command explains itself with an example or two', async () => {
     'config check',
     'config show',
     'spool check',
+    'spool snapshot',
+    'spool export',
+    'spool import',
+    'spool repair',
+    'spool compact',
   ];
   for (const command of commands) {
     const { code, out, err } = await run([...command.split(' '), '--help']);
