@@ -6,6 +6,8 @@
  */
 export {
   createMta,
+  type EventsOptions,
+  type FollowedEvent,
   type IdleOptions,
   type LaneOptions,
   type MailAgent,

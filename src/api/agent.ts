@@ -19,10 +19,11 @@ import { configFromOptions } from '../config/load.js';
 import { parseId, statusOf } from '../control/reading.js';
 import type { ChangeReport, ChangeRequest, LaneSelector, LanesReport, QueueEntry, StatusWord } from '../control/types.js';
 import { MtaError } from '../core/errors.js';
-import type { MailEventType } from '../core/event.js';
+import type { MailEvent, MailEventType } from '../core/event.js';
 import type { LaneKey } from '../core/lane.js';
 import type { MessageId } from '../core/message.js';
 import type { StartOptions } from '../mta.js';
+import { createBroadAbort } from '../platform/abort.js';
 import { aliveUntil } from '../platform/alive.js';
 import { systemClock } from '../platform/clock.js';
 import { type Log, silentLog } from '../platform/log.js';
@@ -47,6 +48,15 @@ export interface IdleOptions {
   readonly timeout?: number | string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+export interface EventsOptions {
+  /** The `cursor` of an event, or a moment: a Date, epoch milliseconds, or ISO 8601 with an offset. Default: nothing of before. */
+  readonly after?: Date | string | number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** `cursor`: handed in as `after`, it brings whatever was not told before this event, and perhaps a little of what was. */
+export type FollowedEvent = MailEvent & { readonly cursor: number };
 
 /** One lane by its key, or all lanes of a domain; to resume, `all` for every one that is paused. */
 export interface LaneOptions {
@@ -110,6 +120,12 @@ export interface MailAgent extends AsyncDisposable {
   /** Live events, at most once each. A listener that throws is told of in the log, and hurts nobody else. */
   on<T extends MailEventType>(type: T, listener: MailListener<T>): this;
   off<T extends MailEventType>(type: T, listener: MailListener<T>): this;
+  /**
+   * Every event from when it is asked for, and with `after` first those that ended a recipient's way since then, from the history: at
+   * least once, over restarts, for as long as the history reaches. Ends with the agent, or with `signal`. A reader who is too slow for
+   * all that happens misses nothing but live events that are not in the history. To go on later, keep the `cursor` of the last event.
+   */
+  events(options?: EventsOptions): AsyncIterableIterator<FollowedEvent>;
   /** Resolves when nothing that is due waits or is on its way. What waits for its time, or for another try, is not due. */
   idle(options?: IdleOptions): Promise<void>;
   /** Where SMTP is spoken, if `submission.listen` asks for it; as bound. */
@@ -206,6 +222,8 @@ class Agent implements MailAgent {
   readonly #handIn: ReturnType<typeof createHandIn>;
   /** What is being handed in. */
   readonly #coming = new Set<Promise<unknown>>();
+  /** For those who read events: nothing comes any more. */
+  readonly #over = createBroadAbort();
   #closing: Promise<void> | undefined;
 
   constructor(door: Door, { clock = systemClock, random = systemRandom, log = silentLog }: Pick<StartOptions, 'clock' | 'random' | 'log'>) {
@@ -330,6 +348,16 @@ class Agent implements MailAgent {
     return this;
   }
 
+  events(options: EventsOptions = {}): AsyncIterableIterator<FollowedEvent> {
+    this.#open();
+    const issues: Issues = [];
+    const { after, signal } = known(options, ['after', 'signal'], issues);
+    const from = after === undefined ? undefined : readMoment(after, 'after', issues);
+    const until = signal === undefined ? undefined : readSignal(signal, 'signal', issues);
+    if (issues.length > 0) throw errorOf(issues);
+    return this.#told(from, until);
+  }
+
   async idle(options: IdleOptions = {}): Promise<void> {
     this.#open();
     const issues: Issues = [];
@@ -399,11 +427,35 @@ class Agent implements MailAgent {
       });
     }
     await this.#door.close();
+    this.#over.abort();
   }
 
   async #change(request: Omit<ChangeRequest, 'selector'>, selection: Selection): Promise<ChangeReport> {
     this.#open();
     return this.#door.verbs.change({ ...request, selector: readSelection(selection, this.#clock.now()) });
+  }
+
+  /** Listens from now on, not from when the first one is asked for. */
+  #told(after: number | undefined, signal: AbortSignal | undefined): AsyncIterableIterator<FollowedEvent> {
+    const over = new AbortController();
+    const end = () => over.abort();
+    const signals = signal === undefined ? [this.#over.signal] : [this.#over.signal, signal];
+    if (signals.some(({ aborted }) => aborted)) end();
+    for (const one of signals) one.addEventListener('abort', end, { once: true });
+    const told = this.#door.verbs.events(after, over.signal)[Symbol.asyncIterator]();
+    const first = told.next();
+    first.catch(() => {});
+    return (async function* () {
+      try {
+        for (let next = await aliveUntil(first); !next.done; next = await aliveUntil(told.next())) {
+          const { event, cursor } = next.value;
+          yield { ...event, cursor };
+        }
+      } finally {
+        end();
+        for (const one of signals) one.removeEventListener('abort', end);
+      }
+    })();
   }
 
   async *#pages(query: Query): AsyncGenerator<QueueEntry> {

@@ -18,7 +18,7 @@ export interface DoorAbout {
 
 export interface Door {
   readonly about: DoorAbout;
-  readonly verbs: Pick<ControlVerbs, 'show' | 'list' | 'change' | 'lanes' | 'pause' | 'resume' | 'mx'>;
+  readonly verbs: Pick<ControlVerbs, 'show' | 'list' | 'change' | 'lanes' | 'pause' | 'resume' | 'mx' | 'events'>;
   take(handed: Handed): Promise<Sent>;
   /** Every event from now on. Called once. */
   listen(emit: Emit): void;
