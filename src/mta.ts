@@ -8,7 +8,7 @@
  * new dot, the answers to dots already sent are waited for, what is known is settled, and the store is closed.
  */
 import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createCopies } from './compose/merge/copies.js';
 import { showHostPort } from './config/addresses.js';
 import { type Changes, changesBetween } from './config/changes.js';
@@ -20,6 +20,7 @@ import type { MailEvent } from './core/event.js';
 import { createIdSource } from './core/id.js';
 import type { LaneKey } from './core/lane.js';
 import { type CarrierLimits, createCarrier, type DeliveryCarrier, type MxLookupOptions, type MxView } from './delivery/carrier.js';
+import { createOwnServers } from './delivery/own-servers.js';
 import { createRouter, type RouteRule, type Router, type RouterOptions } from './delivery/routes.js';
 import { createTurns, type TakeTurn } from './intake/once.js';
 import { type SmtpListener, type SmtpListenerSettings, startSmtpListener } from './intake/smtp/listener.js';
@@ -36,6 +37,7 @@ import { keepHouse } from './platform/housekeeping.js';
 import { type Log, silentLog } from './platform/log.js';
 import { type Random, systemRandom } from './platform/random.js';
 import type { Resolver } from './platform/resolver.js';
+import { createSeal, randomKey, readKeyFile, type Seal } from './platform/seal.js';
 import type { LaneNow } from './scheduler/lane-now.js';
 import { createScheduler, type Scheduler } from './scheduler/scheduler.js';
 import { openLevelSpool } from './spool/level/open.js';
@@ -53,6 +55,8 @@ export interface World {
   readonly dialer: Dialer;
   readonly resolver: Resolver;
   readonly log: Log;
+  /** Seals logins at rest. */
+  readonly seal: Seal;
   /** Stands in for the LevelDB spool. */
   readonly openSpool: () => Promise<Spool>;
 }
@@ -169,11 +173,12 @@ interface Core {
 
 async function startCore(config: Config, options: StartOptions): Promise<Core> {
   const { clock = systemClock, random = systemRandom, dialer = systemDialer, log = silentLog, onEvent } = options;
-  const router = createRouter(routing(config, options));
   // Renewed in place: whoever holds it sees what holds today.
   const policy = retryPolicy(config);
   const resolver = options.resolver ?? createDnsResolver({ servers: config.dns.servers.map(showHostPort), clock, random });
   const spool = await (options.openSpool ?? (() => openSpool(config, clock, log)))();
+  const ownServers = createOwnServers(options.seal ?? sealOf(config, spool), (lane) => spool.server(lane), log);
+  const router = createRouter(routing(config, options), (lane) => ownServers.of(lane));
 
   const metrics = createMetrics();
   const listeners = new Set<(event: MailEvent) => void>();
@@ -193,6 +198,7 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
     maxReceived: MAX_RECEIVED,
     expiryMs: config.retry.expiry,
     laneOf,
+    ownServer: (server) => ownServers.admit(server),
     emit,
   });
   const copies = createCopies(spool);
@@ -278,6 +284,12 @@ async function openSpool(config: Config, clock: Clock, log: Log): Promise<Spool>
     historyMaxBytes: spool.historyMaxSize,
     promoteAfterMs: delivery.promoteAfter,
   });
+}
+
+/** What is only in memory needs no file to be sealed by. */
+function sealOf({ spool: { path, keyFile } }: Config, spool: Spool): Seal {
+  if (spool.driver === 'memory' && keyFile === '') return createSeal(() => randomKey());
+  return createSeal(() => readKeyFile(resolve(keyFile === '' ? join(path, 'key') : keyFile), { make: keyFile === '' }));
 }
 
 function retryPolicy({ retry }: Config): RetryPolicy {

@@ -195,7 +195,7 @@ function readNotBefore(given: Given, own: Compose | undefined, now: number, issu
 }
 
 function envelopeOf(sender: string, to: readonly string[], notBefore: number, now: number, terms: Terms): SubmissionEnvelope {
-  const { priority, expiresAt, bounces, requireTls, notify, dsn, tags } = terms;
+  const { priority, expiresAt, bounces, requireTls, notify, dsn, tags, server } = terms;
   return {
     sender,
     recipients: to.map((address) => (notify === undefined ? { address } : { address, notify })),
@@ -209,6 +209,7 @@ function envelopeOf(sender: string, to: readonly string[], notBefore: number, no
     ...(expiresAt === undefined ? {} : { expiresAt }),
     bounces,
     ...(tags === undefined ? {} : { tags }),
+    ...(server === undefined ? {} : { server }),
     received: '',
   };
 }

@@ -6,7 +6,9 @@ import { boolean, type Issues, isObject, line, onlyKnown, put, word } from '../c
 import { readMoment } from '../compose/moment.js';
 import { NOTIFY, type Notify } from '../core/delivery.js';
 import { type Message, PRIORITIES, type Priority } from '../core/message.js';
+import type { OwnServer } from '../core/own-server.js';
 import { MOST_TAGS, tagFault } from '../core/tag.js';
+import { readOwnServer, SERVER_OPTIONS } from './own-server.js';
 
 const RETURNS = ['full', 'hdrs'] as const;
 const BOUNCES = ['mail', 'none'] as const;
@@ -35,6 +37,20 @@ export interface DeliveryOptions {
   /** Only over verified TLS, the whole way (RFC 8689). */
   readonly requireTls?: boolean | undefined;
   readonly dsn?: DsnOptions | undefined;
+  /**
+   * It goes through this server, whatever the routes say: a name or an IP address. Its login is stored sealed, and never shown. Bounces
+   * take the ordinary way.
+   */
+  readonly host?: string | undefined;
+  /** Default: 25, and 465 with `ssl: true`. */
+  readonly port?: number | undefined;
+  /** Together with `password`. A login is given away only over TLS with a certificate that holds, and on loopback. */
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  /** Seconds that each step of a conversation may take, but for the answer to the final dot. Default: `delivery.timeouts`. */
+  readonly timeout?: number | undefined;
+  /** `true`: TLS from the first octet; `'starttls'`: demanded; both verified. Default: `false`, encrypted where the server offers it. */
+  readonly ssl?: boolean | 'starttls' | undefined;
   /** Words to find it again by, one or several: 20 at most, each 1 to 100 characters. They are not sent. */
   readonly tags?: string | readonly string[] | undefined;
 }
@@ -46,6 +62,7 @@ export const DELIVERY_OPTIONS = [
   'requireTls',
   'dsn',
   'tags',
+  ...SERVER_OPTIONS,
 ] as const satisfies readonly (keyof DeliveryOptions)[];
 
 export interface Terms {
@@ -56,6 +73,7 @@ export interface Terms {
   readonly notify: readonly Notify[] | undefined;
   readonly dsn: Message['dsn'];
   readonly tags: Message['tags'];
+  readonly server: OwnServer | undefined;
 }
 
 type Given = Readonly<Record<string, unknown>>;
@@ -75,6 +93,7 @@ export function readTerms(given: Given, earliest: number, issues: Issues): Terms
     notify,
     dsn: Object.keys(dsn).length === 0 ? undefined : dsn,
     tags: option('tags', readTags),
+    server: readOwnServer(given, issues),
   };
 }
 

@@ -121,6 +121,13 @@ const spool = section('Where accepted mail is kept until every recipient has its
     `Free space on the spool's disk below which no new mail is accepted. Clients are told to come back (452 4.3.1), and what is
     queued goes on being delivered. Not set, it is 64 MiB or twice maxMessageSize, whichever is more.`,
   ),
+  keyFile: option(
+    kind.path,
+    '',
+    `File with the key that seals the logins of messages that bring their server along. Empty: one in the spool, made when it is needed
+    first. Kept elsewhere, a copy of the spool alone tells no password; any octets, 16 or more, such as "openssl rand -out FILE 32" writes.`,
+    { example: '"/etc/riata/spool.key"' },
+  ),
   inlineLimit: option(
     kind.size({ max: MiB }),
     16 * KiB,

@@ -13,7 +13,7 @@ import type { Dialer } from '../platform/dialer.js';
 import type { Log } from '../platform/log.js';
 import type { Random } from '../platform/random.js';
 import type { Resolver } from '../platform/resolver.js';
-import type { Timeouts, TlsMode } from './contract.js';
+import type { ChannelPolicy, Timeouts, TlsMode } from './contract.js';
 import type { Survey } from './mx.js';
 import { type OpenSession, Pool, type PoolLimits } from './pool.js';
 import type { Router } from './routes.js';
@@ -133,8 +133,16 @@ function smtpSessions({ dialer, clock, log }: CarrierOptions, limitsNow: () => C
   return (target, policy, signal) => {
     const { timeouts, transcripts, limits } = limitsNow();
     const maxMessages = limits.messagesPerConnection;
-    return openSession({ ...common, timeouts, transcripts, maxMessages, target, policy, connection: ++connection }, signal);
+    return openSession(
+      { ...common, timeouts: timeoutsOf(policy, timeouts), transcripts, maxMessages, target, policy, connection: ++connection },
+      signal,
+    );
   };
+}
+
+function timeoutsOf({ timeoutMs }: ChannelPolicy, timeouts: Timeouts): Timeouts {
+  if (timeoutMs === undefined) return timeouts;
+  return { ...timeouts, connect: timeoutMs, greeting: timeoutMs, command: timeoutMs, data: timeoutMs };
 }
 
 /** What `route` answered comes back as it was. */
@@ -150,7 +158,7 @@ async function viewMx(text: string, lookup: MxLookupOptions, router: Router, sit
   const domain = domainOf(path.address);
   const lane = router.laneOf(path.address, lookup.sender ?? '');
   const plan = router.planOf(lane);
-  if (plan.kind === 'unknown') throw new TypeError(`the router does not know its own lane ${lane}`);
+  if (plan.kind === 'unknown' || plan.kind === 'sealed') throw new TypeError(`the router does not know its own lane ${lane}`);
   const { refresh = false, signal } = lookup;
   const survey = await sites.survey(plan, { refresh, ...(signal ? { signal } : {}) });
   if (refresh) sites.forget(lane);

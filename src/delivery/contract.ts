@@ -28,6 +28,8 @@ export interface ChannelPolicy {
   readonly allowInsecureAuth: boolean;
   readonly localAddress?: string;
   readonly heloName: string;
+  /** Instead of the timeouts that hold for all, but for the final dot: giving up there makes second copies. */
+  readonly timeoutMs?: number;
 }
 
 /** Milliseconds; RFC 5321 §4.5.3.2. */

@@ -108,7 +108,11 @@ export async function surveyHost(host: string, options: SurveyOptions, lookup: L
   const trouble =
     answer.kind === 'failed'
       ? temporary('4.4.3', 'dns', `the address of ${host} could not be looked up: ${answer.text}`)
-      : temporary('4.4.4', 'noHost', `${host}, named by a [[route]], has no address: correct the host of the route, or the DNS`);
+      : temporary(
+          '4.4.4',
+          'noHost',
+          `${host} has no address: correct the name where it is given (in a [[route]], or with the message), or the DNS`,
+        );
   return none('relay', trouble, 'ttlMs' in answer ? answer.ttlMs : 0);
 }
 

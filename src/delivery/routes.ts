@@ -14,6 +14,7 @@ import { createHash } from 'node:crypto';
 import { domainOf, literalAddress, normalizeDomain } from '../core/address.js';
 import { type Issue, MtaError } from '../core/errors.js';
 import { hostLane, type LaneKey, mxLane, parseLane } from '../core/lane.js';
+import { isOwnLane, type OwnServer } from '../core/own-server.js';
 import { readIp } from './addresses.js';
 import type { ChannelPolicy, TlsMode } from './contract.js';
 
@@ -48,6 +49,9 @@ export interface RouterOptions {
   readonly mxPort?: number;
 }
 
+/** What is known of the servers that messages brought along. */
+export type OwnServerOf = (lane: LaneKey) => OwnServer | undefined;
+
 /** How a lane's servers are spoken to; the name to verify comes with the server. */
 export type LanePolicy = Omit<ChannelPolicy, 'tlsName'>;
 
@@ -56,6 +60,8 @@ export type LanePlan =
   /** `user@[192.0.2.1]`. */
   | { readonly kind: 'literal'; readonly address: string; readonly port: number; readonly policy: LanePolicy }
   | { readonly kind: 'host'; readonly host: string; readonly port: number; readonly policy: LanePolicy }
+  /** Its mail brought its server along, and what is stored about that cannot be opened. */
+  | { readonly kind: 'sealed' }
   /** No rule leads here any more: the lane's deliveries must be given the lane of `laneOf`. */
   | { readonly kind: 'unknown' };
 
@@ -93,9 +99,9 @@ interface Choice {
   readonly otherwise: LaneKey;
 }
 
-/** Throws `INVALID_OPTIONS` that names every rule that cannot work. */
-export function createRouter(options: RouterOptions): Router {
-  return new RuleRouter(options, readRules(options));
+/** Throws `INVALID_OPTIONS` that names every rule that cannot work. `ownServer`: asked for lanes whose mail brought its server along. */
+export function createRouter(options: RouterOptions, ownServer: OwnServerOf = () => undefined): Router {
+  return new RuleRouter(options, readRules(options), ownServer);
 }
 
 function readRules(options: RouterOptions): Compiled[] {
@@ -111,9 +117,11 @@ class RuleRouter implements Router {
   #rules: readonly Compiled[];
   readonly #byDomain = new Map<string, LaneKey | Choice>();
   #plain: { readonly port: number; readonly policy: LanePolicy };
+  readonly #ownServer: OwnServerOf;
 
-  constructor(options: RouterOptions, rules: readonly Compiled[]) {
+  constructor(options: RouterOptions, rules: readonly Compiled[], ownServer: OwnServerOf) {
     this.#rules = rules;
+    this.#ownServer = ownServer;
     this.#plain = plain(options);
   }
 
@@ -137,6 +145,7 @@ class RuleRouter implements Router {
 
   planOf(lane: LaneKey): LanePlan {
     const parsed = parseLane(lane);
+    if (isOwnLane(lane)) return this.#ownPlan(lane);
     if (parsed.kind === 'host') {
       const rule = this.#rules.find(({ host, port, digest }) => host === parsed.host && port === parsed.port && digest === parsed.digest);
       return rule ? { kind: 'host', host: rule.host, port: rule.port, policy: rule.policy } : { kind: 'unknown' };
@@ -148,12 +157,28 @@ class RuleRouter implements Router {
     return address === undefined ? { kind: 'mx', domain, port, policy } : { kind: 'literal', address, port, policy };
   }
 
+  #ownPlan(lane: LaneKey): LanePlan {
+    const server = this.#ownServer(lane);
+    if (server === undefined) return { kind: 'sealed' };
+    const { host, port, tls, credentials, timeoutMs } = server;
+    const { heloName } = this.#plain.policy;
+    const policy: LanePolicy = {
+      tls,
+      allowInsecureAuth: false,
+      heloName,
+      ...(credentials === undefined ? {} : { credentials }),
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    };
+    return { kind: 'host', host, port, policy };
+  }
+
   describe(lane: LaneKey): string {
     const parsed = parseLane(lane);
     if (parsed.kind === 'mx')
       return parsed.domain.startsWith('[') ? `the server at ${parsed.domain}` : `the mail servers of ${parsed.domain}`;
     const plan = this.planOf(lane);
     const server = lane.slice('host:'.length, lane.lastIndexOf(':'));
+    if (plan.kind === 'sealed') return `${server} (its login cannot be opened)`;
     if (plan.kind !== 'host') return `${server} (no route leads there any more)`;
     return plan.policy.credentials ? `${server} as ${plan.policy.credentials.username}` : server;
   }

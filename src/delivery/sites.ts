@@ -29,6 +29,8 @@ export const LONGEST_NONE_MS = 15 * 60_000;
 /** Servers that one attempt may go through, so that it ends within minutes where all are silent. */
 export const TARGETS = 12;
 const LANES_REMEMBERED = 10_000;
+/** As many as there may be lanes of which each logs in on its own. */
+const POLICIES_REMEMBERED = LANES_REMEMBERED;
 
 /** A target with what is needed to connect there. */
 export class SiteTarget implements Target {
@@ -82,8 +84,9 @@ export class Sites {
   readonly #underWay = new Map<LaneKey, Promise<RouteAnswer>>();
   /** Counts changes of the routes: an answer from before one is not remembered. */
   #edition = 0;
-  /** Policies by their content; grows with the configuration only. */
+  /** Policies by their content, the last used at the end. One that was forgotten gets another number when it comes again. */
   readonly #policies = new Map<string, number>();
+  #policyNumbers = 0;
 
   constructor(options: SitesOptions) {
     this.#options = options;
@@ -99,7 +102,7 @@ export class Sites {
   }
 
   /** What the lane's name leads to, fit and unfit. `refresh` asks DNS anew and lets the next `route` see it. */
-  survey(plan: Exclude<LanePlan, { kind: 'unknown' }>, lookup: LookupOptions = {}): Promise<Survey> {
+  survey(plan: Exclude<LanePlan, { kind: 'unknown' | 'sealed' }>, lookup: LookupOptions = {}): Promise<Survey> {
     switch (plan.kind) {
       case 'host':
         return surveyHost(plan.host, this.#options, lookup);
@@ -132,6 +135,7 @@ export class Sites {
   async #ask(lane: LaneKey): Promise<RouteAnswer> {
     const plan = this.#options.router.planOf(lane);
     if (plan.kind === 'unknown') return { kind: 'trouble', trouble: unknownLane(lane) };
+    if (plan.kind === 'sealed') return { kind: 'trouble', trouble: sealedLane(lane) };
     const edition = this.#edition;
     const survey = await this.survey(plan);
     const now = this.#options.clock.now();
@@ -177,13 +181,13 @@ export class Sites {
   }
 
   #policyNumber(policy: ChannelPolicy): number {
-    const { tls, ca, credentials, allowInsecureAuth, localAddress, heloName } = policy;
-    const content = JSON.stringify([tls, ca, credentials?.username, credentials?.password, allowInsecureAuth, localAddress, heloName]);
-    let number = this.#policies.get(content);
-    if (number === undefined) {
-      number = this.#policies.size + 1;
-      this.#policies.set(content, number);
-    }
+    const { tls, ca, credentials, allowInsecureAuth, localAddress, heloName, timeoutMs } = policy;
+    const { username, password } = credentials ?? {};
+    const content = JSON.stringify([tls, ca, username, password, allowInsecureAuth, localAddress, heloName, timeoutMs]);
+    const number = this.#policies.get(content) ?? ++this.#policyNumbers;
+    this.#policies.delete(content);
+    if (this.#policies.size >= POLICIES_REMEMBERED) this.#policies.delete(this.#policies.keys().next().value!);
+    this.#policies.set(content, number);
     return number;
   }
 }
@@ -212,6 +216,11 @@ function spread(text: string): number {
 function unknownLane(lane: LaneKey): Trouble {
   const text = `no [[route]] leads to the lane ${lane} any more; its mail is to be routed anew`;
   return { lasting: 'temporary', stage: 'resolve', status: '4.4.4', text, reason: 'unknownLane' };
+}
+
+function sealedLane(lane: LaneKey): Trouble {
+  const text = `the login for ${lane.slice('host:'.length, lane.lastIndexOf(':'))} that came with the message cannot be opened: spool.keyFile is not the key it was sealed with, or what was stored is damaged`;
+  return { lasting: 'temporary', stage: 'resolve', status: '4.3.0', text, reason: 'sealed' };
 }
 
 function noSource(survey: Survey): Trouble {

@@ -3,6 +3,7 @@
  */
 import type { Recipient } from '../core/delivery.js';
 import type { Message, MessageId, Origin, Priority } from '../core/message.js';
+import type { OwnServer } from '../core/own-server.js';
 
 export interface SubmissionEnvelope {
   /** `''` is the null sender. Normalised address otherwise. */
@@ -18,6 +19,8 @@ export interface SubmissionEnvelope {
   /** Epoch ms; default: `retry.expiry` after accept (or after `notBefore`, if that is later). */
   readonly expiresAt?: number;
   readonly bounces: 'mail' | 'none';
+  /** It goes there, instead of where the routes lead. */
+  readonly server?: OwnServer;
   /** Words to search by. */
   readonly tags?: readonly string[];
   /**

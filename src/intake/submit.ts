@@ -16,8 +16,9 @@ import { MtaError } from '../core/errors.js';
 import type { Emit } from '../core/event.js';
 import type { LaneKey } from '../core/lane.js';
 import type { Message, MessageId } from '../core/message.js';
+import type { OwnServer } from '../core/own-server.js';
 import type { Clock } from '../platform/clock.js';
-import type { Spool } from '../spool/spool.js';
+import type { Acceptance, Spool } from '../spool/spool.js';
 import { Gatherer } from './gatherer.js';
 import { type HeaderFindings, HeaderScan, type HeaderSink } from './header.js';
 import { Newlines } from './newlines.js';
@@ -41,6 +42,8 @@ export interface IntakeOptions {
   /** How long a message is tried, from its acceptance or from `notBefore`. */
   readonly expiryMs: number;
   readonly laneOf: (recipient: string, sender: string) => LaneKey;
+  /** The lane of mail that brings its server along, and what is to be stored about it. */
+  readonly ownServer: (server: OwnServer) => NonNullable<Acceptance['server']>;
   readonly emit: Emit;
 }
 
@@ -77,6 +80,7 @@ class Incoming implements Submission, HeaderSink {
   readonly id: MessageId;
   readonly #door: Door;
   readonly #envelope: SubmissionEnvelope;
+  readonly #server: Acceptance['server'];
   readonly #newlines = new Newlines((octets) => this.#take(octets));
   readonly #header: HeaderScan = new HeaderScan(this);
   readonly #gatherer: Gatherer;
@@ -90,6 +94,8 @@ class Incoming implements Submission, HeaderSink {
   constructor(door: Door, envelope: SubmissionEnvelope) {
     this.#door = door;
     this.#envelope = envelope;
+    // First of all: it fails where the key cannot be read.
+    this.#server = envelope.server && door.ownServer(envelope.server);
     this.id = door.newId();
     this.#gatherer = new Gatherer(() =>
       door.spool.writeBody({ id: this.id, sender: envelope.sender, recipients: envelope.recipients.map((recipient) => recipient.address) }),
@@ -118,11 +124,12 @@ class Incoming implements Submission, HeaderSink {
     if (this.#refused === undefined) this.#end();
     if (this.#refused !== undefined) throw refusal(this.#refused);
     const { spool, clock } = this.#door;
-    const deliveries = deliveriesOf(this.#envelope, this.#door.laneOf);
+    const server = this.#server;
+    const deliveries = deliveriesOf(this.#envelope, server === undefined ? this.#door.laneOf : () => server.lane);
     const body = await this.#gatherer.finish();
     const message = this.#message(clock.now());
     const remembered = once === undefined ? undefined : { once: { ...once, until: message.acceptedAt + ONCE_MS } };
-    const durable = spool.accept({ message, deliveries, body, ...remembered }).then(() => this.#tell(message));
+    const durable = spool.accept({ message, deliveries, body, ...remembered, ...(server && { server }) }).then(() => this.#tell(message));
     return { id: message.id, messageId: message.messageId, sizeBytes: message.sizeBytes, durable };
   }
 

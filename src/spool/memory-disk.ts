@@ -55,6 +55,8 @@ export class MemoryDisk {
   readonly bodies = new Map<string, Buffer>();
   readonly notes = new Map<DeliveryKey, Noted & { readonly version: number }>();
   readonly pauses = new Map<LaneKey, Pause>();
+  /** What is known of servers that messages brought along, by lane. */
+  readonly servers = new Map<LaneKey, string>();
   readonly once = new Map<string, { readonly until: number; readonly accepted: AcceptedOnce }>();
   past: Past[] = [];
   sequence = 0;
@@ -70,6 +72,7 @@ export class MemoryDisk {
     for (const [place, body] of this.bodies) found.bodies.set(place, body);
     if (how.notes) for (const [key, note] of this.notes) found.notes.set(key, note);
     for (const [lane, pause] of this.pauses) found.pauses.set(lane, pause);
+    for (const [lane, about] of this.servers) found.servers.set(lane, about);
     for (const [key, kept] of this.once) found.once.set(key, kept);
     found.past = [...this.past];
     found.sequence = this.sequence;

@@ -157,7 +157,12 @@ class MemorySpool implements Spool {
     return kept === undefined || kept.until <= this.#clock.now() ? undefined : kept.accepted;
   }
 
-  #store({ message, deliveries, body, once }: Acceptance): void {
+  server(lane: LaneKey): string | undefined {
+    return this.#disk.servers.get(lane);
+  }
+
+  #store({ message, deliveries, body, once, server }: Acceptance): void {
+    if (server !== undefined) this.#disk.servers.set(server.lane, server.about);
     const bytes = Buffer.isBuffer(body) ? body : this.#disk.bodies.get(body.place)!;
     if (!Buffer.isBuffer(body)) this.#disk.bodies.delete(body.place);
     this.#disk.messages.set(message.id, { message, body: bytes, open: deliveries.length });
@@ -522,6 +527,7 @@ class MemorySpool implements Spool {
     const before = this.#clock.now() - this.#options.historyRetentionMs;
     this.#disk.past = this.#disk.past.filter((one) => one.delivery.settledAt >= before);
     for (const [key, { until }] of this.#disk.once) if (until <= this.#clock.now()) this.#disk.once.delete(key);
+    for (const lane of this.#disk.servers.keys()) if (!this.#lanes.has(lane)) this.#disk.servers.delete(lane);
   }
 
   async close(): Promise<void> {

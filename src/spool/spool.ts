@@ -43,6 +43,11 @@ export interface Acceptance {
   /** At least one; each with at least one recipient. Numbered in order, from 0. */
   readonly deliveries: readonly NewDelivery[];
   readonly body: Buffer | StoredBody;
+  /**
+   * Its server, which it brought along: the lane of all its deliveries, and a word about it that the driver keeps as it is as long as
+   * the lane has mail, for `server`.
+   */
+  readonly server?: { readonly lane: LaneKey; readonly about: string };
   /** It was handed in under a key: in the same write, `once` knows of it from now on. */
   readonly once?: { readonly key: string; readonly digest: string; readonly until: number };
 }
@@ -64,6 +69,7 @@ export interface MergeAcceptance {
   /** Each with one recipient and a `copy`. Read once; numbered in order, from 0. */
   readonly deliveries: AsyncIterable<NewDelivery>;
   readonly body: Buffer | StoredBody;
+  readonly server?: NonNullable<Acceptance['server']>;
   /** As of `Acceptance`; asked when the last copy has come. */
   readonly once?: () => NonNullable<Acceptance['once']>;
 }
@@ -305,6 +311,8 @@ export interface Spool {
    * Resolves with their number when it is durable. What `deliveries` throws it rejects with; nothing is stored then.
    */
   acceptMerge(entry: MergeAcceptance): Promise<number>;
+  /** What the mail of this lane brought along about its server; undefined where it brought nothing, or that is damaged. */
+  server(lane: LaneKey): string | undefined;
   /** The greatest message id ever accepted here: new ones must be above it, also when the clock was set back (`core/id.ts`). */
   lastId(): MessageId | undefined;
 

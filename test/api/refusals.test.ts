@@ -40,10 +40,14 @@ test('one error names everything that is wrong with a message, and nothing is st
       { ...LETTER, dsn: { notify: ['never', 'delay'], ret: 'all', envid: 'ü', orcpt: 'x' } },
       ['dsn.orcpt', 'dsn.notify', 'dsn.ret', 'dsn.envid'],
     ],
+    [{ ...LETTER, merge: {}, tokens: {}, immediate: true, attachements: [] }, ['attachements', 'immediate', 'merge', 'tokens']],
     [
-      { ...LETTER, merge: {}, tokens: {}, immediate: true, host: 'x', attachements: [] },
-      ['attachements', 'host', 'immediate', 'merge', 'tokens'],
+      { ...LETTER, host: 'a b', port: 0, username: '', password: 'a\0b', timeout: -1, ssl: 'yes' },
+      ['host', 'port', 'username', 'password', 'timeout', 'ssl'],
     ],
+    [{ ...LETTER, username: 'ann' }, ['host', 'password']],
+    [{ ...LETTER, host: 'mx.test', password: 'secret' }, ['username']],
+    [{ ...LETTER, ssl: true }, ['host']],
     [{ ...LETTER, tags: ['a', '', 7, 'a\u2028b', 'x'.repeat(101)] }, ['tags[1]', 'tags[2]', 'tags[3]', 'tags[4]']],
     [{ ...LETTER, tags: Array.from({ length: 21 }, (_, i) => `tag ${i}`) }, ['tags']],
     [{ ...LETTER, attachments: ['/no/such/file', { name: 'a', data: 7 }] }, ['attachments[1].data']],
@@ -71,7 +75,7 @@ test('queue refuses what it cannot send, by name, and nothing is stored', async 
   await new Promise((resolve) => used.once('end', resolve));
   const wrong: [unknown, readonly string[]][] = [
     [{}, ['data', 'from', 'recipients']],
-    [{ data: 7, from: 'a', recipients: ['b', 'c@d.test'], host: 'smtp.x.test' }, ['host', 'data', 'from', 'recipients[0]']],
+    [{ data: 7, from: 'a', recipients: ['b', 'c@d.test'], hostt: 'smtp.x.test' }, ['hostt', 'data', 'from', 'recipients[0]']],
     [{ ...to, data: used }, ['data']],
     [{ ...to, data: compose({ body: 'a part' }) }, ['data']],
     [{ ...to, data, date: 'tomorrow', priority: 1 }, ['date', 'priority']],

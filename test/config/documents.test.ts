@@ -37,7 +37,7 @@ test('every example in the table is allowed', () => {
   for (const { path, option } of ENTRIES) {
     if (option.example === undefined) continue;
     const at = path.lastIndexOf('.');
-    const partner = path.endsWith('certFile') ? 'keyFile = "x"' : path.endsWith('keyFile') ? 'certFile = "x"' : '';
+    const partner = path.endsWith('certFile') ? 'keyFile = "x"' : path.endsWith('tls.keyFile') ? 'certFile = "x"' : '';
     const tls = path === 'submission.listenTls' ? 'tls = { certFile = "x", keyFile = "x" }' : '';
     const token = path === 'control.http' ? 'token = "0123456789abcdef"' : '';
     const text = `${at < 0 ? '' : `[${path.slice(0, at)}]`}\n${path.slice(at + 1)} = ${option.example}\n${partner}${tls}${token}`;

@@ -625,6 +625,48 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
       assert.equal((await take('mx:one.test')).delivery.attempts, 1);
     });
 
+    test('what a message brought along about its server is known as long as its lane has mail, also after reopening', async () => {
+      const lane = 'host:smtp.test:587:o1f';
+      const about = 'a sealed word, kept as it is: "ü"';
+      assert.equal(spool.server(lane), undefined);
+      await spool.accept({ ...acceptance({ acceptedAt: now() }, [lane]), server: { lane, about } });
+      await spool.accept({ ...acceptance({ acceptedAt: now() }, [lane, lane]), server: { lane, about } });
+      await spool.accept(acceptance({ acceptedAt: now() }));
+      assert.equal(spool.server(lane), about);
+      assert.equal(spool.server('mx:one.test'), undefined);
+      await reopen();
+      assert.equal(spool.server(lane), about);
+      const first = await take(lane);
+      await spool.settle(first, deferred(first.delivery, now(), now() + 60_000));
+      for (const lease of [await take(lane), await take(lane)]) await spool.settle(lease, delivered(lease.delivery, now()));
+      await spool.tidy();
+      assert.equal(spool.server(lane), about, 'one waits for its next try');
+      await spool.change(first.delivery.key, { kind: 'remove' });
+      await spool.tidy();
+      assert.equal(spool.server(lane), undefined);
+      // What comes later brings it along again.
+      await spool.accept({ ...acceptance({ acceptedAt: now() }, [lane]), server: { lane, about: 'another word' } });
+      await reopen();
+      assert.equal(spool.server(lane), 'another word');
+    });
+
+    test('a server that came with very many deliveries is kept from the start, whatever is tidied meanwhile', async () => {
+      const lane = 'host:smtp.test:587:o2f';
+      const many = Array.from({ length: 1200 }, () => lane);
+      const accepted = spool.accept({ ...acceptance({ acceptedAt: now() }, many), server: { lane, about: 'about' } });
+      await Promise.all([accepted, spool.tidy(), accepted.then(() => spool.tidy())]);
+      assert.equal(spool.server(lane), 'about');
+      await reopen();
+      assert.equal(spool.server(lane), 'about');
+      // They come part by part.
+      let pulled = 0;
+      for (let turns = 0; pulled < 1200 && turns < 10_000; turns++) {
+        pulled += (await drain(lane)).length;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      assert.equal(pulled, 1200);
+    });
+
     test('changes made at once are each done, one after the other', async () => {
       const mail = acceptance({ acceptedAt: now() });
       await spool.accept(mail);

@@ -98,6 +98,7 @@ export function openIntake(more: Partial<IntakeOptions> = {}) {
     maxReceived: 50,
     expiryMs: 5 * 86_400_000,
     laneOf: (recipient) => `mx:${domainOf(recipient)}`,
+    ownServer: ({ host, port }) => ({ lane: `host:${host}:${port}:o1`, about: 'sealed' }),
     emit: (event) => void events.push(event),
     ...more,
   });

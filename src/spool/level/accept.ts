@@ -10,6 +10,7 @@ import { Entry, HotBody, newDelivery } from './entry.js';
 import { copyKey, messageKey, ordinal, sequence32, timerKey } from './keys.js';
 import type { Ledger } from './ledger.js';
 import { putOnce, recipientsOf } from './once.js';
+import { putServer } from './own-servers.js';
 
 /** Rough weight of a record with its index entries. */
 export const RECORD_WEIGHT = 1200;
@@ -41,6 +42,7 @@ export function buildAcceptance(ledger: Ledger, batch: Batch, acceptance: Accept
     batch.setOpenCount(message.id, deliveries.length);
   }
   putOnce(batch, message, acceptance.once, acceptance.once === undefined ? 0 : recipientsOf(acceptance));
+  if (acceptance.server !== undefined) putServer(ledger, batch, acceptance.server);
   ledger.messages++;
   if (message.id > ledger.lastId) ledger.lastId = message.id;
   const waits = message.notBefore > batch.now;

@@ -8,6 +8,7 @@ import fsp from 'node:fs/promises';
 import path from 'node:path';
 import { MtaError } from '../../core/errors.js';
 import type { MergeCopy, Message } from '../../core/message.js';
+import { isOwnLane } from '../../core/own-server.js';
 import type { Clock } from '../../platform/clock.js';
 import { systemClock } from '../../platform/clock.js';
 import { readBodyFile } from './bodies.js';
@@ -38,6 +39,7 @@ import {
   untilKey,
 } from './keys.js';
 import type { OnceRecord } from './once.js';
+import type { ServerRecord } from './own-servers.js';
 import { claimForReading } from './reading.js';
 import type { Store } from './store.js';
 
@@ -138,6 +140,7 @@ class Check {
     await this.#onceKeys();
     await this.#bodyFiles();
     await this.#pauses();
+    await this.#servers();
     await this.#counters();
     return {
       folder: this.#folder,
@@ -155,6 +158,21 @@ class Check {
         if (unsealJson(key, value) === undefined)
           this.#problem('checksum', `the pause of ${unescapeLane(key.slice(2))} does not match its checksum`);
     }
+  }
+
+  async #servers(): Promise<void> {
+    const known = new Set<string>();
+    for await (const page of this.#walk('s')) {
+      for (const [key, value] of page) {
+        const lane = unescapeLane(key.slice(2));
+        known.add(lane);
+        if (unsealJson<ServerRecord>(key, value) === undefined)
+          this.#problem('checksum', `what is stored about the server of ${lane} does not match its checksum`);
+      }
+    }
+    for (const lane of this.#lanes.keys())
+      if (isOwnLane(lane) && !known.has(lane))
+        this.#problem('missing', `mail of ${lane} brought its server along, and nothing is stored about it`);
   }
 
   #problem(code: SpoolProblem['code'], text: string, id?: string): void {
@@ -468,4 +486,5 @@ const WHAT: Readonly<Record<string, string>> = {
   p: 'unfinished messages',
   v: 'copies',
   n: 'tallies',
+  s: 'servers of messages',
 };

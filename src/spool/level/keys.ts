@@ -14,6 +14,7 @@
  *   p/<id>                     a large acceptance under way
  *   q/<lane>                   a lane that is paused: since when, and why
  *   r/<lane>/<priority>/<seq>  ready index
+ *   s/<lane>                   what a lane's server is, where its mail brought it along: sealed
  *   t/<due>/<id>/<n>           timer index
  *   v/<id>/<n>                 what a recipient of a merge has for the template
  *   w/<until>/<hash>           when such a key is forgotten
@@ -101,6 +102,7 @@ export const tallyKey = (id: MessageId): string => `n/${id}`;
 export const copyKey = (ordinalText: string): string => `v/${ordinalText}`;
 export const openCountKey = (id: MessageId): string => `o/${id}`;
 export const pauseKey = (lane: LaneKey): string => `q/${escapeLane(lane)}`;
+export const serverKey = (lane: LaneKey): string => `s/${escapeLane(lane)}`;
 export const partialKey = (id: MessageId): string => `p/${id}`;
 export const garbageKey = (place: string): string => `g/${place}`;
 export const timerKey = (due: number, ordinalText: string): string => `t/${time32(due)}/${ordinalText}`;

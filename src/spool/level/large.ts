@@ -42,6 +42,7 @@ import {
 } from './keys.js';
 import type { Ledger } from './ledger.js';
 import { dropOnce, hashOf, putOnce } from './once.js';
+import { putServer } from './own-servers.js';
 
 /** Deliveries written in one part; a message with no more than this needs none of it. */
 export const PART = 250;
@@ -59,6 +60,7 @@ export interface Large {
   readonly message: Message;
   readonly body: Buffer | StoredBody;
   readonly deliveries: Iterable<NewDelivery> | AsyncIterable<NewDelivery>;
+  readonly server?: NonNullable<Acceptance['server']>;
   /** Asked when all deliveries have come. */
   readonly once: () => Acceptance['once'];
   /** Default: one for each delivery. */
@@ -210,6 +212,7 @@ export class LargeAcceptances {
       ...(once === undefined ? {} : { k: hashOf(once.key) }),
     };
     putOnce(batch, message, once, large.recipients ?? count);
+    if (large.server !== undefined) putServer(this.#ledger, batch, large.server);
     batch.put(key, sealJson(key, record));
     if (Buffer.isBuffer(body)) batch.putBody(message.id, body);
     batch.setOpenCount(message.id, count);

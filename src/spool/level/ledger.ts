@@ -47,6 +47,8 @@ export class Ledger {
   format = 1;
   sequence = 0;
   messages = 0;
+  /** What is stored about servers that messages brought along, by lane. */
+  readonly servers = new Map<LaneKey, string>();
   /** The greatest message id accepted, '' for none. */
   lastId: MessageId = '';
   batches = 0;

@@ -202,6 +202,10 @@ export class LevelSpool implements Spool {
     return this.#bodies.writer(message);
   }
 
+  server(lane: LaneKey): string | undefined {
+    return this.#ledger.servers.get(lane);
+  }
+
   lastId(): MessageId | undefined {
     return this.#ledger.lastId || undefined;
   }
@@ -231,10 +235,10 @@ export class LevelSpool implements Spool {
   }
 
   #large(entry: Large): Promise<number> {
-    const { message, body } = entry;
+    const { message, body, server } = entry;
     return this.#parts.large.accept(entry, (deliveries) => {
       const once = entry.once();
-      return this.accept({ message, body, deliveries, ...(once === undefined ? {} : { once }) });
+      return this.accept({ message, body, deliveries, ...(once === undefined ? {} : { once }), ...(server && { server }) });
     });
   }
 

@@ -22,6 +22,7 @@ import { LargeAcceptances } from './large.js';
 import { Ledger } from './ledger.js';
 import { LevelSpool } from './level-spool.js';
 import type { LevelSpoolOptions } from './options.js';
+import { readServers } from './own-servers.js';
 import { claimSpool, failedToOpen, syncFolder } from './owner.js';
 import { recount } from './recount.js';
 import { applyJournal } from './recover.js';
@@ -52,6 +53,7 @@ export async function openLevelSpool(given: LevelSpoolOptions): Promise<LevelSpo
     takeRing(ledger, ring);
     const whole = checkRing(ledger, ring, folder);
     await readPauses(ledger);
+    await readServers(ledger);
     const counted = await readCounters(ledger);
     if (!whole || !counted) await recount(ledger);
     const epoch = (await readEpoch(store)) + 1;

@@ -20,6 +20,7 @@ import { bodyKey, copyKey, messageKey, ordinal } from './keys.js';
 import type { LargeAcceptances } from './large.js';
 import type { Ledger } from './ledger.js';
 import { dropOnce, hashOf } from './once.js';
+import { readServers } from './own-servers.js';
 import type { Refill } from './refill.js';
 import type { Space } from './space.js';
 import type { Store } from './store.js';
@@ -105,6 +106,7 @@ export class Reopener {
     ledger.format = (await readFormat(ledger.store)) ?? ledger.format;
     takeRing(ledger, await readRing(ledger.store));
     await readPauses(ledger);
+    await readServers(ledger);
     await readCounters(ledger);
     for (const entry of ledger.live.values()) {
       if (entry.promoted) entry.lane.promoted++;

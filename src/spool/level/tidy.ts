@@ -10,6 +10,7 @@ import { type DeliveryRecord, unsealJson } from './codec.js';
 import { AFTER_SLASH, messageKey, splitTimed, tallyKey, time32 } from './keys.js';
 import type { Ledger } from './ledger.js';
 import { forgetOnce } from './once.js';
+import { forgetServers } from './own-servers.js';
 import type { Space } from './space.js';
 
 const SLICE = 500;
@@ -69,6 +70,7 @@ export class Tidy {
     }
     await forgetOnce(ledger);
     if (deleted > 0) await this.#forgetTallies();
+    await forgetServers(ledger);
     await this.#compact(deleted);
   }
 
