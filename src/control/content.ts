@@ -5,7 +5,7 @@
  * Promises: memory does not grow with the message beyond what is looked at of it; what cannot be parsed is told, never thrown; nothing is altered.
  */
 import type { Readable } from 'node:stream';
-import { type AttachmentStream, MailParser, type MessageText } from 'mailparser';
+import type { AttachmentStream, MailParser, MessageText } from 'mailparser';
 import type { RawMessage } from './types.js';
 
 export interface HeaderField {
@@ -119,7 +119,9 @@ interface Parsed {
   readonly incomplete?: string;
 }
 
-function newParser(): MailParser {
+/** mailparser is 20 MB of memory, and loaded when somebody looks at mail for the first time. */
+async function newParser(): Promise<MailParser> {
+  const { MailParser } = await import('mailparser');
   return new MailParser({
     keepDeliveryStatus: true,
     skipHtmlToText: true,
@@ -131,7 +133,7 @@ function newParser(): MailParser {
 
 /** `most` octets are looked at; `onAttachment` may read what it is given, and what it does not is passed over. */
 async function parse(raw: RawMessage, most: number, onAttachment?: (part: AttachmentStream) => void): Promise<Parsed> {
-  const parser = newParser();
+  const parser = await newParser();
   let headers: readonly HeaderField[] = [];
   const attachments: AttachmentStream[] = [];
   parser.on('headerLines', (lines) => {
@@ -187,7 +189,7 @@ async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
 }
 
 async function* attachment(raw: RawMessage, nth: number): AsyncGenerator<Buffer> {
-  const parser = newParser();
+  const parser = await newParser();
   let failure: unknown;
   let seen = 0;
   const found = new Promise<AttachmentStream | undefined>((resolve) => {
