@@ -10,6 +10,7 @@ import { version } from '../version.js';
 import { type Cli, type Declare, type Globals, type Run, STDIN } from './command.js';
 import { configCommands } from './commands/config.js';
 import { devCommand } from './commands/dev.js';
+import { healthCommand } from './commands/health.js';
 import { mxCommand } from './commands/mx.js';
 import { queueCommands } from './commands/queue.js';
 import { sendCommand } from './commands/send.js';
@@ -20,6 +21,7 @@ import { statusCommand } from './commands/status.js';
 import { userCommands } from './commands/user.js';
 import { whyCommand } from './commands/why.js';
 import { CliError, EXIT, exitCode } from './exit.js';
+import { tell } from './tell.js';
 import { visibleLines } from './visible.js';
 
 const COMMANDS: Readonly<Record<string, Declare>> = {
@@ -28,6 +30,7 @@ const COMMANDS: Readonly<Record<string, Declare>> = {
   queue: queueCommands,
   status: statusCommand,
   why: whyCommand,
+  health: healthCommand,
   send: sendCommand,
   mx: mxCommand,
   config: configCommands,
@@ -154,11 +157,4 @@ const PLAIN: Readonly<Record<string, string>> = { 'Not enough non-option argumen
 function noCommand(name: string): string {
   const meant = nearest(name, Object.keys(COMMANDS));
   return `there is no command ${JSON.stringify(name)}${meant === undefined ? '' : `: did you mean ${JSON.stringify(meant)}?`}`;
-}
-
-function tell(cli: Cli, error: unknown, name = 'riata:'): void {
-  const message = error instanceof Error ? error.message : String(error);
-  cli.screen.say(`${cli.screen.paint.bad(name)} ${visibleLines(message)}`);
-  // A fault of our own: whoever reports it needs to know where.
-  if (exitCode(error) === EXIT.software && error instanceof Error && error.stack) cli.screen.say(visibleLines(error.stack));
 }

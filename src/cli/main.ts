@@ -7,7 +7,7 @@ import { createLineWriter } from '../platform/line-writer.js';
 import { version } from '../version.js';
 import { calledAs } from './called-as.js';
 import type { Cli } from './command.js';
-import { EXIT } from './exit.js';
+import { EXIT, exitCode } from './exit.js';
 import { createScreen } from './screen.js';
 
 const argv = [...calledAs(process.argv[1] ?? ''), ...process.argv.slice(2)];
@@ -69,6 +69,17 @@ process.on('uncaughtException', (error: unknown) => {
   process.exit(EXIT.software);
 });
 
+/** A health check is run every few seconds beside an agent that may be busy: it goes without the rest of the command line. */
+async function commandLine(): Promise<(argv: readonly string[], cli: Cli) => Promise<number>> {
+  if (argv.length !== 1 || argv[0] !== 'health') return (await import('./cli.js')).runCli;
+  const [{ health }, { tell }] = await Promise.all([import('./health.js'), import('./tell.js')]);
+  return (_, cli) =>
+    health({ json: false }, cli).catch((error: unknown) => {
+      tell(cli, error);
+      return exitCode(error);
+    });
+}
+
 if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
   console.log(version());
 } else {
@@ -86,8 +97,7 @@ if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
     onHangup: (call) => void process.on('SIGHUP', call),
     logLines: () => createLineWriter(process.stdout.fd),
   };
-  const { runCli } = await import('./cli.js');
-  const code = await runCli(argv, cli);
+  const code = await (await commandLine())(argv, cli);
   // Whatever still waits (a message being typed into standard input) has nobody to wait for it.
   process.stdout.write('', () => process.exit(code));
 }

@@ -10,6 +10,7 @@ import { filesOf, keepCurrent } from './keep-current.js';
 import { chooseListen, type Listening } from './listen.js';
 import { startAgent, untilSignal } from './running.js';
 import { settings } from './settings.js';
+import { checkSpoolPlace } from './spool-place.js';
 
 /** Names of sockets of systemd on which TLS begins with the first octet. */
 const IMPLICIT_TLS = ['submissions', 'smtps'];
@@ -29,6 +30,7 @@ export const serve: Command<Globals> = async (args, cli) => {
   const manager = serviceManager(cli.env, cli.clock, log);
   try {
     for (const { path, code, message } of loaded.warnings) log.warn('config.warning', { path, code }, message);
+    checkSpoolPlace(config, log, cli);
     const { mta, socket, http, close } = await startAgent(config, { log, onEvent, sockets }, cli);
     const listen = () => mta.listening().map(showHostPort).join(', ');
     const page = http.map((address) => `http://${showHostPort(address)}/`).join(', ');

@@ -135,6 +135,13 @@ const spool = section('Where accepted mail is kept until every recipient has its
     file of their own beside it. Small files cost a sync each; large values cost write amplification. Change it only with a
     measurement at hand.`,
   ),
+  ephemeral: option(
+    kind.oneOf(['warn', 'refuse', 'allow']),
+    'warn',
+    `What is done where the spool lies on something that does not last. "warn" says so at the start: memory, a Kubernetes emptyDir, a Docker
+    volume without a name, a container's own layer; "refuse" does not start on a container's layer, where a forgotten volume would cost
+    all queued mail (the shipped image says this); "allow" says nothing.`,
+  ),
   historyRetention: option(
     kind.duration({ max: 3650 * DAY }),
     7 * DAY,
