@@ -46,8 +46,10 @@ export function hideAddresses(log: Log): Log {
 
 function hideFields(fields: LogFields): LogFields {
   const hidden: Record<string, LogFields[string]> = {};
-  for (const [name, value] of Object.entries(fields))
-    hidden[name] = typeof value === 'string' && !KEPT.includes(name) ? hideLocalParts(value) : value;
+  for (const [name, value] of Object.entries(fields)) {
+    if (typeof value !== 'string' || KEPT.includes(name)) hidden[name] = value;
+    else hidden[name] = name === 'user' && !value.includes('@') ? '*' : hideLocalParts(value);
+  }
   return hidden;
 }
 
@@ -58,7 +60,6 @@ export function hideInEvents(emit: Emit): Emit {
 
 function hideInEvent(event: MailEvent): MailEvent {
   const hidden = hideFields(event as unknown as LogFields) as unknown as MailEvent;
-  if (event.type === 'accepted') return event.user === undefined ? hidden : ({ ...hidden, user: '*' } as MailEvent);
   if (!('recipient' in event) || !('text' in hidden)) return hidden;
   const local = event.recipient.slice(0, event.recipient.lastIndexOf('@'));
   return { ...hidden, text: withoutWord(hidden.text, local) };
