@@ -26,7 +26,7 @@ import { createTurns, type TakeTurn } from './intake/once.js';
 import { type SmtpListener, type SmtpListenerSettings, startSmtpListener } from './intake/smtp/listener.js';
 import type { Intake, Submission, SubmissionEnvelope } from './intake/submission.js';
 import { createIntake } from './intake/submit.js';
-import { createMetrics } from './outcome/metrics.js';
+import { createMetrics, type Measures } from './outcome/metrics.js';
 import { createOperator, type Operator } from './outcome/operate.js';
 import type { RetryPolicy } from './outcome/retry.js';
 import { createSettler, type Settler } from './outcome/settler.js';
@@ -90,6 +90,10 @@ export interface Mta extends Operator {
   /** As bound. */
   listening(): readonly { readonly host: string; readonly port: number }[];
   metrics(): Readonly<Record<string, number>>;
+  /** How long deliveries and attempts take. */
+  measures(): Measures;
+  /** The agent's clock, epoch ms. */
+  now(): number;
   /** Sites (and lanes that cannot be looked up) that are left alone because of trouble. */
   sites(): readonly SiteReport[];
   /** A lane at this moment: where it leads, and what keeps its mail from going. */
@@ -203,7 +207,18 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
   });
   const copies = createCopies(spool);
   const body = (lease: Lease) => (lease.delivery.message.merge === undefined ? spool.body(lease) : copies.body(lease.delivery));
-  const settler = createSettler({ spool, body, clock, newId, policy, hostname: config.hostname, laneOf, emit, log });
+  const settler = createSettler({
+    spool,
+    body,
+    clock,
+    newId,
+    policy,
+    hostname: config.hostname,
+    laneOf,
+    emit,
+    log,
+    attempted: (ms) => metrics.attempted(ms),
+  });
   const reroute = (lane: LaneKey) => rerouteLane(lane, spool, router, log);
   const scheduler = createScheduler({ spool, body, clock, random, log, emit, settling: settler, reroute });
   const carrier = createCarrier({
@@ -232,6 +247,8 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
     mxLookup: (domain, lookup) => carrier.mxLookup(domain, lookup),
     connections: () => carrier.connections(),
     metrics: () => metrics.snapshot(clock.now()),
+    measures: () => metrics.measures(),
+    now: () => clock.now(),
     sites: () => scheduler.resting().map(({ place, until, trouble }) => ({ site: place, backingOffUntil: until, trouble: trouble.text })),
     lane: (lane) => ({ ...scheduler.explain(lane), description: router.describe(lane), connectionsPerServer: limits.connectionsPerServer }),
     flush: () => scheduler.nudge(),

@@ -56,6 +56,9 @@ export async function startAgent(config: Config, options: StartOptions & { reado
       get maxRecipients() {
         return mta.config.submission.maxRecipients;
       },
+      get readyNeedsRoom() {
+        return mta.config.control.readyNeedsRoom;
+      },
       log: options.log,
       recent,
     });

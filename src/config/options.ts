@@ -395,6 +395,13 @@ const control = section('How "riata queue", "riata status" and the other command
     anything else is refused, so that no web site can reach the agent through a name of its own (DNS rebinding).`,
     { example: '["riata.example.com"]' },
   ),
+  readyNeedsRoom: option(
+    kind.boolean,
+    true,
+    `Whether /readyz fails while no mail is taken in for want of free space, so that a load balancer sends it elsewhere. It needs no token, and
+    neither does /livez, which fails only where a restart may help.`,
+    { live: true },
+  ),
 });
 
 const shutdown = section('What happens on SIGTERM and SIGINT.', {

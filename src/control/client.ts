@@ -13,7 +13,7 @@ import { fromProblem } from './problem.js';
 import { MOST_IDS } from './routes.js';
 import { controlSocketPaths, surroundings } from './socket.js';
 import { readEvents } from './sse.js';
-import type { ChangeReport, ChangeRequest, ControlVerbs, RawMessage, SubmitRequest, Told } from './types.js';
+import type { ChangeReport, ChangeRequest, ControlVerbs, Exposition, RawMessage, SubmitRequest, Told } from './types.js';
 
 /** JSON answers are pages and reports; more than this is none of ours. */
 const MAX_ANSWER = 64 * 1024 * 1024;
@@ -60,6 +60,9 @@ export async function connectControl(socketPath: string): Promise<ControlVerbs> 
     change: (request, signal) => change(wire, request, signal),
     submit: (request, content) => wire.submit(submitParams(request), content),
     events: (after, signal) => wire.events({ after }, signal),
+    exposition: () => wire.text('/metrics'),
+    alive: () => wire.json('GET', '/livez', {}),
+    ready: () => wire.json('GET', '/readyz', {}),
     flush: () => wire.json('POST', '/v1/queue/flush', {}),
     snapshot: (folder) => wire.json('POST', '/v1/spool/snapshot', { folder }),
     compact: () => wire.json('POST', '/v1/spool/compact', {}),
@@ -133,6 +136,15 @@ class Wire {
     const response = this.#response(request);
     request.end();
     return read<T>(await response);
+  }
+
+  async text(target: string): Promise<Exposition> {
+    const request = this.#request('GET', target, {});
+    const answered = this.#response(request);
+    request.end();
+    const response = await answered;
+    if (response.statusCode !== 200) throw await failure(response);
+    return { type: response.headers['content-type'] ?? '', text: await text(response) };
   }
 
   async content(target: string): Promise<RawMessage> {

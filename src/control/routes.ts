@@ -45,6 +45,7 @@ export type Answer =
       readonly policy: string;
       readonly chunks: AsyncIterable<Buffer>;
     }
+  | { readonly kind: 'text'; readonly type: string; readonly text: string }
   | { readonly kind: 'nothing' }
   /** Ends when `signal` aborts, or the caller has gone. */
   | { readonly kind: 'events'; readonly open: (signal: AbortSignal) => AsyncIterable<Told> };
@@ -97,7 +98,7 @@ export interface ControlRoute {
   /** Media type of the request's content, where it has one. */
   readonly takes?: 'message/rfc822';
   /** Media type of the answer, where it is not JSON. */
-  readonly gives?: 'message/rfc822' | typeof SSE_TYPE;
+  readonly gives?: 'message/rfc822' | 'text/plain' | typeof SSE_TYPE;
   readonly call: (call: Call) => Promise<Answer>;
 }
 
@@ -459,6 +460,27 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
     { method: 'GET', path: '/v1/mx/:domain', verb: 'mx', doc: 'Where mail for a domain would go now.' },
     { refresh: flag('ask the DNS, not the cache') },
     async ({ verbs, params }, { refresh }) => json(await verbs.mx(readDomain(params['domain']!), refresh === undefined ? {} : { refresh })),
+  ),
+  route(
+    { method: 'GET', path: '/metrics', verb: 'exposition', doc: 'Counters, gauges and histograms for Prometheus.', gives: 'text/plain' },
+    {},
+    async ({ verbs }) => ({ kind: 'text', ...(await verbs.exposition()) }),
+  ),
+  route(
+    { method: 'GET', path: '/livez', verb: 'alive', doc: 'Answers 503 where a restart may help, and 200 otherwise.', open: true },
+    {},
+    async ({ verbs }) => json(await verbs.alive()),
+  ),
+  route(
+    {
+      method: 'GET',
+      path: '/readyz',
+      verb: 'ready',
+      doc: 'Answers 200 while mail is taken in; 503 or 507 while it is not. `control.readyNeedsRoom` says whether a full disk counts.',
+      open: true,
+    },
+    {},
+    async ({ verbs }) => json(await verbs.ready()),
   ),
   route(
     { method: 'POST', path: '/v1/session', verb: 'session', doc: 'A session of some hours in exchange for the token (over HTTP only).' },

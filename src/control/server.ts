@@ -138,6 +138,12 @@ async function write(response: http.ServerResponse, answer: Answer, ending: Abor
       response.end(body);
       break;
     }
+    case 'text': {
+      const body = Buffer.from(answer.text);
+      response.writeHead(200, { 'content-type': answer.type, 'content-length': body.length, 'cache-control': 'no-store' });
+      response.end(body);
+      break;
+    }
     case 'nothing':
       response.writeHead(204).end();
       break;

@@ -19,8 +19,9 @@ import type {
   SpoolCounts,
 } from '../spool/spool.js';
 import type { Told } from './feed.js';
+import type { Exposition } from './prometheus.js';
 
-export type { Told };
+export type { Exposition, Told };
 
 /** One delivery as the queue lists it. */
 export interface QueueEntry {
@@ -157,6 +158,10 @@ export interface WhyReport {
   readonly deliveries: readonly WhyDelivery[];
   /** It has more deliveries than these. */
   readonly more?: true;
+}
+
+export interface HealthReport {
+  readonly spool: 'open' | 'reopening' | 'full';
 }
 
 export interface SiteReport {
@@ -381,6 +386,12 @@ export interface ControlVerbs extends ReadingVerbs {
    * then every end comes at least once.
    */
   events(after: number | undefined, signal: AbortSignal): AsyncIterable<Told>;
+  /** Counters, gauges and histograms in the words of Prometheus. */
+  exposition(): Promise<Exposition>;
+  /** Rejects with `SPOOL_FAILED` where only a restart may help. */
+  alive(): Promise<HealthReport>;
+  /** Rejects with `SPOOL_FAILED` or `SPOOL_FULL` where no mail can be taken in now. */
+  ready(): Promise<HealthReport>;
   /** What waits because a site is in trouble may be tried now. */
   flush(): Promise<void>;
 }

@@ -13,12 +13,15 @@ import type { LaneKey } from '../core/lane.js';
 import type { Message, MessageId, Origin, Priority } from '../core/message.js';
 import { tagFault } from '../core/tag.js';
 import type { Clock } from '../platform/clock.js';
+import type { HistogramView } from '../platform/histogram.js';
 import type { Log } from '../platform/log.js';
 import type { LaneNow } from '../scheduler/lane-now.js';
 import type { AcceptedOnce, Change, ChangeResult, GiveUp, SnapshotReport, Spool, Upkeep } from '../spool/spool.js';
 import { changeDeliveries } from './changing.js';
 import { feed } from './feed.js';
+import { checkAlive, checkReady } from './health.js';
 import { pauseLanes, resumeLanes } from './pausing.js';
+import { createExposition } from './prometheus.js';
 import { deepestLanes, LANES_SHOWN, readingVerbs, whyOf } from './reading.js';
 import type { Recent } from './recent.js';
 import type {
@@ -100,6 +103,10 @@ export interface ControlledAgent {
   mxLookup(domain: string, options?: { readonly refresh?: boolean }): Promise<MxReport>;
   connections(): ReadonlyMap<string, { readonly open: number; readonly busy: number }>;
   listening(): readonly { readonly host: string; readonly port: number }[];
+  /** Epoch ms. */
+  now(): number;
+  /** How long deliveries and attempts take, in milliseconds. */
+  measures(): { readonly delivery: HistogramView; readonly attempt: HistogramView };
   /** Plain counters since the start; what is no number is not told. */
   metrics(): object;
   sites(): readonly SiteReport[];
@@ -117,6 +124,8 @@ export interface VerbOptions {
   /** Octets of content taken over the socket; intake's own limit. */
   readonly maxMessageSize: number;
   readonly maxRecipients: number;
+  /** Whether an agent that takes no mail for want of room counts as not ready. Default: it does. */
+  readonly readyNeedsRoom?: boolean;
   /** Told of every change an operator makes. */
   readonly log: Log;
   /** Absent: the last hours are not kept. */
@@ -138,6 +147,9 @@ export function controlVerbs(agent: ControlledAgent, options: VerbOptions): Cont
     flush: async () => agent.flush(),
     snapshot: (folder) => snapshot(agent, options.log, folder),
     compact: () => upkeepOf(agent).compact(),
+    exposition: createExposition(agent, options.version),
+    alive: async () => checkAlive(agent),
+    ready: async () => checkReady(agent, options.readyNeedsRoom ?? true),
     recent: async (since) => options.recent?.report(since) ?? { everyMs: 0, samples: [], troubles: [] },
     events: (after, signal) => feed({ spool: agent.spool, clock: options.clock, subscribe: agent.subscribe }, after, signal),
     agent: async () => ({

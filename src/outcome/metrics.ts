@@ -6,13 +6,28 @@
  * Must not be relied on by anything but people: a restart begins at zero.
  */
 import type { MailEvent, MailEventType } from '../core/event.js';
+import { Histogram, type HistogramView } from '../platform/histogram.js';
 
 export interface Metrics {
   /** To be called with every event. */
   observe(event: MailEvent): void;
   /** Flat and plain: counters since the start (`delivered`, `deferred.4.7` …), and `…PerMinute` over the last minute and hour. */
   snapshot(now: number): Readonly<Record<string, number>>;
+  /** To be called with every transaction, and how long it took. */
+  attempted(ms: number): void;
+  measures(): Measures;
 }
+
+/** In milliseconds. */
+export interface Measures {
+  /** From when a message was accepted, or became due, to its delivery to a recipient. */
+  readonly delivery: HistogramView;
+  /** Of a transaction. */
+  readonly attempt: HistogramView;
+}
+
+const DELIVERY_MS = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 15_000, 60_000, 300_000, 1_800_000, 14_400_000, 86_400_000];
+const ATTEMPT_MS = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 15_000, 60_000, 300_000];
 
 const STEP_MS = 5_000;
 const STEPS_IN_MINUTE = 60_000 / STEP_MS;
@@ -25,11 +40,14 @@ const COUNTED = ['accepted', 'delivered', 'deferred', 'bounced', 'expired', 'rem
 export function createMetrics(): Metrics {
   const counts = new Map<string, number>(COUNTED.map((type) => [type, 0]));
   const rates = new Map<MailEventType, RateWindow>(RATED.map((type) => [type, new RateWindow()]));
+  const delivery = new Histogram(DELIVERY_MS);
+  const attempt = new Histogram(ATTEMPT_MS);
   const count = (name: string) => counts.set(name, (counts.get(name) ?? 0) + 1);
 
   return {
     observe(event) {
       count(event.type);
+      if (event.type === 'delivered') delivery.observe(event.delayMs);
       rates.get(event.type)?.count(event.at);
       // By class and subject only: there are at most nine of each, whatever remotes make up.
       if (event.type === 'deferred' || event.type === 'bounced' || event.type === 'expired') {
@@ -45,6 +63,8 @@ export function createMetrics(): Metrics {
       }
       return all;
     },
+    attempted: (ms) => attempt.observe(ms),
+    measures: () => ({ delivery: delivery.view(), attempt: attempt.view() }),
   };
 }
 

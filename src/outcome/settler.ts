@@ -44,6 +44,8 @@ export interface SettlerOptions {
   readonly laneOf: (recipient: string, sender: string) => LaneKey;
   readonly emit: Emit;
   readonly log: Log;
+  /** Told how long each transaction took, in milliseconds. */
+  readonly attempted?: (ms: number) => void;
 }
 
 export interface Settler {
@@ -105,6 +107,7 @@ export function createSettler(options: SettlerOptions): Settler {
 
   return {
     settle(lease, result) {
+      options.attempted?.(result.endedAt - result.startedAt);
       if (result.outcomes.some((outcome) => outcome.kind === 'delivered')) spool.note(lease, result.outcomes);
       void conclude(lease, decide(lease.delivery, result, policy, clock.now()));
     },

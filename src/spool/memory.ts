@@ -11,30 +11,34 @@ import type { LaneKey } from '../core/lane.js';
 import { type Body, type MergeCopy, type MessageId, PRIORITIES, withoutDefaults } from '../core/message.js';
 import type { RecipientOutcome } from '../core/outcome.js';
 import type { Clock } from '../platform/clock.js';
+import { Histogram } from '../platform/histogram.js';
 import { type Item, MemoryDisk, type Stored } from './memory-disk.js';
-import type {
-  Acceptance,
-  AcceptedOnce,
-  BodyWriter,
-  Change,
-  ChangeResult,
-  DeliveryView,
-  Head,
-  LaneCounts,
-  Lease,
-  MergeAcceptance,
-  MessageQuery,
-  MessageSummary,
-  MessageView,
-  Page,
-  Pause,
-  Place,
-  Query,
-  Settlement,
-  Spool,
-  SpoolCounts,
-  SpoolEvents,
-  StoredBody,
+import {
+  type Acceptance,
+  type AcceptedOnce,
+  type BodyWriter,
+  type Change,
+  type ChangeResult,
+  COMMIT_MS,
+  COMMIT_OPERATIONS,
+  type CommitMeasures,
+  type DeliveryView,
+  type Head,
+  type LaneCounts,
+  type Lease,
+  type MergeAcceptance,
+  type MessageQuery,
+  type MessageSummary,
+  type MessageView,
+  type Page,
+  type Pause,
+  type Place,
+  type Query,
+  type Settlement,
+  type Spool,
+  type SpoolCounts,
+  type SpoolEvents,
+  type StoredBody,
 } from './spool.js';
 import {
   asideVersion,
@@ -508,6 +512,24 @@ class MemorySpool implements Spool {
     const counts = { ready: 0, waiting: 0, held: 0 };
     for (const item of this.#disk.items.values()) counts[item.state]++;
     return { messages: this.#disk.messages.size, ...counts, sending: this.#leased, lanes: this.#lanes.size };
+  }
+
+  commits(): CommitMeasures {
+    return { commitMs: new Histogram(COMMIT_MS).view(), commitOperations: new Histogram(COMMIT_OPERATIONS).view() };
+  }
+
+  async oldest(): ReturnType<Spool['oldest']> {
+    const oldest: { ready?: number; waiting?: number; held?: number } = {};
+    const now = this.#clock.now();
+    for (const { delivery, state } of this.#disk.items.values()) {
+      const seen = state === 'waiting' && delivery.due <= now ? 'ready' : state;
+      oldest[seen] = Math.min(oldest[seen] ?? delivery.message.acceptedAt, delivery.message.acceptedAt);
+    }
+    return oldest;
+  }
+
+  failingFor(): number {
+    return 0;
   }
 
   *laneCounts(): Iterable<LaneCounts> {

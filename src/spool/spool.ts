@@ -20,6 +20,7 @@ import type { Attempt, Delivery, DeliveryKey, NewDelivery, Recipient, RecipientS
 import type { LaneKey } from '../core/lane.js';
 import type { Body, MergeCopy, Message, MessageId, Priority } from '../core/message.js';
 import type { RecipientOutcome } from '../core/outcome.js';
+import type { HistogramView } from '../platform/histogram.js';
 
 /** A body that was written to the driver's own place while it came in, too large to be kept in memory. */
 export interface StoredBody {
@@ -254,6 +255,17 @@ export interface SpoolCounts {
   readonly freeBytes?: number;
 }
 
+export interface CommitMeasures {
+  /** Until it was safe, in milliseconds. */
+  readonly commitMs: HistogramView;
+  /** What shared a write. */
+  readonly commitOperations: HistogramView;
+}
+
+/** Bounds of `CommitMeasures`, the same for all drivers. */
+export const COMMIT_MS = [0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 5_000] as const;
+export const COMMIT_OPERATIONS = [1, 2, 5, 10, 25, 50, 100, 250, 1_000] as const;
+
 export interface SpoolEvents {
   /** The lane may have something ready that it had not before. */
   onReady(lane: LaneKey): void;
@@ -389,6 +401,15 @@ export interface Spool {
   resumeLane(lane: LaneKey): Promise<boolean>;
   pauses(): ReadonlyMap<LaneKey, Pause>;
   counts(): SpoolCounts;
+  /** What writes took, since the start. */
+  commits(): CommitMeasures;
+  /**
+   * When the oldest message was accepted of which a delivery is ready, waits, or is held. Only the oldest few thousand of the queue are looked
+   * at: what is not among them is left out.
+   */
+  oldest(): Promise<Readonly<Partial<Record<'ready' | 'waiting' | 'held', number>>>>;
+  /** For how many ms a failed store could not be reopened; 0 while all is well. */
+  failingFor(): number;
   laneCounts(): Iterable<LaneCounts>;
   /** Deliveries done, newest last, from `since` (epoch ms) on. */
   history(page: {

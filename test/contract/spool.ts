@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import { idTime } from '../../src/core/id.js';
 import type { LaneKey } from '../../src/core/lane.js';
 import type { Body } from '../../src/core/message.js';
 import type { Lease, Spool } from '../../src/spool/spool.js';
@@ -831,6 +832,18 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
       assert.deepEqual(await find({ error: 'greylisted', state: 'held' }), []);
       spool.pull('mx:one.test');
       assert.deepEqual(await find({ state: 'sending' }), [e]);
+    });
+
+    test('the oldest message of each state is told', async () => {
+      assert.deepEqual(await spool.oldest(), {});
+      const ids = ['01JD4Z6N3T0000000000000000', '01JD4Z6N3V0000000000000000', '01JD4Z6N3W0000000000000000', '01JD4Z6N3X0000000000000000'];
+      const [held, waiting, ready] = ids.map((id) => idTime(id));
+      const accept = (id: string, notBefore = 0) => spool.accept(acceptance({ id, acceptedAt: idTime(id), notBefore }));
+      await accept(ids[0]!);
+      await accept(ids[1]!, now() + 60_000);
+      for (const id of ids.slice(2)) await accept(id);
+      await spool.change(`${ids[0]!}.0`, { kind: 'hold' });
+      assert.deepEqual(await spool.oldest(), { held, waiting, ready });
     });
 
     test('messages of queue and history are one list, from either end, by state and by what names them', async () => {

@@ -9,6 +9,7 @@ import type { Emit } from '../../src/core/event.js';
 import { createIdSource } from '../../src/core/id.js';
 import type { Body, Message } from '../../src/core/message.js';
 import { createTurns } from '../../src/intake/once.js';
+import { Histogram } from '../../src/platform/histogram.js';
 import { systemRandom } from '../../src/platform/random.js';
 import { type LaneNow, QUIET } from '../../src/scheduler/lane-now.js';
 import type { AcceptedOnce, Change, ChangeResult, DeliveryView, Pause, Query, Spool } from '../../src/spool/spool.js';
@@ -80,6 +81,7 @@ export class FakeAgent implements ControlledAgent {
   /** Deliveries that a change finds being sent, or ended. */
   readonly inFlight = new Set<string>();
   flushes = 0;
+  failingFor = 0;
   closed: ReturnType<Spool['closedFor']>;
   mx: MxReport | undefined;
   siteReports: readonly SiteReport[] = [];
@@ -161,6 +163,12 @@ export class FakeAgent implements ControlledAgent {
     return { ...this.mx, domain };
   }
 
+  now = () => NOW;
+  measures() {
+    const delivery = new Histogram([10, 100]);
+    for (const ms of [5, 50, 500]) delivery.observe(ms);
+    return { delivery: delivery.view(), attempt: new Histogram([1]).view() };
+  }
   connections = () => new Map([['mx.example.net[192.0.2.1]:25', { open: 2, busy: 1 }]]);
   listening = () => [{ host: '127.0.0.1', port: 2587 }];
   metrics = () => ({
@@ -191,6 +199,9 @@ export class FakeAgent implements ControlledAgent {
       list: async (query, { limit, after }) => this.#list(query, limit, Number(after ?? 0)),
       change: async (key, change) => this.#change(key, change),
       lastId: () => undefined,
+      oldest: async () => ({ ready: NOW - 5000, held: NOW - 90_000 }),
+      failingFor: () => this.failingFor,
+      commits: () => ({ commitMs: new Histogram([1]).view(), commitOperations: new Histogram([1, 10]).view() }),
       place: () => ({ level: 'medium', before: 3, exactly: true }),
       pauses: () => this.pauses,
       counts: () => ({ messages: this.entries.length, ready: 1, waiting: 2, held: 3, sending: 0, lanes: 4, freeBytes: 2 ** 30 }),

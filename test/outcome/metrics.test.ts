@@ -61,6 +61,16 @@ test('statuses that remotes make up do not make the table grow', () => {
   assert.ok(Object.keys(metrics.snapshot(T0)).length < 30);
 });
 
+test('how long it took is measured, of deliveries and of attempts', () => {
+  const metrics = createMetrics();
+  metrics.observe({ ...told('delivered', T0, '2.0.0'), delayMs: 7 } as MailEvent);
+  metrics.observe({ ...told('bounced', T0, '5.0.0'), delayMs: 7 } as MailEvent);
+  metrics.attempted(3);
+  const { delivery, attempt } = metrics.measures();
+  assert.deepEqual([delivery.count, delivery.sum, delivery.upTo[0], delivery.upTo[1]], [1, 7, 0, 1]);
+  assert.deepEqual([attempt.count, attempt.sum], [1, 3]);
+});
+
 test('rates count the last whole minute and hour, and forget what is older', () => {
   const metrics = createMetrics();
   for (let second = 0; second < 600; second++) for (let i = 0; i < 2; i++) metrics.observe(accepted(T0 + second * 1000));

@@ -9,6 +9,8 @@ import type { Clock } from '../../platform/clock.js';
 
 export class Health {
   readonly #clock: Clock;
+  /** Monotonic. */
+  #failedAt = 0;
   #state: 'open' | 'failing' | 'closing' | 'closed' = 'open';
   #gates: { open: () => void; refuse: (error: Error) => void }[] = [];
   #pauses = new Set<() => void>();
@@ -33,8 +35,15 @@ export class Health {
   /** True if it was well until now. */
   fail(): boolean {
     const first = this.#state === 'open';
-    if (first) this.#state = 'failing';
+    if (first) {
+      this.#state = 'failing';
+      this.#failedAt = this.#clock.monotonic();
+    }
     return first;
+  }
+
+  failingFor(): number {
+    return this.failing ? this.#clock.monotonic() - this.#failedAt : 0;
   }
 
   recover(): void {

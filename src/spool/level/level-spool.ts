@@ -13,25 +13,29 @@ import type { LaneKey } from '../../core/lane.js';
 import { type Body, type MergeCopy, type MessageId, PRIORITIES } from '../../core/message.js';
 import type { RecipientOutcome } from '../../core/outcome.js';
 import { GroupCommit } from '../../platform/group-commit.js';
-import type {
-  Acceptance,
-  AcceptedOnce,
-  BodyWriter,
-  Change,
-  ChangeResult,
-  Head,
-  LaneCounts,
-  Lease,
-  MergeAcceptance,
-  MessageView,
-  Pause,
-  Place,
-  Query,
-  Settlement,
-  Spool,
-  SpoolCounts,
-  SpoolEvents,
-  Upkeep,
+import { Histogram } from '../../platform/histogram.js';
+import {
+  type Acceptance,
+  type AcceptedOnce,
+  type BodyWriter,
+  type Change,
+  type ChangeResult,
+  COMMIT_MS,
+  COMMIT_OPERATIONS,
+  type CommitMeasures,
+  type Head,
+  type LaneCounts,
+  type Lease,
+  type MergeAcceptance,
+  type MessageView,
+  type Pause,
+  type Place,
+  type Query,
+  type Settlement,
+  type Spool,
+  type SpoolCounts,
+  type SpoolEvents,
+  type Upkeep,
 } from '../spool.js';
 import { asideVersion, isConsistent, type NextVersion } from '../versions.js';
 import { AcceptOperation } from './accept.js';
@@ -94,7 +98,10 @@ export class LevelSpool implements Spool {
   readonly #health: Health;
   readonly #reopener: Reopener;
   readonly #looking: Looking;
+  readonly #commitMs = new Histogram(COMMIT_MS);
+  readonly #commitOperations = new Histogram(COMMIT_OPERATIONS);
   #batch: Batch | undefined;
+  #begun = 0;
   #closing: Promise<void> | undefined;
   readonly upkeep: Upkeep = {
     snapshot: (folder) =>
@@ -168,11 +175,14 @@ export class LevelSpool implements Spool {
     for (const operation of group) operation.build(batch);
     ledger.batches = batch.number;
     this.#batch = batch;
+    this.#begun = ledger.clock.monotonic();
     return batch.finish(ledger);
   }
 
   #done(group: readonly Operation[]): void {
     const batch = this.#batch!;
+    this.#commitMs.observe(this.#ledger.clock.monotonic() - this.#begun);
+    this.#commitOperations.observe(group.length);
     this.#ledger.landed();
     this.#parts.highWater.write(batch.number);
     // Once into the log, once into tables.
@@ -432,6 +442,18 @@ export class LevelSpool implements Spool {
     const { lanes, messages } = this.#ledger;
     const { freeBytes } = this.#space;
     return { messages, ...lanes.totals(), sending: lanes.leased, lanes: lanes.size, ...(freeBytes === undefined ? {} : { freeBytes }) };
+  }
+
+  commits(): CommitMeasures {
+    return { commitMs: this.#commitMs.view(), commitOperations: this.#commitOperations.view() };
+  }
+
+  oldest(): ReturnType<Spool['oldest']> {
+    return this.#health.open ? this.#looking.oldest() : Promise.resolve({});
+  }
+
+  failingFor(): number {
+    return this.#health.failingFor();
   }
 
   laneCounts(): Iterable<LaneCounts> {

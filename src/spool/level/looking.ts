@@ -6,6 +6,7 @@
  */
 import { type DeliveryKey, type RecipientState, splitDeliveryKey } from '../../core/delivery.js';
 import { MtaError } from '../../core/errors.js';
+import { idTime } from '../../core/id.js';
 import { type Body, type MergeCopy, type Message, type MessageId, PRIORITIES, withoutDefaults } from '../../core/message.js';
 import { matches } from '../query.js';
 import {
@@ -42,6 +43,8 @@ import { readOnce } from './once.js';
 const WORK = 10_000;
 const SLICE = 500;
 /** Deliveries of one message looked at for a line about it. */
+/** Records looked at for the age of the oldest. */
+const OLDEST = 2_000;
 const GLANCE = 200;
 
 type Item = { readonly message: Message; readonly delivery: DeliveryView };
@@ -131,6 +134,22 @@ export class Looking {
   async #numbers(key: string): Promise<number[] | undefined> {
     const value = await this.#ledger.store.get(key);
     return value === undefined ? undefined : unsealNumbers(key, value);
+  }
+
+  async oldest(): ReturnType<Spool['oldest']> {
+    const oldest: { ready?: number; waiting?: number; held?: number } = {};
+    const counts = this.#ledger.lanes.totals();
+    const wanted = new Set((['ready', 'waiting', 'held'] as const).filter((state) => counts[state] > 0));
+    let looked = 0;
+    for await (const [key, value] of this.#walk('d/', `d${AFTER_SLASH}`)) {
+      if (wanted.size === 0 || looked++ >= OLDEST) break;
+      const record = this.#record(key, value);
+      if (record === undefined) continue;
+      const state = this.#state(record, undefined);
+      if (state === 'sending' || state === 'done' || !wanted.delete(state)) continue;
+      oldest[state] = idTime(key.slice(2, key.indexOf('/', 2)));
+    }
+    return oldest;
   }
 
   messages(query: MessageQuery, page: { readonly limit: number; readonly after?: string }): Promise<Page<MessageSummary>> {

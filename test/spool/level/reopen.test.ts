@@ -215,6 +215,22 @@ describe('a spool whose writes fail', () => {
     assert.equal(spool.counts().messages, 1);
   });
 
+  test('for how long it has been failing is told, and that it is well again; what a write took is measured', async () => {
+    await spool.accept(acceptance({ acceptedAt: now() }));
+    const { commitMs, commitOperations } = spool.commits();
+    assert.deepEqual([commitMs.count, commitOperations.count, commitOperations.sum, spool.failingFor()], [1, 1, 1, 0]);
+    faults.openings = 1;
+    faults.writes.push('lost');
+    await assert.rejects(spool.accept(acceptance({ acceptedAt: now() })), { code: 'SPOOL_FAILED' });
+    await clock.advance(40);
+    assert.ok(spool.failingFor() >= 40, `${spool.failingFor()}`);
+    await until(async () => {
+      await clock.advance(100);
+      return spool.closedFor(0) === undefined;
+    });
+    assert.equal(spool.failingFor(), 0);
+  });
+
   test('what is given back while it is failing is pulled again afterwards, once', async () => {
     await spool.accept(acceptance({ acceptedAt: now() }));
     const lease = await take('mx:one.test');
