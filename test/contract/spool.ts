@@ -661,10 +661,10 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
       assert.equal(spool.server(lane), 'about');
       // They come part by part.
       let pulled = 0;
-      for (let turns = 0; pulled < 1200 && turns < 10_000; turns++) {
+      await until(async () => {
         pulled += (await drain(lane)).length;
-        await new Promise((resolve) => setImmediate(resolve));
-      }
+        return pulled >= 1200;
+      });
       assert.equal(pulled, 1200);
     });
 
