@@ -18,6 +18,7 @@ export {
 export { compose } from './api/compose.js';
 export type { QueueOptions, SendOptions, Sent } from './api/hand-in.js';
 export type { MailListener } from './api/listeners.js';
+export type { MergeInput } from './api/merge.js';
 export type { MxLookup } from './api/mx.js';
 export type { Selection } from './api/selection.js';
 export type { DeliveryOptions, DsnOptions } from './api/terms.js';
@@ -27,7 +28,7 @@ export type { AddressInput, MailboxInput } from './compose/mailboxes.js';
 export { type MergeOptions, merge, type RawValue, raw, type Tokens, type TokenValue, token } from './compose/merge/tokens.js';
 export type { ComposeOptions } from './compose/options.js';
 export type { ConfigOptions } from './config/config.js';
-export type { ChangeReport, LanesReport, QueueEntry, StatusWord } from './control/types.js';
+export type { ChangeReport, LanesReport, QueueEntry, StatusWord, ViewPage } from './control/types.js';
 export { type Listed, type ListFault, parseAddressList } from './core/address-list.js';
 export type { Attempt, Delivery, DeliveryKey, Recipient, RecipientState } from './core/delivery.js';
 export { ERROR_CODES, type ErrorCode, type Issue, MtaError } from './core/errors.js';

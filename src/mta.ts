@@ -22,10 +22,10 @@ import type { LaneKey } from './core/lane.js';
 import { type CarrierLimits, createCarrier, type DeliveryCarrier, type MxLookupOptions, type MxView } from './delivery/carrier.js';
 import { createOwnServers } from './delivery/own-servers.js';
 import { createRouter, type RouteRule, type Router, type RouterOptions } from './delivery/routes.js';
+import { createMergeIntake } from './intake/merge.js';
 import { createTurns, type TakeTurn } from './intake/once.js';
 import { type SmtpListener, type SmtpListenerSettings, startSmtpListener } from './intake/smtp/listener.js';
-import type { Intake, Submission, SubmissionEnvelope } from './intake/submission.js';
-import { createIntake } from './intake/submit.js';
+import type { MergeEnvelope, MergeIntake, MergeSubmission, Submission, SubmissionEnvelope } from './intake/submission.js';
 import { createMetrics, type Measures } from './outcome/metrics.js';
 import { createOperator, type Operator } from './outcome/operate.js';
 import type { RetryPolicy } from './outcome/retry.js';
@@ -80,6 +80,8 @@ export interface Mta extends Operator {
   /** To look at; changes go through `operate`. */
   readonly spool: Spool;
   submit(envelope: SubmissionEnvelope): Submission;
+  /** A template, of which each recipient gets a copy. */
+  submitMerge(envelope: MergeEnvelope): MergeSubmission;
   /** For what is handed in under a key. */
   readonly takeTurn: TakeTurn;
   mxLookup(domain: string, options?: MxLookupOptions): Promise<MxView>;
@@ -168,7 +170,7 @@ interface Core {
   readonly log: Log;
   readonly sockets: NonNullable<StartOptions['sockets']>;
   readonly spool: Spool;
-  readonly intake: Intake;
+  readonly intake: MergeIntake;
   readonly settler: Settler;
   readonly scheduler: Scheduler;
   readonly carrier: DeliveryCarrier;
@@ -193,7 +195,7 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
   };
   const newId = createIdSource(clock, random, spool.lastId());
   const laneOf = (recipient: string, sender: string) => router.laneOf(recipient, sender);
-  const intake = createIntake({
+  const intake = createMergeIntake({
     spool,
     clock,
     newId,
@@ -243,6 +245,7 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
     ...createOperator({ spool, settler, clock, emit }),
     laneOf,
     submit: (envelope) => intake.begin(envelope),
+    submitMerge: (envelope) => intake.beginMerge(envelope),
     takeTurn: createTurns(spool),
     mxLookup: (domain, lookup) => carrier.mxLookup(domain, lookup),
     connections: () => carrier.connections(),

@@ -17,7 +17,7 @@ import { readMoment } from '../compose/moment.js';
 import type { ConfigOptions, LoadedConfig } from '../config/config.js';
 import { configFromOptions } from '../config/load.js';
 import { parseId, statusOf } from '../control/reading.js';
-import type { ChangeReport, ChangeRequest, LaneSelector, LanesReport, QueueEntry, StatusWord } from '../control/types.js';
+import type { ChangeReport, ChangeRequest, LaneSelector, LanesReport, QueueEntry, StatusWord, ViewPage } from '../control/types.js';
 import { MtaError } from '../core/errors.js';
 import type { MailEvent, MailEventType } from '../core/event.js';
 import type { LaneKey } from '../core/lane.js';
@@ -28,7 +28,7 @@ import { aliveUntil } from '../platform/alive.js';
 import { systemClock } from '../platform/clock.js';
 import { type Log, silentLog } from '../platform/log.js';
 import { systemRandom } from '../platform/random.js';
-import type { MessageView, Pause, Query } from '../spool/spool.js';
+import { type MessageView, type Pause, type Query, VIEWED } from '../spool/spool.js';
 import { openBatch, runBatch } from './batch.js';
 import type { Door } from './door.js';
 import { createHandIn, type QueueOptions, readSignal, type SendOptions, type Sent } from './hand-in.js';
@@ -91,8 +91,11 @@ export interface MailAgent extends AsyncDisposable {
   batch<T>(block: () => T | Promise<T>): Promise<T>;
   /** `queued` while a recipient is open, else `sent` if all were delivered, else `error`; `unknown` for an id never seen, or long ago. */
   status(id: MessageId): Promise<StatusWord>;
-  /** Everything that is known of a message: recipients, attempts, errors, next attempt. Undefined where its status is `unknown`. */
-  inspect(id: MessageId): Promise<MessageView | undefined>;
+  /**
+   * Everything that is known of a message: recipients, attempts, errors, next attempt. Undefined where its status is `unknown`. Of a merge, with its thousands of recipients, the first of them and how many are in which state; those that follow with the `next` of
+   * what came before.
+   */
+  inspect(id: MessageId, page?: ViewPage): Promise<MessageView | undefined>;
   /** Deliveries in the queue, read page by page; what comes or goes meanwhile may be shown or not. */
   list(selection?: Selection): AsyncIterable<QueueEntry>;
   /** Nothing of it is sent until it is released. */
@@ -204,6 +207,17 @@ function isLog(log: unknown): log is Log {
   return isObject(log) && ['debug', 'info', 'warn', 'error'].every((level) => typeof log[level] === 'function');
 }
 
+function readPage(given: unknown): ViewPage {
+  const issues: Issues = [];
+  const { limit, after } = known(given, ['limit', 'after'], issues);
+  if (limit !== undefined && !(Number.isInteger(limit) && (limit as number) >= 1 && (limit as number) <= VIEWED))
+    put(issues, 'limit', 'OUT_OF_RANGE', `must be a whole number from 1 to ${VIEWED}`);
+  if (after !== undefined && !(typeof after === 'string' && /^\d{1,9}$/.test(after)))
+    put(issues, 'after', 'INVALID_VALUE', 'must be the next of the page before');
+  if (issues.length > 0) throw errorOf(issues);
+  return { ...(limit === undefined ? {} : { limit: limit as number }), ...(after === undefined ? {} : { after: after as string }) };
+}
+
 function closed(): MtaError {
   return new MtaError('SPOOL_CLOSED', 'the agent was closed');
 }
@@ -259,12 +273,13 @@ class Agent implements MailAgent {
     return view === undefined ? 'unknown' : statusOf(view).status;
   }
 
-  async inspect(id: MessageId): Promise<MessageView | undefined> {
+  async inspect(id: MessageId, page: ViewPage = {}): Promise<MessageView | undefined> {
     this.#open();
+    const after = readPage(page);
     const parsed = typeof id === 'string' ? parseId(id) : undefined;
     if (parsed === undefined) return undefined;
     try {
-      return await this.#door.verbs.show(parsed);
+      return await this.#door.verbs.show(parsed, after);
     } catch (error) {
       if (error instanceof MtaError && error.code === 'NOT_FOUND') return undefined;
       throw error;

@@ -23,14 +23,14 @@ export interface Content {
 
 const CHUNK = 64 * 1024;
 
-export function readData(data: unknown, issues: Issues): Content | undefined {
+export function readData(data: unknown, issues: Issues, template = false): Content | undefined {
   if (data === undefined) return put(issues, 'data', 'MISSING_FIELD', 'is missing: the message, header and body');
   if (typeof data === 'string') return octets(Buffer.from(data, 'utf8'));
   // What is handed in may be written to again once it is durable, while the agent still holds on to it.
   if (data instanceof Uint8Array) return octets(Buffer.from(data));
   if (data instanceof Compose) {
     if (data.messageId === '') return put(issues, 'data', 'INVALID_VALUE', 'is a part: a message has from, to or subject');
-    return composedContent(data);
+    return composedContent(data, template);
   }
   if (!(data instanceof Readable))
     return put(issues, 'data', 'WRONG_TYPE', 'must be a string, a Buffer or Uint8Array, a readable stream, or what compose returned');
@@ -38,9 +38,10 @@ export function readData(data: unknown, issues: Issues): Content | undefined {
   return { chunks: () => buffers(data), size: async () => undefined, chance: [], stop: () => void data.destroy() };
 }
 
-export function composedContent(composed: Compose): Content {
+/** `template`: without To and Cc, which every copy has of its own. */
+export function composedContent(composed: Compose, template = false): Content {
   return {
-    chunks: () => buffers(composedChunks(composed)),
+    chunks: () => buffers(template ? composed.template() : composedChunks(composed)),
     // A stream that is part of it was begun, and cannot be asked any more.
     size: () => composed.size().catch(() => undefined),
     chance: chanceOf(composed),

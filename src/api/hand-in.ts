@@ -12,6 +12,7 @@ import type { Readable } from 'node:stream';
 import { errorOf, type Issues, isObject, onlyKnown, put, string } from '../compose/checks.js';
 import { Compose, type Composer } from '../compose/compose.js';
 import { type AddressInput, distinctAddresses, readEnvelopeAddress, readMailboxes } from '../compose/mailboxes.js';
+import type { NamedRecipient } from '../compose/merge/rows.js';
 import { readDelay, readMoment } from '../compose/moment.js';
 import { COMPOSE_OPTIONS, type ComposeOptions } from '../compose/options.js';
 import type { MtaError } from '../core/errors.js';
@@ -19,6 +20,7 @@ import type { MessageId } from '../core/message.js';
 import { keyFault } from '../intake/once.js';
 import type { SubmissionEnvelope } from '../intake/submission.js';
 import { type Content, composedContent, readData } from './content.js';
+import { isMerge, MERGE_OPTIONS, type Merge, type MergeInput, type MergeOptions, readMerge } from './merge.js';
 import { DELIVERY_OPTIONS, type DeliveryOptions, readTerms, type Terms } from './terms.js';
 
 /** How the handing in itself is done. */
@@ -32,8 +34,8 @@ export interface HandlingOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Needs `subject`, `from`, one of `to`, `cc` and `bcc`, and one of `body` and `html` (or `simpleForm`). */
-export interface SendOptions extends ComposeOptions, DeliveryOptions, HandlingOptions {
+/** Needs `subject`, `from`, one of `to`, `cc`, `bcc` and `merge`, and one of `body` and `html` (or `simpleForm`). */
+export interface SendOptions extends ComposeOptions, DeliveryOptions, HandlingOptions, MergeOptions {
   readonly from: AddressInput;
   readonly subject: string;
 }
@@ -44,7 +46,7 @@ interface QueueEnvelope {
   readonly recipients: AddressInput;
 }
 
-interface QueueTerms extends DeliveryOptions, HandlingOptions {
+interface QueueTerms extends DeliveryOptions, HandlingOptions, MergeOptions {
   /** Not sent before: a Date, epoch milliseconds, or ISO 8601 with an offset. A past one sends now. */
   readonly date?: Date | string | number | undefined;
   /** The same, in seconds from now. */
@@ -58,6 +60,7 @@ interface QueueTerms extends DeliveryOptions, HandlingOptions {
 export type QueueOptions = QueueTerms &
   (
     | ({ readonly data: string | Uint8Array | Readable } & QueueEnvelope)
+    | { readonly data: string | Uint8Array | Readable; readonly from: string; readonly recipients?: undefined; readonly merge: MergeInput }
     | ({ readonly data: Compose } & { readonly [K in keyof QueueEnvelope]?: QueueEnvelope[K] | undefined })
   );
 
@@ -67,8 +70,13 @@ export interface Sent {
   readonly messageId: string;
   /** How many, each counted once. */
   readonly recipients: number;
-  /** Octets, as they are stored. */
+  /** Octets, as they are stored; of a merge those of the template. */
   readonly size: number;
+  /**
+   * Of a merge: tokens that have no value, and in how many copies. They stay as they are. `messageId` is that of the template; each copy
+   * has one of its own.
+   */
+  readonly unknownTokens?: Readonly<Record<string, number>>;
 }
 
 export interface HandInOptions {
@@ -102,28 +110,41 @@ export interface Handed {
   /** Taken in once under it. */
   readonly key: string | undefined;
   readonly signal: AbortSignal | undefined;
+  /** The content is a template for these; the envelope then names nobody. */
+  readonly merge?: HandedMerge;
+}
+
+export interface HandedMerge extends Merge {
+  readonly notify: Terms['notify'];
 }
 
 // — options —
 
 const HANDLING_OPTIONS = ['idempotencyKey', 'signal'] as const satisfies readonly (keyof HandlingOptions)[];
-export const SEND_OPTIONS: readonly string[] = [...COMPOSE_OPTIONS, ...DELIVERY_OPTIONS, ...HANDLING_OPTIONS];
-export const QUEUE_OPTIONS: readonly string[] = ['data', 'from', 'recipients', 'date', 'delay', ...DELIVERY_OPTIONS, ...HANDLING_OPTIONS];
-const DEMANDS = { subject: true, recipients: true, content: true };
+export const SEND_OPTIONS: readonly string[] = [...COMPOSE_OPTIONS, ...DELIVERY_OPTIONS, ...HANDLING_OPTIONS, ...MERGE_OPTIONS];
+export const QUEUE_OPTIONS: readonly string[] = [
+  ...['data', 'from', 'recipients', 'date', 'delay'],
+  ...DELIVERY_OPTIONS,
+  ...HANDLING_OPTIONS,
+  ...MERGE_OPTIONS,
+];
 
 function readSend(given: unknown, options: HandInOptions): Handed {
   const issues: Issues = [];
   if (!isObject(given)) throw notAnObject(issues);
   onlyKnown(given, SEND_OPTIONS, '', issues);
-  const composed = options.composer.read(given, DEMANDS, issues);
+  const demands = { subject: true, recipients: given.merge === undefined, content: true };
+  const composed = options.composer.read(given, demands, issues);
   const now = options.clock.now();
   const notBefore = composed !== undefined && isDated(given) ? composed.date : 0;
   const terms = readTerms(given, Math.max(now, notBefore), issues);
   const { from, to } = composed?.envelope() ?? { from: '', to: [] };
-  checkCount(to, 'to', options, issues);
+  const named = composed === undefined ? [] : namedBy(composed);
+  const merge = isMerge(given) ? readMerge(given, named, issues) : checkCount(to, 'to', options, issues);
   const { key, signal } = readHandling(given, issues);
   if (composed === undefined || issues.length > 0) throw errorOf(issues);
-  return { envelope: envelopeOf(from, to, notBefore, now, terms), content: composedContent(composed), key, signal };
+  const content = composedContent(composed, merge !== undefined);
+  return { ...toWhom(from, to, merge, terms, notBefore, now), content, key, signal };
 }
 
 export function readQueue(given: unknown, options: HandInOptions): Handed {
@@ -131,17 +152,18 @@ export function readQueue(given: unknown, options: HandInOptions): Handed {
   if (!isObject(given)) throw notAnObject(issues);
   onlyKnown(given, QUEUE_OPTIONS, '', issues);
   const { data } = given;
-  const content = readData(data, issues);
+  const content = readData(data, issues, isMerge(given));
   const own = data instanceof Compose ? data : undefined;
   const from = readFrom(given, own, issues);
-  const to = readRecipients(given, own, issues);
-  checkCount(to, 'recipients', options, issues);
+  const named = readRecipients(given, own, issues);
+  const to = distinctAddresses(named);
+  const merge = isMerge(given) ? readMerge(given, named, issues) : checkCount(to, 'recipients', options, issues);
   const now = options.clock.now();
   const notBefore = readNotBefore(given, own, now, issues);
   const terms = readTerms(given, Math.max(now, notBefore), issues);
   const { key, signal } = readHandling(given, issues);
   if (content === undefined || issues.length > 0) throw errorOf(issues);
-  return { envelope: envelopeOf(from, to, notBefore, now, terms), content, key, signal };
+  return { ...toWhom(from, to, merge, terms, notBefore, now), content, key, signal };
 }
 
 type Given = Readonly<Record<string, unknown>>;
@@ -167,7 +189,7 @@ export function readSignal(value: unknown, path: string, issues: Issues): AbortS
   return value instanceof AbortSignal ? value : put(issues, path, 'WRONG_TYPE', 'must be an AbortSignal');
 }
 
-function checkCount(recipients: readonly string[], path: string, { maxRecipients }: HandInOptions, issues: Issues): void {
+function checkCount(recipients: readonly string[], path: string, { maxRecipients }: HandInOptions, issues: Issues): undefined {
   if (recipients.length > maxRecipients)
     put(issues, path, 'OUT_OF_RANGE', `there are ${recipients.length} recipients, and submission.maxRecipients allows ${maxRecipients}`);
 }
@@ -178,12 +200,36 @@ function readFrom(given: Given, own: Compose | undefined, issues: Issues): strin
   return own?.envelope().from ?? '';
 }
 
-function readRecipients(given: Given, own: Compose | undefined, issues: Issues): readonly string[] {
+function readRecipients(given: Given, own: Compose | undefined, issues: Issues): readonly NamedRecipient[] {
   const before = issues.length;
-  const { recipients } = given;
-  const found = recipients === undefined ? (own?.recipients() ?? []) : distinctAddresses(readMailboxes(recipients, 'recipients', issues));
-  if (found.length === 0 && issues.length === before) put(issues, 'recipients', 'MISSING_FIELD', 'there is no recipient');
+  const { recipients, merge } = given;
+  const found =
+    recipients === undefined ? (own === undefined ? [] : namedBy(own)) : readMailboxes(recipients, 'recipients', issues).map(withName);
+  if (found.length === 0 && issues.length === before && merge === undefined)
+    put(issues, 'recipients', 'MISSING_FIELD', 'there is no recipient');
   return found;
+}
+
+/** Its recipients, with the names that To and Cc have for them. */
+function namedBy(composed: Compose): NamedRecipient[] {
+  const names = composed.names();
+  return composed.recipients().map((address) => withName({ address, name: names.get(address) ?? '' }));
+}
+
+function withName({ address, name }: { readonly address: string; readonly name: string }): NamedRecipient {
+  return name === '' ? { address } : { address, name };
+}
+
+function toWhom(
+  from: string,
+  to: readonly string[],
+  merge: Merge | undefined,
+  terms: Terms,
+  notBefore: number,
+  now: number,
+): Pick<Handed, 'envelope' | 'merge'> {
+  if (merge === undefined) return { envelope: envelopeOf(from, to, notBefore, now, terms) };
+  return { envelope: envelopeOf(from, [], notBefore, now, terms), merge: { ...merge, notify: terms.notify } };
 }
 
 function readNotBefore(given: Given, own: Compose | undefined, now: number, issues: Issues): number {

@@ -37,6 +37,7 @@ export async function openHome(config: Config, world: StartOptions): Promise<Hom
     maxMessageSizeBytes: maxMessageSize,
     closedFor: (sizeBytes: number) => mta.spool.closedFor(sizeBytes),
     submit: (envelope: Parameters<Mta['submit']>[0]) => mta.submit(envelope),
+    submitMerge: (envelope: Parameters<Mta['submitMerge']>[0]) => mta.submitMerge(envelope),
     takeTurn: mta.takeTurn,
   };
   return {

@@ -8,17 +8,20 @@
  *
  * Must not: know routes, the queue or connections.
  */
+
+import type { RawRow } from '../compose/merge/rows.js';
 import { MtaError } from '../core/errors.js';
 import type { ContentDigest, TakeTurn, Turn } from '../intake/once.js';
-import type { Submission, SubmissionEnvelope } from '../intake/submission.js';
+import type { MergeEnvelope, MergeSubmission, Submission, SubmissionEnvelope } from '../intake/submission.js';
 import { type Batch, openBatch } from './batch.js';
-import { chunksOf } from './content.js';
-import type { Handed, Sent } from './hand-in.js';
+import { type Content, chunksOf } from './content.js';
+import type { Handed, HandedMerge, Sent } from './hand-in.js';
 
 export interface TakingOptions {
   readonly maxMessageSizeBytes: number;
   readonly closedFor: (sizeBytes: number) => 'SPOOL_FULL' | 'SPOOL_FAILED' | undefined;
   readonly submit: (envelope: SubmissionEnvelope) => Submission;
+  readonly submitMerge: (envelope: MergeEnvelope) => MergeSubmission;
   readonly takeTurn: TakeTurn;
 }
 
@@ -28,6 +31,7 @@ const CLOSED = {
 } as const;
 
 export async function take(handed: Handed, options: TakingOptions): Promise<Sent> {
+  if (handed.merge !== undefined) return takeMerge(handed, handed.merge, options);
   const batch = openBatch();
   const { key } = handed;
   if (key === undefined) return store(handed, options, batch);
@@ -47,6 +51,11 @@ async function known({ envelope, content, signal }: Handed, turn: Turn): Promise
   return { id, messageId, recipients, size };
 }
 
+function checkOpen({ closedFor }: TakingOptions): void {
+  const closed = closedFor(0);
+  if (closed !== undefined) throw new MtaError(closed, CLOSED[closed]);
+}
+
 async function store(
   handed: Handed,
   options: TakingOptions,
@@ -55,11 +64,10 @@ async function store(
 ): Promise<Sent> {
   const { envelope, content } = handed;
   await batch?.room();
-  const closed = options.closedFor(0);
-  if (closed !== undefined) throw new MtaError(closed, CLOSED[closed]);
+  checkOpen(options);
   const submission = options.submit(envelope);
   const digest = keyed?.turn.digest(envelope, content.chance);
-  await write(submission, handed, digest, options.maxMessageSizeBytes);
+  await write(submission, content, handed.signal, digest, options.maxMessageSizeBytes);
   const once = keyed && digest && { key: keyed.key, digest: digest.text() };
   const { id, messageId, sizeBytes: size, durable } = await submission.stage(once);
   // Whether a key is taken shows only when that is on disk.
@@ -68,7 +76,58 @@ async function store(
   return { id, messageId, recipients: envelope.recipients.length, size };
 }
 
-async function write(submission: Submission, { content, signal }: Handed, digest: ContentDigest | undefined, most: number): Promise<void> {
+/** Waits for its end also within a batch: it is many messages by itself. */
+async function takeMerge({ envelope, content, key, signal }: Handed, merge: HandedMerge, options: TakingOptions): Promise<Sent> {
+  const turn = key === undefined ? undefined : await options.takeTurn(key, signal);
+  try {
+    const digest = turn?.digest(envelope, content.chance);
+    const rows = digested(merge, signal, digest);
+    if (turn?.taken) {
+      for await (const chunk of chunksOf(content, signal)) digest?.update(chunk);
+      for await (const _ of rows);
+      const { id, messageId, recipients, size } = turn.first(digest!.text());
+      return { id, messageId, recipients, size };
+    }
+    checkOpen(options);
+    const { recipients, notify, defaults } = merge;
+    const { recipients: _nobody, ...terms } = envelope;
+    const submission = options.submitMerge({
+      ...terms,
+      defaults,
+      ...(recipients === undefined ? {} : { recipients }),
+      ...(notify === undefined ? {} : { notify }),
+    });
+    await write(submission, content, signal, digest, options.maxMessageSizeBytes);
+    const once = key === undefined || digest === undefined ? undefined : { key, digest: () => digest.text() };
+    const merged = await submission.finish(rows, once);
+    const { id, messageId, sizeBytes: size, unknownTokens } = merged;
+    return { id, messageId, recipients: merged.recipients, size, unknownTokens };
+  } finally {
+    turn?.leave();
+  }
+}
+
+/** Another list, or other values for all, make it another message. */
+async function* digested(
+  { defaults, recipients, rows }: HandedMerge,
+  signal: AbortSignal | undefined,
+  digest: ContentDigest | undefined,
+): AsyncGenerator<RawRow> {
+  const note = (value: unknown) => digest?.update(Buffer.from(`${JSON.stringify(value)}\n`));
+  note([defaults, recipients]);
+  for await (const row of rows(signal)) {
+    note(row);
+    yield row;
+  }
+}
+
+async function write(
+  submission: Pick<Submission, 'write' | 'abort'>,
+  content: Content,
+  signal: AbortSignal | undefined,
+  digest: ContentDigest | undefined,
+  most: number,
+): Promise<void> {
   try {
     let size = 0;
     for await (const chunk of chunksOf(content, signal)) {

@@ -30,6 +30,14 @@ export function duration(ms: number): string {
   return pair(DAY, 'd', HOUR, 'h');
 }
 
+/** Of a merge, the states that somebody is in: `97 delivered, 3 queued`. */
+export function tallyText(tally: Readonly<Record<string, number>>): string {
+  return Object.entries(tally)
+    .filter(([, many]) => many > 0)
+    .map(([state, many]) => `${many} ${state}`)
+    .join(', ');
+}
+
 /** Where `atMs` lies seen from `nowMs`: `in 4m`, `2h ago`, `now` (within a second). */
 export function relative(atMs: number, nowMs: number): string {
   const distance = atMs - nowMs;

@@ -8,53 +8,59 @@ import type { Origin } from '../core/message.js';
 import type { DeliveryView, MessageView } from '../spool/spool.js';
 import type { Cli, Command, Globals } from './command.js';
 import { EXIT } from './exit.js';
-import { count, duration, moment, relative, size } from './format.js';
+import { count, duration, moment, relative, size, tallyText } from './format.js';
 import { withStatus } from './queue-list.js';
 import { withQueue } from './reach.js';
 import type { Screen } from './screen.js';
 import { pairs } from './table.js';
 import { fit, oneLine, visibleLines } from './visible.js';
 
-export const queueShow: Command<
-  Globals & { readonly id: string; readonly raw: boolean | undefined; readonly transcript: boolean | undefined }
-> = async (args, cli) => {
+interface ShowArgs extends Globals {
+  readonly id: string;
+  readonly raw: boolean | undefined;
+  readonly transcript: boolean | undefined;
+  readonly recipient: string | undefined;
+}
+
+/** Deliveries of a merge on one screen. */
+const MOST_SHOWN = 20;
+
+export const queueShow: Command<ShowArgs> = async (args, cli) => {
   const id = readId(args.id);
   return withQueue(args, cli, async (verbs) => {
-    if (args.raw) await showRaw(verbs, id, cli.screen);
-    else await show(verbs, id, { json: args.json, transcript: args.transcript === true }, cli);
+    if (args.raw) await showRaw(verbs, id, args.recipient, cli.screen);
+    else await show(verbs, id, args, cli);
     return EXIT.ok;
   });
 };
 
 /** Octet for octet into a file or a pipe; on a terminal nothing of it may steer the terminal. */
-async function showRaw(verbs: ReadingVerbs, id: string, screen: Screen): Promise<void> {
-  const { chunks } = await verbs.raw(id);
+async function showRaw(verbs: ReadingVerbs, id: string, recipient: string | undefined, screen: Screen): Promise<void> {
+  const { chunks } = await verbs.raw(id, recipient);
   const decoder = new TextDecoder();
   for await (const chunk of chunks) await screen.write(screen.terminal ? visibleLines(decoder.decode(chunk, { stream: true })) : chunk);
 }
 
-async function show(
-  verbs: ReadingVerbs,
-  id: string,
-  { json, transcript }: { json: boolean; transcript: boolean },
-  cli: Cli,
-): Promise<void> {
+async function show(verbs: ReadingVerbs, id: string, { json, transcript, recipient }: ShowArgs, cli: Cli): Promise<void> {
   const view = await verbs.show(id);
-  const content = await contentOf(verbs, id);
+  const content = await contentOf(verbs, id, recipient);
   const { status } = statusOf(view);
   if (json) return cli.screen.json({ ...view, status, ...content });
   const now = cli.clock.now();
   const { screen } = cli;
   screen.print(`${screen.paint.bold(view.message.id)}  ${status}`, ...envelope(view, screen, now));
-  for (const delivery of view.deliveries) screen.print('', ...deliveryLines(delivery, transcript, screen, now));
+  const shown = view.tally === undefined ? view.deliveries : view.deliveries.slice(0, MOST_SHOWN);
+  for (const delivery of shown) screen.print('', ...deliveryLines(delivery, transcript === true, screen, now));
+  if (shown.length < view.deliveries.length || view.next !== undefined)
+    screen.print('', screen.paint.dim(`These are the first ${shown.length} copies: "riata queue list ${id}" lists those in the queue.`));
   if (content === undefined) screen.print('', screen.paint.dim('Its content is gone: that goes when the last delivery is done.'));
   else screen.print('', ...contentLines(content, screen));
 }
 
 /** Undefined for a message that is in the history only. */
-async function contentOf(verbs: ReadingVerbs, id: string): Promise<ContentView | undefined> {
+async function contentOf(verbs: ReadingVerbs, id: string, recipient: string | undefined): Promise<ContentView | undefined> {
   try {
-    return await readContent(await verbs.raw(id));
+    return await readContent(await verbs.raw(id, recipient));
   } catch (error) {
     if (error instanceof MtaError && error.code === 'NOT_FOUND') return undefined;
     if (error instanceof MtaError) return { headers: [], incomplete: error.message };
@@ -62,7 +68,7 @@ async function contentOf(verbs: ReadingVerbs, id: string): Promise<ContentView |
   }
 }
 
-function envelope({ message }: MessageView, screen: Screen, now: number): string[] {
+function envelope({ message, tally }: MessageView, screen: Screen, now: number): string[] {
   const special = [
     message.smtpUtf8 ? 'SMTPUTF8' : '',
     message.requireTls ? 'REQUIRETLS' : '',
@@ -83,6 +89,7 @@ function envelope({ message }: MessageView, screen: Screen, now: number): string
       ],
       ['Priority', message.priority],
       ['Message-ID', message.messageId],
+      ...(tally === undefined ? [] : ([['Copies', tallyText(tally)]] as const)),
       ...(special.length > 0 ? ([['Needs', special.join(', ')]] as const) : []),
     ],
     screen.columns,

@@ -3,18 +3,20 @@
  * What they answer is plain data; nothing here changes anything.
  */
 
+import { type Copies, createCopies } from '../compose/merge/copies.js';
+import { canonicalAddress } from '../core/address.js';
 import { MtaError } from '../core/errors.js';
 import { isMessageId } from '../core/id.js';
-import type { MessageId } from '../core/message.js';
+import type { Body, MessageId } from '../core/message.js';
 import type { LaneCounts, MessageView, Page, Spool } from '../spool/spool.js';
 import { shapeOf } from './shape.js';
-import type { LaneQuery, ReadingVerbs, RecipientStatus, StatusReport, StatusWord, WhyReport } from './types.js';
+import type { LaneQuery, ReadingVerbs, RecipientStatus, StatusReport, StatusWord, ViewPage, WhyReport } from './types.js';
 import { explain, type WhyKnown } from './why.js';
 
 /** As much of a spool as reading needs. */
 export type ReadableSpool = Pick<
   Spool,
-  'inspect' | 'readBody' | 'list' | 'messages' | 'counts' | 'laneCounts' | 'pauses' | 'history' | 'close'
+  'inspect' | 'readBody' | 'copy' | 'list' | 'messages' | 'counts' | 'laneCounts' | 'pauses' | 'history' | 'close'
 >;
 
 /** Lanes told of by `stats` unless more are asked for. */
@@ -36,6 +38,7 @@ export function readId(text: string): MessageId {
 }
 
 export function readingVerbs(spool: ReadableSpool): Omit<ReadingVerbs, 'stats' | 'why' | 'close'> {
+  const copies = createCopies(spool, 0);
   return {
     list: (query, page) => spool.list(query, page),
     messages: (query, page) => spool.messages(query, page),
@@ -43,18 +46,18 @@ export function readingVerbs(spool: ReadableSpool): Omit<ReadingVerbs, 'stats' |
     lanes: async (query, page) => lanePage(spool, query, page),
     shape: ({ state, ...request }, signal) => shapeOf((page) => spool.list(state === undefined ? {} : { state }, page), request, signal),
 
-    show: (id) => show(spool, id),
+    show: (id, page) => show(spool, id, page),
 
-    async raw(id) {
-      const body = await spool.readBody(id);
+    async raw(id, recipient) {
+      const body = await contentOf(spool, copies, id, recipient);
       if (body === undefined)
         throw new MtaError('NOT_FOUND', `no message ${id} is in the queue; content goes when the last delivery is done`);
       if (body.kind === 'stream') return { sizeBytes: body.sizeBytes, chunks: body.open() };
       return { sizeBytes: body.bytes.length, chunks: slices(body.bytes) };
     },
 
-    async status(id) {
-      const view = await spool.inspect(id);
+    async status(id, page) {
+      const view = await spool.inspect(id, page);
       return view === undefined ? { id, status: 'unknown', acceptedAt: 0, recipients: [] } : statusOf(view);
     },
   };
@@ -69,6 +72,19 @@ export async function whyOf(spool: ReadableSpool, id: MessageId, known: WhyKnown
 /** Where no agent runs, the spool alone tells. */
 function knownAtRest(spool: ReadableSpool, now: number): WhyKnown {
   return { now, agentRuns: false, lane: (key) => ({ pause: spool.pauses().get(key) }), place: () => undefined };
+}
+
+/** Of a merge the copy of `recipient`, else that of the first who is still open: a template is nothing that anybody gets. */
+async function contentOf(spool: ReadableSpool, copies: Copies, id: MessageId, recipient: string | undefined): Promise<Body | undefined> {
+  const view = await spool.inspect(id, { limit: 1 });
+  if (view?.message.merge === undefined) return spool.readBody(id);
+  const query = { ids: [id], ...(recipient === undefined ? {} : { recipient: canonicalAddress(recipient) }) };
+  for (let after: string | undefined, more = true; more; more = after !== undefined) {
+    const { items, next } = await spool.list(query, { limit: 1, ...(after === undefined ? {} : { after }) });
+    if (items[0] !== undefined) return copies.body({ ...items[0].delivery, message: view.message });
+    after = next;
+  }
+  return undefined;
 }
 
 /** The reading verbs of a spool at rest; closing them closes it. */
@@ -88,8 +104,8 @@ export function readingOnly(spool: ReadableSpool, clock: { now(): number }): Rea
   };
 }
 
-async function show(spool: ReadableSpool, id: MessageId): Promise<MessageView> {
-  const view = await spool.inspect(id);
+async function show(spool: ReadableSpool, id: MessageId, page?: ViewPage): Promise<MessageView> {
+  const view = await spool.inspect(id, page);
   if (view === undefined) throw new MtaError('NOT_FOUND', `no message ${id} is in the queue or its history`);
   return view;
 }
@@ -108,12 +124,25 @@ export function statusOf(view: MessageView): StatusReport {
       }),
     ),
   );
-  return { id: view.message.id, status: statusWord(recipients), acceptedAt: view.message.acceptedAt, recipients };
+  const { message, tally, next } = view;
+  return {
+    id: message.id,
+    status: tally === undefined ? statusWord(recipients) : tallyWord(tally),
+    acceptedAt: message.acceptedAt,
+    recipients,
+    ...(tally === undefined ? {} : { tally }),
+    ...(next === undefined ? {} : { next }),
+  };
 }
 
 function statusWord(recipients: readonly RecipientStatus[]): StatusWord {
   if (recipients.some((recipient) => recipient.state === 'queued')) return 'queued';
   return recipients.every((recipient) => recipient.state === 'delivered') ? 'sent' : 'error';
+}
+
+function tallyWord({ queued, delivered, ...ends }: NonNullable<MessageView['tally']>): StatusWord {
+  if (queued > 0) return 'queued';
+  return delivered > 0 && Object.values(ends).every((count) => count === 0) ? 'sent' : 'error';
 }
 
 /** Lanes by key; those that are paused are there also while they are empty. */

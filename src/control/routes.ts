@@ -11,7 +11,7 @@ import { NOTIFY } from '../core/delivery.js';
 import { MtaError } from '../core/errors.js';
 import { PRIORITIES } from '../core/message.js';
 import { MOST_TAGS } from '../core/tag.js';
-import { MESSAGE_STATES, type Query } from '../spool/spool.js';
+import { MESSAGE_STATES, type Query, VIEWED } from '../spool/spool.js';
 import { LONGEST_REASON } from './changing.js';
 import { lookInto, readPage, readPart } from './content.js';
 import type { Told } from './feed.js';
@@ -173,6 +173,15 @@ function gated(access: Access | undefined): Access {
   if (access !== undefined) return access;
   throw new HttpError(404, 'No such path', 'sessions and tickets are for control.http; this socket asks for none');
 }
+
+/** Of deliveries of one message: of a merge there may be very many. */
+const viewing = {
+  limit: integer(`at most so many deliveries; of a merge ${VIEWED} unless told, of other messages all`, 1, VIEWED),
+  after: text('the `next` of the page before', 20),
+} as const;
+
+/** Whose copy of a merge is meant. */
+const copying = { recipient: text('of a merge: whose copy; default: the first who is still in the queue') } as const;
 
 const listing = { ...filters, ...paging };
 const changing = {
@@ -358,8 +367,8 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
   ),
   route(
     { method: 'GET', path: '/v1/messages/:id', verb: 'show', doc: 'Everything about a message: envelope, deliveries, attempts.' },
-    {},
-    async ({ verbs, params }) => json(await verbs.show(readId(params['id']!))),
+    viewing,
+    async ({ verbs, params }, given) => json(await verbs.show(readId(params['id']!), given)),
   ),
   route(
     {
@@ -368,8 +377,8 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
       verb: 'status',
       doc: 'What became of a message in one word, and of each recipient. `unknown` for an id never seen.',
     },
-    {},
-    async ({ verbs, params }) => json(await verbs.status(readId(params['id']!))),
+    viewing,
+    async ({ verbs, params }, given) => json(await verbs.status(readId(params['id']!), given)),
   ),
   route(
     {
@@ -393,10 +402,10 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
   ),
   route(
     { method: 'GET', path: '/v1/messages/:id/content', verb: 'raw', doc: 'The content of a queued message, octet for octet.' },
-    {},
-    async ({ verbs, params }) => {
+    copying,
+    async ({ verbs, params }, { recipient }) => {
       const id = readId(params['id']!);
-      return { kind: 'content', content: await verbs.raw(id), filename: `${id}.eml` };
+      return { kind: 'content', content: await verbs.raw(id, recipient), filename: `${id}.eml` };
     },
   ),
   route(
@@ -406,8 +415,8 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
       verb: 'look',
       doc: 'The content of a queued message as people read it: header fields, structure, text.',
     },
-    {},
-    async ({ verbs, params }) => json(await lookInto(await verbs.raw(readId(params['id']!)))),
+    copying,
+    async ({ verbs, params }, { recipient }) => json(await lookInto(await verbs.raw(readId(params['id']!), recipient))),
   ),
   route(
     {
@@ -416,20 +425,20 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
       verb: 'page',
       doc: 'The HTML of a queued message, in a sandbox: it runs nothing and loads nothing.',
     },
-    {},
-    async ({ verbs, params }) => {
+    copying,
+    async ({ verbs, params }, { recipient }) => {
       const id = readId(params['id']!);
-      const html = await readPage(await verbs.raw(id));
+      const html = await readPage(await verbs.raw(id, recipient));
       if (html === undefined) throw new MtaError('NOT_FOUND', `the message ${id} has no HTML`);
       return { kind: 'file', type: 'text/html; charset=utf-8', policy: HOSTILE_PAGE, chunks: bytes(html) };
     },
   ),
   route(
     { method: 'GET', path: '/v1/messages/:id/parts/:part', verb: 'part', doc: 'One part of a queued message, decoded, as a file.' },
-    {},
-    async ({ verbs, params }) => {
+    copying,
+    async ({ verbs, params }, { recipient }) => {
       const id = readId(params['id']!);
-      const part = await readPart(() => verbs.raw(id), params['part']!);
+      const part = await readPart(() => verbs.raw(id, recipient), params['part']!);
       if (part === undefined)
         throw new MtaError('NOT_FOUND', `the message ${id} has no part ${JSON.stringify(params['part']!.slice(0, 40))}`);
       return { kind: 'file', type: 'application/octet-stream', policy: HOSTILE_FILE, ...part };

@@ -108,7 +108,18 @@ export interface StatusReport {
   readonly id: MessageId;
   readonly status: StatusWord;
   readonly acceptedAt: number;
+  /** Of a merge a page of them. */
   readonly recipients: readonly RecipientStatus[];
+  /** Of a merge: how many of all recipients are in which state. */
+  readonly tally?: Readonly<Record<RecipientState, number>>;
+  /** Pass as `after` to see further ones; absent at the end. */
+  readonly next?: string;
+}
+
+/** Of the deliveries of one message. */
+export interface ViewPage {
+  readonly limit?: number;
+  readonly after?: string;
 }
 
 export type { DeliveryView, LaneCounts, MessageQuery, MessageSummary, MessageView, SpoolCounts };
@@ -348,10 +359,11 @@ export interface ReadingVerbs {
   /** Messages of queue and history in a line each. A page may be short or empty, and still have a next one. */
   messages(query: MessageQuery, page: { readonly limit: number; readonly after?: string }): Promise<Page<MessageSummary>>;
   /** Rejects with `NOT_FOUND`. */
-  show(id: MessageId): Promise<MessageView>;
+  show(id: MessageId, page?: ViewPage): Promise<MessageView>;
   /** Rejects with `NOT_FOUND` where it never was, or its content went with its last delivery. */
-  raw(id: MessageId): Promise<RawMessage>;
-  status(id: MessageId): Promise<StatusReport>;
+  /** Of a merge the copy of `recipient`, or else of the first who is still in the queue. */
+  raw(id: MessageId, recipient?: string): Promise<RawMessage>;
+  status(id: MessageId, page?: ViewPage): Promise<StatusReport>;
   /** What it waits for, and what happens next. Rejects with `NOT_FOUND`. */
   why(id: MessageId): Promise<WhyReport>;
   /** Lanes that have mail or are paused, by key. */

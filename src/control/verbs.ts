@@ -220,11 +220,15 @@ async function news(
 ): Promise<StatusReport> {
   const until = clock.monotonic() + waitMs;
   let report = await status(id);
-  for (let pause = LOOK_FIRST_MS; report.recipients.some(isOpen) && clock.monotonic() < until && !signal?.aborted; pause *= 1.5) {
+  for (let pause = LOOK_FIRST_MS; isOpenStill(report) && clock.monotonic() < until && !signal?.aborted; pause *= 1.5) {
     await new Promise<void>((resolve) => clock.after(Math.min(pause, LOOK_LAST_MS), resolve));
     report = await status(id);
   }
   return report;
+}
+
+function isOpenStill({ recipients, tally }: StatusReport): boolean {
+  return tally === undefined ? recipients.some(isOpen) : tally.queued > 0;
 }
 
 /** Queued, and nothing has been heard of it yet; what is held will not be. */

@@ -1,8 +1,9 @@
 /**
  * The one door: what any listener or API hands in, and what it gets back. `submit.ts` implements it.
  */
+import type { NamedRecipient, RawRow } from '../compose/merge/rows.js';
 import type { Recipient } from '../core/delivery.js';
-import type { Message, MessageId, Origin, Priority } from '../core/message.js';
+import type { MergeValues, Message, MessageId, Origin, Priority } from '../core/message.js';
 import type { OwnServer } from '../core/own-server.js';
 
 export interface SubmissionEnvelope {
@@ -64,6 +65,40 @@ export interface Submission {
   /** As `finish`, but does not wait for the disk. What is wrong with the content rejects here. */
   stage(once?: OnceMark): Promise<Staged>;
   abort(): void;
+}
+
+/** Envelope of a template: its copies have one recipient each. */
+export interface MergeEnvelope extends Omit<SubmissionEnvelope, 'recipients'> {
+  /** Who gets a copy, where that was said beside the list of values; undefined: those in the list. */
+  readonly recipients?: readonly NamedRecipient[];
+  /** RFC 3461, the same for all. */
+  readonly notify?: Recipient['notify'];
+  /** Values for those who have none of their own. */
+  readonly defaults: MergeValues;
+}
+
+export interface Merged extends Submitted {
+  readonly recipients: number;
+  /** Tokens without a value, and in how many copies each: they stay as they are. */
+  readonly unknownTokens: Readonly<Record<string, number>>;
+}
+
+/** A template on its way in, and then its list. */
+export interface MergeSubmission {
+  readonly id: MessageId;
+  /** As of `Submission`. */
+  write(chunk: Buffer): true | Promise<void>;
+  /**
+   * Reads the list to its end; resolves when all is durable (G1). Rejects as `Submission.finish` does, with what `rows` throws, and with
+   * an issue for each row that is wrong. Nothing is stored then. The digest is asked for when the list has been read.
+   */
+  finish(rows: AsyncIterable<RawRow>, once?: { readonly key: string; readonly digest: () => string }): Promise<Merged>;
+  abort(): void;
+}
+
+/** With the door for merges. */
+export interface MergeIntake extends Intake {
+  beginMerge(envelope: MergeEnvelope): MergeSubmission;
 }
 
 export interface Intake {

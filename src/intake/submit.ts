@@ -18,7 +18,7 @@ import type { LaneKey } from '../core/lane.js';
 import type { Message, MessageId } from '../core/message.js';
 import type { OwnServer } from '../core/own-server.js';
 import type { Clock } from '../platform/clock.js';
-import type { Acceptance, Spool } from '../spool/spool.js';
+import type { Acceptance, Spool, StoredBody } from '../spool/spool.js';
 import { Gatherer } from './gatherer.js';
 import { type HeaderFindings, HeaderScan, type HeaderSink } from './header.js';
 import { Newlines } from './newlines.js';
@@ -47,7 +47,8 @@ export interface IntakeOptions {
   readonly emit: Emit;
 }
 
-interface Door extends IntakeOptions {
+/** What a message on its way in goes by. */
+export interface IntakeDoor extends IntakeOptions {
   readonly mailDate: (epochMs: number) => string;
 }
 
@@ -76,9 +77,9 @@ function refusal(code: RefusalCode): MtaError {
 }
 
 /** open → finished | aborted. A refusal leaves it open, but nothing is stored any more. */
-class Incoming implements Submission, HeaderSink {
+export class Incoming implements Submission, HeaderSink {
   readonly id: MessageId;
-  readonly #door: Door;
+  readonly #door: IntakeDoor;
   readonly #envelope: SubmissionEnvelope;
   readonly #server: Acceptance['server'];
   readonly #newlines = new Newlines((octets) => this.#take(octets));
@@ -91,7 +92,7 @@ class Incoming implements Submission, HeaderSink {
   #utf8Added = false;
   #messageIdAdded = '';
 
-  constructor(door: Door, envelope: SubmissionEnvelope) {
+  constructor(door: IntakeDoor, envelope: SubmissionEnvelope) {
     this.#door = door;
     this.#envelope = envelope;
     // First of all: it fails where the key cannot be read.
@@ -121,16 +122,31 @@ class Incoming implements Submission, HeaderSink {
   }
 
   async stage(once?: OnceMark): Promise<Staged> {
-    if (this.#refused === undefined) this.#end();
-    if (this.#refused !== undefined) throw refusal(this.#refused);
+    this.endContent();
     const { spool, clock } = this.#door;
     const server = this.#server;
     const deliveries = deliveriesOf(this.#envelope, server === undefined ? this.#door.laneOf : () => server.lane);
     const body = await this.#gatherer.finish();
-    const message = this.#message(clock.now());
+    const message = this.messageAt(clock.now());
     const remembered = once === undefined ? undefined : { once: { ...once, until: message.acceptedAt + ONCE_MS } };
     const durable = spool.accept({ message, deliveries, body, ...remembered, ...(server && { server }) }).then(() => this.#tell(message));
     return { id: message.id, messageId: message.messageId, sizeBytes: message.sizeBytes, durable };
+  }
+
+  /** The one it brought along. */
+  get server(): Acceptance['server'] {
+    return this.#server;
+  }
+
+  /** Nothing more comes. Throws what is wrong with it. */
+  endContent(): void {
+    if (this.#refused === undefined) this.#end();
+    if (this.#refused !== undefined) throw refusal(this.#refused);
+  }
+
+  /** The content, once it has ended: not yet owned by a message. */
+  body(): Promise<Buffer | StoredBody> {
+    return this.#gatherer.finish();
   }
 
   abort(): void {
@@ -182,7 +198,8 @@ class Incoming implements Submission, HeaderSink {
     return true;
   }
 
-  #message(acceptedAt: number): Message {
+  /** What it is, once its content has ended. */
+  messageAt(acceptedAt: number): Message {
     const { sender, recipients, origin, priority, notBefore, bounces, requireTls, tags, dsn } = this.#envelope;
     const utf8 = this.#envelope.smtpUtf8 || !isPlain(sender) || !recipients.every((recipient) => isPlain(recipient.address));
     return {
@@ -209,10 +226,13 @@ class Incoming implements Submission, HeaderSink {
   }
 
   #tell(message: Message): void {
-    const { id, sender, origin, sizeBytes, messageId, acceptedAt } = message;
-    const recipients = this.#envelope.recipients.length;
-    this.#door.emit({ type: 'accepted', at: acceptedAt, id, sender, recipients, sizeBytes, messageId, ...about(origin) });
+    tellAccepted(message, this.#envelope.recipients.length, this.#door.emit);
   }
+}
+
+export function tellAccepted(message: Message, recipients: number, emit: Emit): void {
+  const { id, sender, origin, sizeBytes, messageId, acceptedAt } = message;
+  emit({ type: 'accepted', at: acceptedAt, id, sender, recipients, sizeBytes, messageId, ...about(origin) });
 }
 
 /** Who handed it in, as events tell it. */

@@ -105,6 +105,7 @@ export const queueCommands: Declare = (yargs, run) =>
           command
             .positional('id', { type: 'string', demandOption: true, describe: 'Id of the message' })
             .option('raw', { type: 'boolean', describe: 'Its content instead, octet for octet' })
+            .option('recipient', { type: 'string', requiresArg: true, describe: 'Of a merge: the copy for this address' })
             .option('transcript', { type: 'boolean', describe: 'Also what was said in each attempt, with milliseconds' })
             .example('$0 queue show 01JD4Z6N3T5R8W0XQ2M7VKB9CE', 'why is it still here?')
             .example('$0 queue show 01JD4Z6N3T5R8W0XQ2M7VKB9CE --raw > message.eml', 'save it'),
