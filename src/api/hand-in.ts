@@ -136,7 +136,7 @@ function readSend(given: unknown, options: HandInOptions): Handed {
   const demands = { subject: true, recipients: given.merge === undefined, content: true };
   const composed = options.composer.read(given, demands, issues);
   const now = options.clock.now();
-  const notBefore = composed !== undefined && isDated(given) ? composed.date : 0;
+  const notBefore = composed?.notBefore ?? 0;
   const terms = readTerms(given, Math.max(now, notBefore), issues);
   const { from, to } = composed?.envelope() ?? { from: '', to: [] };
   const named = composed === undefined ? [] : namedBy(composed);
@@ -171,10 +171,6 @@ type Given = Readonly<Record<string, unknown>>;
 function notAnObject(issues: Issues): MtaError {
   put(issues, 'options', 'WRONG_TYPE', 'must be an object');
   return errorOf(issues);
-}
-
-function isDated(given: Given): boolean {
-  return given['date'] !== undefined || given['delay'] !== undefined;
 }
 
 function readHandling(given: Given, issues: Issues): { readonly key: string | undefined; readonly signal: AbortSignal | undefined } {
@@ -237,7 +233,7 @@ function readNotBefore(given: Given, own: Compose | undefined, now: number, issu
   if (date !== undefined && delay !== undefined) put(issues, 'delay', 'CONFLICT', 'give date or delay, not both');
   if (date !== undefined) return readMoment(date, 'date', issues) ?? 0;
   if (delay !== undefined) return readDelay(delay, now, 'delay', issues) ?? 0;
-  return own?.date ?? 0;
+  return own?.notBefore ?? 0;
 }
 
 function envelopeOf(sender: string, to: readonly string[], notBefore: number, now: number, terms: Terms): SubmissionEnvelope {

@@ -208,9 +208,14 @@ export class Compose implements Nested {
     return this.#plan.header?.messageId ?? '';
   }
 
-  /** When it is to be sent, epoch milliseconds; 0 for a part. */
+  /** As its Date field says, epoch milliseconds; 0 for a part. */
   get date(): number {
     return this.#plan.header?.date ?? 0;
+  }
+
+  /** Epoch milliseconds before which it was asked not to be sent; 0 where nothing was said. */
+  get notBefore(): number {
+    return this.#plan.header?.notBefore ?? 0;
   }
 
   /** Of those in To and Cc who have one: from address to name. */

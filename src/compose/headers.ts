@@ -47,6 +47,8 @@ export interface HeaderPlan {
   readonly unsubscribe: { readonly uris: readonly string[]; readonly oneClick: boolean } | undefined;
   /** Epoch milliseconds. */
   readonly date: number;
+  /** Not to be sent before; 0: at once. */
+  readonly notBefore: number;
   /** Of this header, what would be another one if it were composed again: a drawn Message-ID, the date of now. */
   readonly chance: readonly string[];
 }

@@ -214,6 +214,7 @@ function readMessage(options: Given, world: PlanWorld, demands: Demands, issues:
     references: option(options, 'references', readMessageIds, issues) ?? [],
     unsubscribe: option(options, 'listUnsubscribe', readUnsubscribe, issues),
     date,
+    notBefore: options['date'] === undefined && options['delay'] === undefined ? 0 : date,
     chance: [...(messageId === undefined ? [drawn] : []), ...(options['date'] === undefined ? [dateField(date)] : [])],
   };
   return { header, envelope };
