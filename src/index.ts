@@ -16,6 +16,7 @@ export {
   type PauseOptions,
 } from './api/agent.js';
 export { compose } from './api/compose.js';
+export { type ConnectOptions, connectMta } from './api/connect.js';
 export type { QueueOptions, SendOptions, Sent } from './api/hand-in.js';
 export type { MailListener } from './api/listeners.js';
 export type { MergeInput } from './api/merge.js';

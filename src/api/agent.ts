@@ -36,11 +36,17 @@ import { openHome } from './home.js';
 import { Listeners, type MailListener } from './listeners.js';
 import { type MxLookup, mxLookupOf } from './mx.js';
 import { readDomainName, readFilter, readSelection, readSpan, type Selection } from './selection.js';
+import { openShared } from './shared.js';
 
 /** The configuration as an object: durations may be bare milliseconds, sizes bare octets. */
 export interface MtaOptions extends Omit<ConfigOptions, 'log' | 'control'> {
   /** Told what the agent does. Default: nobody is. */
   readonly log?: Log | undefined;
+  /**
+   * Other processes of the same program may open the same spool: one of them owns it, the others work through its control socket, and
+   * when it ends, one of them takes its place. Default: a second one gets `SPOOL_LOCKED`.
+   */
+  readonly shared?: boolean | undefined;
 }
 
 export interface IdleOptions {
@@ -142,9 +148,9 @@ export interface MailAgent extends AsyncDisposable {
  * `SPOOL_VERSION`, `SPOOL_FAILED`, `ADDRESS_IN_USE`.
  */
 export async function createMta(options: MtaOptions = {}): Promise<MailAgent> {
-  const { loaded, log } = readOptions(options);
+  const { loaded, log, shared } = readOptions(options);
   for (const { path, code, message } of loaded.warnings) log.warn('config.warning', { path, code }, message);
-  return openAgent(loaded.config, { log });
+  return shared ? agentBehind(await openShared(loaded.config, { log }), { log }) : openAgent(loaded.config, { log });
 }
 
 /** The same in a world of one's own. */
@@ -158,13 +164,14 @@ export function agentBehind(door: Door, world: Pick<StartOptions, 'clock' | 'ran
 }
 
 /** All that is wrong at once, whichever side found it. */
-function readOptions(options: unknown): { readonly loaded: LoadedConfig; readonly log: Log } {
+function readOptions(options: unknown): { readonly loaded: LoadedConfig; readonly log: Log; readonly shared: boolean } {
   const issues: Issues = [];
   if (!isObject(options)) {
     put(issues, 'options', 'WRONG_TYPE', 'must be an object');
     throw errorOf(issues);
   }
-  const { log, control, ...settings } = options;
+  const { log, control, shared: given, ...settings } = options;
+  const shared = given === undefined ? false : boolean(given, 'shared', issues);
   if (control !== undefined) put(issues, 'control', 'UNKNOWN_FIELD', 'an agent within a program has no control socket');
   if (log !== undefined && !isLog(log))
     put(issues, 'log', 'WRONG_TYPE', 'must be an object with the functions debug, info, warn and error');
@@ -176,7 +183,7 @@ function readOptions(options: unknown): { readonly loaded: LoadedConfig; readonl
     issues.push(...error.issues);
   }
   if (loaded === undefined || issues.length > 0) throw errorOf(issues);
-  return { loaded, log: isLog(log) ? log : silentLog };
+  return { loaded, log: isLog(log) ? log : silentLog, shared: shared === true };
 }
 
 /** An object of options, of which no other is given. */

@@ -10,7 +10,7 @@ import { Compose, chanceOf, chunksOf as composedChunks } from '../compose/compos
 import { MtaError } from '../core/errors.js';
 import { orAborted } from '../platform/abort.js';
 
-/** To be read once. */
+/** To be read once; again only where no stream is part of it, else that is `STREAM_CONSUMED`. */
 export interface Content {
   readonly chunks: () => AsyncIterable<Buffer> | Iterable<Buffer>;
   /** Octets of the whole; undefined where that shows only at its end. */
@@ -35,7 +35,12 @@ export function readData(data: unknown, issues: Issues, template = false): Conte
   if (!(data instanceof Readable))
     return put(issues, 'data', 'WRONG_TYPE', 'must be a string, a Buffer or Uint8Array, a readable stream, or what compose returned');
   if (data.readableDidRead || data.destroyed) return put(issues, 'data', 'STREAM_CONSUMED', 'the stream was read already');
-  return { chunks: () => buffers(data), size: async () => undefined, chance: [], stop: () => void data.destroy() };
+  return { chunks: () => buffers(unread(data)), size: async () => undefined, chance: [], stop: () => void data.destroy() };
+}
+
+function unread(data: Readable): Readable {
+  if (data.readableDidRead || data.destroyed) throw new MtaError('STREAM_CONSUMED', 'the stream was read already');
+  return data;
 }
 
 /** `template`: without To and Cc, which every copy has of its own. */

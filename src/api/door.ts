@@ -16,9 +16,12 @@ export interface DoorAbout {
   readonly patienceMs: number;
 }
 
+/** What of the verbs the API stands on. */
+export type DoorVerbs = Pick<ControlVerbs, 'show' | 'list' | 'change' | 'lanes' | 'pause' | 'resume' | 'mx' | 'events'>;
+
 export interface Door {
   readonly about: DoorAbout;
-  readonly verbs: Pick<ControlVerbs, 'show' | 'list' | 'change' | 'lanes' | 'pause' | 'resume' | 'mx' | 'events'>;
+  readonly verbs: DoorVerbs;
   take(handed: Handed): Promise<Sent>;
   /** Every event from now on. Called once. */
   listen(emit: Emit): void;

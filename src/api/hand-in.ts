@@ -147,7 +147,7 @@ function readSend(given: unknown, options: HandInOptions): Handed {
   return { ...toWhom(from, to, merge, terms, notBefore, now), content, key, signal };
 }
 
-export function readQueue(given: unknown, options: HandInOptions): Handed {
+export function readQueue(given: unknown, options: Pick<HandInOptions, 'clock' | 'maxRecipients'>): Handed {
   const issues: Issues = [];
   if (!isObject(given)) throw notAnObject(issues);
   onlyKnown(given, QUEUE_OPTIONS, '', issues);
@@ -185,7 +185,12 @@ export function readSignal(value: unknown, path: string, issues: Issues): AbortS
   return value instanceof AbortSignal ? value : put(issues, path, 'WRONG_TYPE', 'must be an AbortSignal');
 }
 
-function checkCount(recipients: readonly string[], path: string, { maxRecipients }: HandInOptions, issues: Issues): undefined {
+function checkCount(
+  recipients: readonly string[],
+  path: string,
+  { maxRecipients }: Pick<HandInOptions, 'maxRecipients'>,
+  issues: Issues,
+): undefined {
   if (recipients.length > maxRecipients)
     put(issues, path, 'OUT_OF_RANGE', `there are ${recipients.length} recipients, and submission.maxRecipients allows ${maxRecipients}`);
 }

@@ -1,17 +1,17 @@
 /**
- * The door to an agent in this process.
+ * The door to an agent in this process, and what of it others may use through its control socket.
  *
- * Must not: start anything. What it stands before was started by `createMta`.
+ * Must not: start anything but the agent.
  */
 import type { Config } from '../config/config.js';
-import { controlVerbs } from '../control/verbs.js';
-import type { Emit } from '../core/event.js';
+import { controlVerbs, type VerbOptions } from '../control/verbs.js';
 import { type Mta, type StartOptions, startMta } from '../mta.js';
 import { systemClock } from '../platform/clock.js';
 import { silentLog } from '../platform/log.js';
 import { version } from '../version.js';
 import type { Door } from './door.js';
-import { take } from './taking.js';
+import { type TakingOptions, take } from './taking.js';
+import { fromHead } from './taking-over.js';
 
 /** An agent of ours, and the door to it. */
 export interface Home extends Door {
@@ -21,35 +21,67 @@ export interface Home extends Door {
 
 /** Rejects as `startMta` does. */
 export async function openHome(config: Config, world: StartOptions): Promise<Home> {
-  let emit: Emit = () => {};
-  const mta = await startMta(config, {
-    ...world,
-    onEvent(event) {
-      world.onEvent?.(event);
-      emit(event);
-    },
-  });
-  const { clock = systemClock, log = silentLog } = world;
-  const { maxMessageSize } = config.spool;
-  const { maxRecipients } = config.submission;
-  const connectMs = config.delivery.timeouts.connect;
-  const taking = {
-    maxMessageSizeBytes: maxMessageSize,
-    closedFor: (sizeBytes: number) => mta.spool.closedFor(sizeBytes),
-    submit: (envelope: Parameters<Mta['submit']>[0]) => mta.submit(envelope),
-    submitMerge: (envelope: Parameters<Mta['submitMerge']>[0]) => mta.submitMerge(envelope),
-    takeTurn: mta.takeTurn,
-  };
+  const mta = await startMta(config, world);
+  const taking = takingOf(mta);
   return {
     mta,
-    about: { hostname: config.hostname, maxRecipients, connectMs, patienceMs: config.shutdown.timeout },
-    verbs: controlVerbs(mta, { clock, version: version(), pid: process.pid, maxMessageSize, maxRecipients, log }),
-    take: (handed) => take(handed, taking),
-    listen(call) {
-      emit = call;
+    about: {
+      hostname: mta.hostname,
+      get maxRecipients() {
+        return mta.config.submission.maxRecipients;
+      },
+      get connectMs() {
+        return mta.config.delivery.timeouts.connect;
+      },
+      get patienceMs() {
+        return mta.config.shutdown.timeout;
+      },
     },
+    verbs: verbsOf(mta, world),
+    take: (handed) => take(handed, taking),
+    listen: (emit) => void mta.subscribe(emit),
     listening: () => mta.listening(),
     idle: (signal) => mta.idle(signal),
     close: () => mta.close(),
+  };
+}
+
+/** Everything that can be asked of an agent in this process. */
+export function verbsOf(mta: Mta, world: Pick<StartOptions, 'clock' | 'log'> & Pick<VerbOptions, 'recent'>): Home['verbs'] {
+  const { clock = systemClock, log = silentLog, recent } = world;
+  const taking = takingOf(mta);
+  const options: VerbOptions = {
+    clock,
+    version: version(),
+    pid: process.pid,
+    get maxMessageSize() {
+      return mta.config.spool.maxMessageSize;
+    },
+    get maxRecipients() {
+      return mta.config.submission.maxRecipients;
+    },
+    get connectMs() {
+      return mta.config.delivery.timeouts.connect;
+    },
+    get readyNeedsRoom() {
+      return mta.config.control.readyNeedsRoom;
+    },
+    handIn: async (request, content, signal) =>
+      take(fromHead(request, content, signal, { clock, maxRecipients: mta.config.submission.maxRecipients }), taking),
+    log,
+    ...(recent === undefined ? {} : { recent }),
+  };
+  return controlVerbs(mta, options);
+}
+
+function takingOf(mta: Mta): TakingOptions {
+  return {
+    get maxMessageSizeBytes() {
+      return mta.config.spool.maxMessageSize;
+    },
+    closedFor: (sizeBytes) => mta.spool.closedFor(sizeBytes),
+    submit: (envelope) => mta.submit(envelope),
+    submitMerge: (envelope) => mta.submitMerge(envelope),
+    takeTurn: mta.takeTurn,
   };
 }

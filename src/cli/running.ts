@@ -5,19 +5,18 @@
  *                          └─second signal──► ended at once (128 + number of the signal)
  */
 import path from 'node:path';
+import { verbsOf } from '../api/home.js';
 import type { Config } from '../config/config.js';
 import { type HttpControl, startHttpControl } from '../control/http/server.js';
 import { createRecent } from '../control/recent.js';
 import { startControlServer } from '../control/server.js';
 import { answers, controlSocketPaths, surroundings } from '../control/socket.js';
-import { controlVerbs } from '../control/verbs.js';
 import { MtaError } from '../core/errors.js';
 import type { MailEvent } from '../core/event.js';
 import { type Mta, type StartOptions, startMta } from '../mta.js';
 import { waitAlive } from '../platform/alive.js';
 import type { Log } from '../platform/log.js';
 import { systemRandom } from '../platform/random.js';
-import { version } from '../version.js';
 import type { Cli } from './command.js';
 import { CliError, EXIT, exitCode } from './exit.js';
 
@@ -46,22 +45,7 @@ export async function startAgent(config: Config, options: StartOptions & { reado
   const undo = [() => mta.close()];
   try {
     const [socket] = controlSocketPaths(spoolPath, config.control.socket, await surroundings(spoolPath, cli.env));
-    const verbs = controlVerbs(mta, {
-      clock: cli.clock,
-      version: version(),
-      pid: process.pid,
-      get maxMessageSize() {
-        return mta.config.spool.maxMessageSize;
-      },
-      get maxRecipients() {
-        return mta.config.submission.maxRecipients;
-      },
-      get readyNeedsRoom() {
-        return mta.config.control.readyNeedsRoom;
-      },
-      log: options.log,
-      recent,
-    });
+    const verbs = verbsOf(mta, { clock: cli.clock, log: options.log, recent });
     recent.watch(mta);
     undo.push(async () => recent.stop());
     const control = await startControlServer({ verbs, path: socket, log: options.log });

@@ -9,6 +9,7 @@ import { lstat } from 'node:fs/promises';
 import http from 'node:http';
 import { MtaError } from '../core/errors.js';
 import type { Query } from '../spool/spool.js';
+import { FRAMED_TYPE, frame } from './framing.js';
 import { fromProblem } from './problem.js';
 import { MOST_IDS } from './routes.js';
 import { controlSocketPaths, surroundings } from './socket.js';
@@ -31,9 +32,12 @@ export async function findControlSocket(spoolPath: string, socket: string, env?:
   throw new MtaError('NOT_RUNNING', `no agent runs on the spool ${spoolPath}`);
 }
 
-/** Rejects with `NOT_RUNNING` where nothing listens on that socket. Close it, or the process lives on for some seconds. */
-export async function connectControl(socketPath: string): Promise<ControlVerbs> {
-  const wire = new Wire(socketPath);
+/**
+ * Rejects with `NOT_RUNNING` where nothing listens on that socket. Close it, or the process lives on for some seconds. `holds` false: who
+ * merely waits for events does not keep the process.
+ */
+export async function connectControl(socketPath: string, { holds = true } = {}): Promise<ControlVerbs> {
+  const wire = new Wire(socketPath, holds);
   try {
     await wire.json('GET', '/v1/agent', {});
   } catch (error) {
@@ -58,8 +62,10 @@ export async function connectControl(socketPath: string): Promise<ControlVerbs> 
     raw: (id, recipient) => wire.content(`/v1/messages/${encodeURIComponent(id)}/content${queryString({ recipient })}`),
     mx: (domain, options) => wire.json('GET', `/v1/mx/${encodeURIComponent(domain)}`, { refresh: options?.refresh }),
     change: (request, signal) => change(wire, request, signal),
-    submit: (request, content) => wire.submit(submitParams(request), content),
-    events: (after, signal) => wire.events({ after }, signal),
+    submit: (request, content) => wire.upload(`/v1/messages${queryString(submitParams(request))}`, 'message/rfc822', content),
+    handIn: (request, content, signal) => wire.upload('/v1/submissions', FRAMED_TYPE, frame(request, content), signal),
+    idle: async (waitMs, signal) => (await wire.json<{ idle: boolean }>('GET', '/v1/idle', { wait: waitMs }, signal)).idle,
+    events: (after, signal, opened) => wire.events({ after }, signal, opened),
     exposition: () => wire.text('/metrics'),
     alive: () => wire.json('GET', '/livez', {}),
     ready: () => wire.json('GET', '/readyz', {}),
@@ -121,14 +127,19 @@ function queryString(params: Params): string {
 /** HTTP over one Unix socket path. */
 class Wire {
   readonly #socketPath: string;
+  readonly #holds: boolean;
   readonly #agent = new http.Agent({ keepAlive: true, maxSockets: 8 });
+  /** For streams of events, which would take the places of short requests for as long as they last. */
+  readonly #lasting = new http.Agent();
 
-  constructor(socketPath: string) {
+  constructor(socketPath: string, holds: boolean) {
     this.#socketPath = socketPath;
+    this.#holds = holds;
   }
 
   close(): void {
     this.#agent.destroy();
+    this.#lasting.destroy();
   }
 
   async json<T>(method: string, target: string, params: Params, signal?: AbortSignal): Promise<T> {
@@ -156,14 +167,16 @@ class Wire {
     return { sizeBytes: Number(response.headers['content-length']), chunks: whole(response) };
   }
 
-  async *events(params: Params, signal: AbortSignal): AsyncGenerator<Told> {
+  async *events(params: Params, signal: AbortSignal, opened?: () => void): AsyncGenerator<Told> {
     if (signal.aborted) return;
-    const request = this.#request('GET', `/v1/events${queryString(params)}`, {}, signal);
+    const request = this.#request('GET', `/v1/events${queryString(params)}`, {}, signal, this.#lasting);
+    if (!this.#holds) request.once('socket', (socket) => socket.unref());
     const answered = this.#response(request);
     request.end();
     try {
       const response = await answered;
       if (response.statusCode !== 200) throw await failure(response);
+      opened?.();
       yield* readEvents(response);
     } catch (error) {
       if (!signal.aborted) throw error;
@@ -172,8 +185,8 @@ class Wire {
     }
   }
 
-  async submit<T>(params: Params, content: AsyncIterable<Buffer>): Promise<T> {
-    const request = this.#request('POST', `/v1/messages${queryString(params)}`, { 'content-type': 'message/rfc822' });
+  async upload<T>(target: string, type: string, content: AsyncIterable<Buffer>, signal?: AbortSignal): Promise<T> {
+    const request = this.#request('POST', target, { 'content-type': type }, signal);
     let answered = false;
     const response = this.#response(request).finally(() => {
       answered = true;
@@ -190,10 +203,16 @@ class Wire {
     }
   }
 
-  #request(method: string, target: string, headers: http.OutgoingHttpHeaders, signal?: AbortSignal): http.ClientRequest {
+  #request(
+    method: string,
+    target: string,
+    headers: http.OutgoingHttpHeaders,
+    signal?: AbortSignal,
+    agent = this.#agent,
+  ): http.ClientRequest {
     return http.request({
       socketPath: this.#socketPath,
-      agent: this.#agent,
+      agent,
       method,
       path: target,
       headers: { host: 'riata', ...headers },

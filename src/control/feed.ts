@@ -31,9 +31,15 @@ const PAGE = 200;
 const REMEMBERED = 5_000;
 
 /** `after`: epoch ms; without it, from now on. Ends with `signal`. Rejects where the history cannot be read. */
-export async function* feed(source: FeedSource, after: number | undefined, signal: AbortSignal): AsyncGenerator<Told, void, undefined> {
+export async function* feed(
+  source: FeedSource,
+  after: number | undefined,
+  signal: AbortSignal,
+  opened?: () => void,
+): AsyncGenerator<Told, void, undefined> {
   const past = new Past(source, after ?? source.clock.now());
   const ears = new Ears(source, after !== undefined);
+  opened?.();
   const ended = () => ears.wake();
   signal.addEventListener('abort', ended);
   try {

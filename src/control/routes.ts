@@ -29,10 +29,11 @@ import {
   texts,
   type Values,
 } from './fields.js';
+import { FRAMED_TYPE, unframe } from './framing.js';
 import { HttpError } from './problem.js';
 import { readId } from './reading.js';
 import { SSE_TYPE } from './sse.js';
-import { ACTIONS, type Action, type ControlVerbs, type RawMessage } from './types.js';
+import { ACTIONS, type Action, type ControlVerbs, type HandInRequest, type RawMessage } from './types.js';
 
 export type Answer =
   | { readonly kind: 'json'; readonly status: 200 | 201; readonly value: unknown; readonly location?: string }
@@ -96,7 +97,7 @@ export interface ControlRoute {
   /** Needs no token over HTTP: it tells nothing of mail. */
   readonly open?: true;
   /** Media type of the request's content, where it has one. */
-  readonly takes?: 'message/rfc822';
+  readonly takes?: 'message/rfc822' | typeof FRAMED_TYPE;
   /** Media type of the answer, where it is not JSON. */
   readonly gives?: 'message/rfc822' | 'text/plain' | typeof SSE_TYPE;
   readonly call: (call: Call) => Promise<Answer>;
@@ -182,6 +183,22 @@ const viewing = {
 
 /** Whose copy of a merge is meant. */
 const copying = { recipient: text('of a merge: whose copy; default: the first who is still in the queue') } as const;
+
+/** The options themselves are read by whoever takes them. */
+function readHandIn({ options, chance = [], ...others }: Readonly<Record<string, unknown>>): HandInRequest {
+  const wrong = (path: string, message: string): never => {
+    throw new MtaError('INVALID_OPTIONS', message, { issues: [{ path, code: 'WRONG_TYPE', message }] });
+  };
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined) return wrong(unknown, `there is no ${JSON.stringify(unknown)} beside options and chance`);
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) return wrong('options', 'options must be an object');
+  if (!Array.isArray(chance) || chance.length > MOST_CHANCE || !chance.every((word) => typeof word === 'string' && word !== ''))
+    return wrong('chance', `chance must be a list of words, ${MOST_CHANCE} at most`);
+  return { options: options as HandInRequest['options'], chance };
+}
+
+/** A message has a few: its id, its boundaries. */
+const MOST_CHANCE = 100;
 
 const listing = { ...filters, ...paging };
 const changing = {
@@ -364,6 +381,26 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
       const report = await verbs.submit({ ...given, from: given.from!, to: given.to! }, content);
       return { kind: 'json', status: 201, value: report, location: `/v1/messages/${report.id}` };
     },
+  ),
+  route(
+    {
+      method: 'POST',
+      path: '/v1/submissions',
+      verb: 'handIn',
+      takes: FRAMED_TYPE,
+      doc: 'Takes in a message with any option of the API: a line of JSON with them, then the message.',
+    },
+    {},
+    async ({ verbs, content, signal }) => {
+      const framed = await unframe(content);
+      const report = await verbs.handIn(readHandIn(framed.head), framed.content(), signal);
+      return { kind: 'json', status: 201, value: report, location: `/v1/messages/${report.id}` };
+    },
+  ),
+  route(
+    { method: 'GET', path: '/v1/idle', verb: 'idle', doc: 'Whether nothing that is due waits or is on its way.' },
+    { wait: integer('wait for it at most so many milliseconds', 0, 3_600_000) },
+    async ({ verbs, signal }, { wait }) => json({ idle: await verbs.idle(wait ?? 0, signal) }),
   ),
   route(
     { method: 'GET', path: '/v1/messages/:id', verb: 'show', doc: 'Everything about a message: envelope, deliveries, attempts.' },

@@ -284,6 +284,31 @@ export interface AgentReport {
   readonly startedAt: number;
   readonly driver: string;
   readonly listening: readonly { readonly host: string; readonly port: number }[];
+  /** What whoever hands in must know. */
+  readonly limits: AgentLimits;
+}
+
+export interface AgentLimits {
+  /** Octets. */
+  readonly maxMessageSize: number;
+  readonly maxRecipients: number;
+  /** How long a connection outward is waited for. */
+  readonly connectMs: number;
+}
+
+/** What another process of the same program hands in: the options of the API's `queue` but for its data, as JSON. */
+export interface HandInRequest {
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Words of the content that were drawn, and say nothing: another key of idempotency is not told by them. */
+  readonly chance?: readonly string[];
+}
+
+/** As the API's `Sent`. */
+export interface HandInReport {
+  readonly id: MessageId;
+  readonly messageId: string;
+  readonly recipients: number;
+  readonly size: number;
 }
 
 /** Envelope of a message handed in over the socket. The content follows it as a stream. */
@@ -390,14 +415,18 @@ export interface ControlVerbs extends ReadingVerbs {
   compact(): Promise<CompactReport>;
   /** Resolves when durable. Rejects with what intake has against it; nothing is stored then. */
   submit(request: SubmitRequest, content: AsyncIterable<Buffer>): Promise<SubmitReport>;
+  /** The same with every option that the API has. Rejects as the API does. */
+  handIn(request: HandInRequest, content: AsyncIterable<Buffer>, signal?: AbortSignal): Promise<HandInReport>;
+  /** Whether nothing that is due waits or is on its way; waits for it at most `waitMs`. */
+  idle(waitMs: number, signal?: AbortSignal): Promise<boolean>;
   /** The status as soon as something is known of every recipient, or after `waitMs` what there is. */
   news(id: MessageId, waitMs: number, signal?: AbortSignal): Promise<StatusReport>;
   mx(domain: string, options?: { readonly refresh?: boolean }): Promise<MxReport>;
   /**
    * Events, live, until `signal`. `after` (epoch ms, or the `cursor` of an event): first everything that ended since then, from the history;
-   * then every end comes at least once.
+   * then every end comes at least once. `opened`: from when it is called, nothing is missed.
    */
-  events(after: number | undefined, signal: AbortSignal): AsyncIterable<Told>;
+  events(after: number | undefined, signal: AbortSignal, opened?: () => void): AsyncIterable<Told>;
   /** Counters, gauges and histograms in the words of Prometheus. */
   exposition(): Promise<Exposition>;
   /** Rejects with `SPOOL_FAILED` where only a restart may help. */

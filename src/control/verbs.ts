@@ -115,6 +115,8 @@ export interface ControlledAgent {
   flush(): void;
   /** Hears every event, live, until what is returned is called. */
   subscribe(listener: Emit): () => void;
+  /** Resolves when nothing that is due waits or is on its way. Rejects with `ABORTED`. */
+  idle(signal: AbortSignal): Promise<void>;
 }
 
 export interface VerbOptions {
@@ -126,6 +128,10 @@ export interface VerbOptions {
   readonly maxRecipients: number;
   /** Whether an agent that takes no mail for want of room counts as not ready. Default: it does. */
   readonly readyNeedsRoom?: boolean;
+  /** How long a connection outward is waited for. */
+  readonly connectMs: number;
+  /** Takes in what comes with the options of the API. */
+  readonly handIn: ControlVerbs['handIn'];
   /** Told of every change an operator makes. */
   readonly log: Log;
   /** Absent: the last hours are not kept. */
@@ -143,6 +149,8 @@ export function controlVerbs(agent: ControlledAgent, options: VerbOptions): Cont
     pause: (request) => pauseLanes(agent, request),
     resume: (request) => resumeLanes(agent, request),
     submit: (request, content) => submit(agent, options, request, content),
+    handIn: options.handIn,
+    idle: (waitMs, signal) => untilIdle(agent, options.clock, waitMs, signal),
     mx: (domain, asked) => agent.mxLookup(domain, asked),
     flush: async () => agent.flush(),
     snapshot: (folder) => snapshot(agent, options.log, folder),
@@ -151,7 +159,8 @@ export function controlVerbs(agent: ControlledAgent, options: VerbOptions): Cont
     alive: async () => checkAlive(agent),
     ready: async () => checkReady(agent, options.readyNeedsRoom ?? true),
     recent: async (since) => options.recent?.report(since) ?? { everyMs: 0, samples: [], troubles: [] },
-    events: (after, signal) => feed({ spool: agent.spool, clock: options.clock, subscribe: agent.subscribe }, after, signal),
+    events: (after, signal, opened) =>
+      feed({ spool: agent.spool, clock: options.clock, subscribe: agent.subscribe }, after, signal, opened),
     agent: async () => ({
       hostname: agent.hostname,
       version: options.version,
@@ -159,6 +168,7 @@ export function controlVerbs(agent: ControlledAgent, options: VerbOptions): Cont
       startedAt: agent.startedAt,
       driver: agent.spool.driver,
       listening: agent.listening(),
+      limits: { maxMessageSize: options.maxMessageSize, maxRecipients: options.maxRecipients, connectMs: options.connectMs },
     }),
     close: async () => {},
   };
@@ -205,6 +215,23 @@ function stats(agent: ControlledAgent, options: VerbOptions, lanes: number): Sta
     metrics,
     uptimeMs: options.clock.now() - agent.startedAt,
   };
+}
+
+async function untilIdle(agent: ControlledAgent, clock: Clock, waitMs: number, signal?: AbortSignal): Promise<boolean> {
+  const over = new AbortController();
+  const abort = () => over.abort();
+  const timer = clock.after(waitMs, abort);
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    await agent.idle(over.signal);
+    return true;
+  } catch (error) {
+    if (over.signal.aborted) return false;
+    throw error;
+  } finally {
+    timer.cancel();
+    signal?.removeEventListener('abort', abort);
+  }
 }
 
 const LOOK_FIRST_MS = 5;

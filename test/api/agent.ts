@@ -1,5 +1,6 @@
 /** An agent within the test, on a temporary spool, whose mail all goes to a recording destination. */
-import { createMta, type MailAgent, type MtaOptions } from '../../src/index.js';
+import { type TestContext, test } from 'node:test';
+import { connectMta, createMta, type MailAgent, type MtaOptions } from '../../src/index.js';
 import { HOSTNAME, relayTo, temporaryFolder } from '../support/agent.js';
 import { atEnd, type Scope, until } from '../support/scope.js';
 
@@ -17,6 +18,27 @@ export async function agentTo(scope: Scope, sink: Destination, options: MtaOptio
   });
   atEnd(scope, () => mta.close());
   return mta;
+}
+
+/** The same through the control socket of an agent that is started first; it ends when the one before it is closed. */
+export async function farAgentTo(scope: Scope, sink: Destination, options: MtaOptions = {}): Promise<MailAgent> {
+  const spool = typeof options.spool === 'string' ? { path: options.spool } : options.spool;
+  const path = spool?.path ?? (await temporaryFolder(scope));
+  const owner = await agentTo(scope, sink, { ...options, spool: { ...spool, path }, shared: true });
+  const mta = await connectMta({ spool: path });
+  const close = mta.close.bind(mta);
+  mta.close = async () => {
+    await close();
+    await owner.close();
+  };
+  atEnd(scope, () => mta.close());
+  return mta;
+}
+
+/** A test of the API in the process of the agent, and once more over its socket: it must not make a difference. */
+export function everywhere(name: string, run: (t: TestContext, open: typeof agentTo) => Promise<void>): void {
+  test(name, (t) => run(t, agentTo));
+  test(`${name} (over a socket)`, (t) => run(t, farAgentTo));
 }
 
 /** Options of a message that lacks nothing. */

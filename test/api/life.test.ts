@@ -5,9 +5,9 @@ import { compose, type IdleOptions, type Log, type MailEvent, type MtaOptions } 
 import { destination, message, relayTo, temporaryFolder } from '../support/agent.js';
 import { until } from '../support/scope.js';
 import { talk } from '../support/talk.js';
-import { agentTo, ended, LETTER } from './agent.js';
+import { agentTo, ended, everywhere, LETTER } from './agent.js';
 
-test('status, inspection and events tell the same of every fate', async (t) => {
+everywhere('status, inspection and events tell the same of every fate', async (t, agentTo) => {
   const sink = await destination(t);
   const mta = await agentTo(t, sink);
   const events: MailEvent[] = [];
@@ -69,27 +69,30 @@ test('a listener that throws or rejects hurts neither the agent nor other listen
   ]);
 });
 
-test('what has a date waits for it, by the wall clock, and its Date field is that date; a past one goes at once', async (t) => {
-  const sink = await destination(t);
-  const mta = await agentTo(t, sink);
-  const at = Date.now() + 1_200;
-  await mta.send({ ...LETTER, subject: 'dated', date: new Date(at) });
-  await mta.send({ ...LETTER, subject: 'delayed', delay: 1.3 });
-  await mta.queue({ data: message('queued'), from: '', recipients: 'joe@dest.test', date: new Date(at).toISOString() });
-  await mta.send({ ...LETTER, subject: 'past', date: '2001-01-01T00:00:00+01:00' });
-  await mta.queue({ data: compose({ ...LETTER, subject: 'composed', date: at }) });
-  await sink.received(5);
-  const due: Readonly<Record<string, number>> = { dated: at, delayed: at, queued: at, composed: at };
-  for (const { bytes, at: arrived } of sink.messages) {
-    const subject = /^Subject: (.*)\r$/m.exec(bytes.toString())![1]!;
-    assert.ok(arrived >= (due[subject] ?? 0), `${subject} came ${due[subject]! - arrived} ms early`);
-    const date = /^Date: (.*)\r$/m.exec(bytes.toString())![1]!;
-    if (subject === 'dated') assert.equal(Date.parse(date), Math.floor(at / 1000) * 1000);
-    if (subject === 'past') assert.equal(Date.parse(date), Date.UTC(2000, 11, 31, 23));
-  }
-});
+everywhere(
+  'what has a date waits for it, by the wall clock, and its Date field is that date; a past one goes at once',
+  async (t, agentTo) => {
+    const sink = await destination(t);
+    const mta = await agentTo(t, sink);
+    const at = Date.now() + 1_200;
+    await mta.send({ ...LETTER, subject: 'dated', date: new Date(at) });
+    await mta.send({ ...LETTER, subject: 'delayed', delay: 1.3 });
+    await mta.queue({ data: message('queued'), from: '', recipients: 'joe@dest.test', date: new Date(at).toISOString() });
+    await mta.send({ ...LETTER, subject: 'past', date: '2001-01-01T00:00:00+01:00' });
+    await mta.queue({ data: compose({ ...LETTER, subject: 'composed', date: at }) });
+    await sink.received(5);
+    const due: Readonly<Record<string, number>> = { dated: at, delayed: at, queued: at, composed: at };
+    for (const { bytes, at: arrived } of sink.messages) {
+      const subject = /^Subject: (.*)\r$/m.exec(bytes.toString())![1]!;
+      assert.ok(arrived >= (due[subject] ?? 0), `${subject} came ${due[subject]! - arrived} ms early`);
+      const date = /^Date: (.*)\r$/m.exec(bytes.toString())![1]!;
+      if (subject === 'dated') assert.equal(Date.parse(date), Math.floor(at / 1000) * 1000);
+      if (subject === 'past') assert.equal(Date.parse(date), Date.UTC(2000, 11, 31, 23));
+    }
+  },
+);
 
-test('terms hold: given up when it expires, and failed where the way is not what it must be', async (t) => {
+everywhere('terms hold: given up when it expires, and failed where the way is not what it must be', async (t, agentTo) => {
   const mta = await agentTo(t, await destination(t), { retry: { firstDelay: '1s' } });
   const expired: string[] = [];
   const reports: string[] = [];
@@ -105,7 +108,7 @@ test('terms hold: given up when it expires, and failed where the way is not what
   assert.equal((await mta.inspect(bare.id))!.message.bounces, 'none');
 });
 
-test('what waits for one connection leaves in order of priority', async (t) => {
+everywhere('what waits for one connection leaves in order of priority', async (t, agentTo) => {
   const sink = await destination(t, { keep: 100 });
   const mta = await agentTo(t, sink, { delivery: { maxConnections: 1, connectionsPerServer: 1 } });
   const date = new Date(Date.now() + 700);
@@ -116,7 +119,7 @@ test('what waits for one connection leaves in order of priority', async (t) => {
   assert.deepEqual([subjects[0], subjects[3]], ['High', 'LOW']);
 });
 
-test('a queue is listed, held, released and removed by selection, and outlives the agent', async (t) => {
+everywhere('a queue is listed, held, released and removed by selection, and outlives the agent', async (t, agentTo) => {
   const sink = await destination(t);
   const path = await temporaryFolder(t);
   const first = await agentTo(t, sink, { spool: path });
@@ -158,7 +161,7 @@ test('a queue is listed, held, released and removed by selection, and outlives t
   assert.deepEqual(sink.messages.flatMap(({ recipients }) => recipients).sort(), ['a@one.test', 'c@two.test']);
 });
 
-test('what is put off waits for its new time, and what is failed is over, with a word to the sender', async (t) => {
+everywhere('what is put off waits for its new time, and what is failed is over, with a word to the sender', async (t, agentTo) => {
   const sink = await destination(t);
   const mta = await agentTo(t, sink);
   const changes: string[] = [];
@@ -179,7 +182,7 @@ test('what is put off waits for its new time, and what is failed is over, with a
   await assert.rejects(mta.fail({ all: true }, { reason: 'a\nb' }));
 });
 
-test('a paused lane keeps its mail, over the end of the agent too, until it is resumed', async (t) => {
+everywhere('a paused lane keeps its mail, over the end of the agent too, until it is resumed', async (t, agentTo) => {
   const sink = await destination(t);
   const path = await temporaryFolder(t);
   const first = await agentTo(t, sink, { spool: path });
@@ -199,7 +202,7 @@ test('a paused lane keeps its mail, over the end of the agent too, until it is r
   await sink.received(1);
 });
 
-test('a listing goes on behind its first page, and so does a change', async (t) => {
+everywhere('a listing goes on behind its first page, and so does a change', async (t, agentTo) => {
   const mta = await agentTo(t, await destination(t));
   const sent = await Promise.all(Array.from({ length: 600 }, () => mta.send({ ...LETTER, delay: 3600 })));
   const found: string[] = [];
@@ -208,7 +211,7 @@ test('a listing goes on behind its first page, and so does a change', async (t) 
   assert.equal((await mta.remove({ all: true })).changed, 600);
 });
 
-test('idle waits for what is on its way, and gives up after its timeout or with its signal', async (t) => {
+everywhere('idle waits for what is on its way, and gives up after its timeout or with its signal', async (t, agentTo) => {
   let answer = () => {};
   const held = new Promise<void>((resolve) => {
     answer = resolve;
@@ -227,7 +230,7 @@ test('idle waits for what is on its way, and gives up after its timeout or with 
   assert.equal(await mta.status(id), 'sent');
 });
 
-test('it listens where it is asked to, and nowhere else', async (t) => {
+everywhere('it listens where it is asked to, and nowhere else', async (t, agentTo) => {
   const sink = await destination(t);
   const listening = await agentTo(t, sink, { submission: { listen: ['127.0.0.1:0'] } });
   const [address] = listening.listening();
@@ -238,7 +241,7 @@ test('it listens where it is asked to, and nowhere else', async (t) => {
   assert.deepEqual((await agentTo(t, sink)).listening(), []);
 });
 
-test('where mail would go is told with the preferred server in front', async (t) => {
+everywhere('where mail would go is told with the preferred server in front', async (t, agentTo) => {
   const sink = await destination(t);
   const relay: MtaOptions['route'] = [relayTo(sink, { username: 'user', password: 'secret', allowInsecureAuth: true })];
   const mta = await agentTo(t, sink, { route: relay });

@@ -72,6 +72,12 @@ export interface FakeSubmission {
   end: 'open' | 'finished' | 'aborted';
 }
 
+/** Options of the verbs that these tests have nothing to do with: only a whole agent hands in. */
+export const UNUSED = {
+  connectMs: 30_000,
+  handIn: (): Promise<never> => Promise.reject(new Error('nothing is handed in here')),
+};
+
 export class FakeAgent implements ControlledAgent {
   readonly hostname = 'mail.example.test';
   readonly startedAt = NOW - 60_000;
@@ -184,6 +190,7 @@ export class FakeAgent implements ControlledAgent {
   readonly lanesNow = new Map<string, LaneNow>();
   lane = (lane: string) => ({ ...(this.lanesNow.get(lane) ?? QUIET), description: `the servers of ${lane}`, connectionsPerServer: 5 });
   flush = () => void this.flushes++;
+  idle = async () => {};
   readonly listeners = new Set<Emit>();
   subscribe = (listener: Emit) => {
     this.listeners.add(listener);

@@ -9,7 +9,7 @@ import { systemClock } from '../../src/platform/clock.js';
 import { silentLog } from '../../src/platform/log.js';
 import { createMemorySpool } from '../../src/spool/memory.js';
 import type { Spool } from '../../src/spool/spool.js';
-import { FakeAgent, fakeMessage } from './fake-agent.js';
+import { FakeAgent, fakeMessage, UNUSED } from './fake-agent.js';
 import { collect } from './served.js';
 
 /** The verbs on a real driver: what the fake queue of the other tests takes for granted. */
@@ -32,6 +32,7 @@ async function opened(t: TestContext) {
     pid: 1,
     maxMessageSize: 10_000,
     maxRecipients: 10,
+    ...UNUSED,
     log: silentLog,
   });
   return { spool, verbs, agent };

@@ -9,7 +9,7 @@ import type { ControlVerbs } from '../../src/control/types.js';
 import { controlVerbs } from '../../src/control/verbs.js';
 import { systemClock } from '../../src/platform/clock.js';
 import { type Log, silentLog } from '../../src/platform/log.js';
-import { FakeAgent, NOW } from './fake-agent.js';
+import { FakeAgent, NOW, UNUSED } from './fake-agent.js';
 
 export const LIMIT = 4 * 1024 * 1024;
 
@@ -35,6 +35,7 @@ export async function serveControl(t: TestContext, log: Log = silentLog): Promis
     pid: 4321,
     maxMessageSize: LIMIT,
     maxRecipients: 1000,
+    ...UNUSED,
     log,
   });
   const server = await startControlServer({ verbs, path: socketPath, log });

@@ -8,17 +8,16 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { verbsOf } from '../../src/api/home.js';
 import type { ConfigOptions } from '../../src/config/config.js';
 import { configFromOptions } from '../../src/config/load.js';
 import type { ControlVerbs, StatusReport } from '../../src/control/types.js';
-import { controlVerbs } from '../../src/control/verbs.js';
 import type { MailEvent, MailEventType } from '../../src/core/event.js';
 import type { MessageId } from '../../src/core/message.js';
 import { type DevDnsServer, type DnsZones, startDnsServer } from '../../src/dev/dns-server.js';
 import { type Sink, type SinkOptions, startSink } from '../../src/dev/sink.js';
 import { type Mta, type StartOptions, startMta } from '../../src/mta.js';
 import { systemClock } from '../../src/platform/clock.js';
-import { silentLog } from '../../src/platform/log.js';
 import { atEnd, type Scope, until } from './scope.js';
 
 /** How agents in tests name themselves, unless told otherwise. */
@@ -74,14 +73,7 @@ export async function startAgent(scope: Scope, settings: ConfigOptions = {}, opt
   };
   const mta = await startMta(config, { ...options, onEvent });
   atEnd(scope, () => mta.close());
-  const verbs = controlVerbs(mta, {
-    clock: systemClock,
-    log: options.log ?? silentLog,
-    version: '0.0.0',
-    pid: process.pid,
-    maxMessageSize: config.spool.maxMessageSize,
-    maxRecipients: config.submission.maxRecipients,
-  });
+  const verbs = verbsOf(mta, { clock: systemClock, ...(options.log ? { log: options.log } : {}) });
   const told = () => events.map(describeEvent).join('\n  ');
   return {
     mta,

@@ -6,7 +6,7 @@ import { controlVerbs } from '../../../src/control/verbs.js';
 import { systemClock } from '../../../src/platform/clock.js';
 import { silentLog } from '../../../src/platform/log.js';
 import { systemRandom } from '../../../src/platform/random.js';
-import { FakeAgent } from '../fake-agent.js';
+import { FakeAgent, UNUSED } from '../fake-agent.js';
 import { LIMIT } from '../served.js';
 
 export const TOKEN = 'a-token-made-for-tests';
@@ -30,7 +30,7 @@ export interface Serving {
 export async function serveHttp(t: TestContext, options: Partial<HttpControlOptions> = {}): Promise<Serving> {
   const agent = new FakeAgent();
   const { clock = systemClock, log = silentLog } = options;
-  const verbs = controlVerbs(agent, { clock, version: '1.2.3', pid: 4321, maxMessageSize: LIMIT, maxRecipients: 1000, log });
+  const verbs = controlVerbs(agent, { clock, version: '1.2.3', pid: 4321, maxMessageSize: LIMIT, maxRecipients: 1000, ...UNUSED, log });
   const control = await startHttpControl({
     verbs,
     listen: [{ host: '127.0.0.1', port: 0 }],

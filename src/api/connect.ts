@@ -1,0 +1,36 @@
+/** `connectMta`: the API of an agent that runs in another process. */
+import path from 'node:path';
+import { errorOf, type Issues, isObject, line, onlyKnown, put } from '../compose/checks.js';
+import { findControlSocket } from '../control/client.js';
+import { systemClock } from '../platform/clock.js';
+import { agentBehind, type MailAgent } from './agent.js';
+import { openAway } from './away.js';
+
+/** One of both. */
+export interface ConnectOptions {
+  /** Path of the agent's control socket. */
+  readonly socket?: string | undefined;
+  /** Folder of its spool, where its socket is unless `control.socket` says otherwise. */
+  readonly spool?: string | undefined;
+}
+
+const SOCKET = 'control.sock';
+
+/**
+ * The same methods, types and errors as `createMta` gives, for an agent that runs already: `riata serve`, or another process of the same
+ * program. Rejects with `INVALID_OPTIONS`, or `NOT_RUNNING` where nobody answers. `close` leaves it, and does not end the agent.
+ */
+export async function connectMta(options: ConnectOptions): Promise<MailAgent> {
+  const issues: Issues = [];
+  const given: Readonly<Record<string, unknown>> = isObject(options) ? options : {};
+  if (!isObject(options)) put(issues, 'options', 'WRONG_TYPE', 'must be an object');
+  onlyKnown(given, ['socket', 'spool'], '', issues);
+  const socket = given['socket'] === undefined ? undefined : line(given['socket'], 'socket', issues);
+  const spool = given['spool'] === undefined ? undefined : line(given['spool'], 'spool', issues);
+  if (socket !== undefined && spool !== undefined) put(issues, 'spool', 'CONFLICT', 'give socket or spool, not both');
+  if (issues.length === 0 && socket === undefined && spool === undefined)
+    put(issues, 'socket', 'MISSING_FIELD', 'is missing: the path of the agent\u2019s control socket; or spool, the folder of its spool');
+  if (issues.length > 0) throw errorOf(issues);
+  const found = socket === undefined ? await findControlSocket(path.resolve(spool!), SOCKET) : path.resolve(socket);
+  return agentBehind(await openAway(found, systemClock), {});
+}
