@@ -367,6 +367,7 @@ test('agent says who answers; flush reaches it', async (t) => {
     startedAt: NOW - 60_000,
     driver: 'fake',
     listening: [{ host: '127.0.0.1', port: 2587 }],
+    limits: { maxMessageSize: LIMIT, maxRecipients: 1000, connectMs: 30_000 },
   });
   await client.flush();
   assert.equal(agent.flushes, 1);
