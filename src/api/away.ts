@@ -16,7 +16,7 @@ import type { Clock } from '../platform/clock.js';
 import { chunksOf } from './content.js';
 import type { Door } from './door.js';
 import type { Handed, Sent } from './hand-in.js';
-import { toHead } from './taking-over.js';
+import { toHead, toRows } from './taking-over.js';
 
 export interface Away extends Door {
   /** Resolves when the agent has gone, or is about to. */
@@ -71,7 +71,8 @@ class FarDoor implements Away {
   async take(handed: Handed): Promise<Sent> {
     const { content, signal } = handed;
     try {
-      return await aliveUntil(this.verbs.handIn(toHead(handed), buffersOf(chunksOf(content, signal)), signal));
+      const body = { content: buffersOf(chunksOf(content, signal)), rows: toRows(handed) };
+      return await aliveUntil(this.verbs.handIn(toHead(handed), body, signal));
     } catch (error) {
       content.stop();
       throw error;

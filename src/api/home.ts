@@ -66,8 +66,8 @@ export function verbsOf(mta: Mta, world: Pick<StartOptions, 'clock' | 'log'> & P
     get readyNeedsRoom() {
       return mta.config.control.readyNeedsRoom;
     },
-    handIn: async (request, content, signal) =>
-      take(fromHead(request, content, signal, { clock, maxRecipients: mta.config.submission.maxRecipients }), taking),
+    handIn: async (request, body, signal) =>
+      take(fromHead(request, body, signal, { clock, maxRecipients: mta.config.submission.maxRecipients }), taking),
     log,
     ...(recent === undefined ? {} : { recent }),
   };

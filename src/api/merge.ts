@@ -38,7 +38,7 @@ export interface Merge {
   readonly defaults: MergeValues;
   /** Who gets a copy; undefined: those in the list. */
   readonly recipients: readonly NamedRecipient[] | undefined;
-  /** To be read once. */
+  /** To be read once; again only where they do not come from something that is used up, else that is `STREAM_CONSUMED`. */
   readonly rows: (signal: AbortSignal | undefined) => AsyncIterable<RawRow>;
 }
 
@@ -56,7 +56,7 @@ export function readMerge(
   const defaults = tokens === undefined ? {} : readValues(tokens, 'tokens', issues);
   const pairs = merge === undefined ? [] : pairsOf(merge, issues);
   if (defaults === undefined || pairs === undefined) return undefined;
-  return { defaults, recipients: recipients.length === 0 ? undefined : recipients, rows: (signal) => rowsOf(pairs, signal) };
+  return { defaults, recipients: recipients.length === 0 ? undefined : recipients, rows: rowsOf(pairs) };
 }
 
 type Pairs = Iterable<unknown> | AsyncIterable<unknown>;
@@ -70,8 +70,19 @@ function pairsOf(merge: unknown, issues: Issues): Pairs | undefined {
   return put(issues, 'merge', 'WRONG_TYPE', 'must be an object with values by address, a Map, or something that gives pairs of both');
 }
 
-async function* rowsOf(pairs: Pairs, signal: AbortSignal | undefined): AsyncGenerator<RawRow> {
-  const iterator = Symbol.asyncIterator in pairs ? pairs[Symbol.asyncIterator]() : pairs[Symbol.iterator]();
+function rowsOf(pairs: Pairs): Merge['rows'] {
+  const begin = () => (Symbol.asyncIterator in pairs ? pairs[Symbol.asyncIterator]() : pairs[Symbol.iterator]());
+  let used = false;
+  return (signal) => {
+    const iterator = begin();
+    // A generator gives itself: what it has given is gone.
+    if (used && (iterator as unknown) === pairs) throw new MtaError('STREAM_CONSUMED', 'the list of the merge was read already');
+    used = true;
+    return eachRow(iterator, signal);
+  };
+}
+
+async function* eachRow(iterator: Iterator<unknown> | AsyncIterator<unknown>, signal: AbortSignal | undefined): AsyncGenerator<RawRow> {
   let over = false;
   try {
     for (let number = 0; ; number++) {

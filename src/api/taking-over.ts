@@ -6,10 +6,11 @@
  * and `toHead` does not carry is an error of types.
  */
 import { Readable } from 'node:stream';
-import type { HandInRequest } from '../control/types.js';
+import type { NamedRecipient, RawRow } from '../compose/merge/rows.js';
+import type { HandInBody, HandInRequest } from '../control/types.js';
 import type { OwnServer } from '../core/own-server.js';
 import type { SubmissionEnvelope } from '../intake/submission.js';
-import { type Handed, type HandInOptions, readQueue } from './hand-in.js';
+import { type Handed, type HandedMerge, type HandInOptions, readQueue } from './hand-in.js';
 
 /** What the other side knows by itself: that it comes through the API, and what the addresses need. */
 type Implied = 'origin' | 'received' | 'smtpUtf8';
@@ -17,28 +18,37 @@ type Carried = Required<Omit<SubmissionEnvelope, Implied>>;
 type Options = Readonly<Record<string, unknown>>;
 
 /** The options of `queue` that say what was read. */
-export function toHead({ envelope, content, key }: Handed): HandInRequest {
+export function toHead({ envelope, content, key, merge }: Handed): HandInRequest {
+  const { recipients } = merge ?? envelope;
   const options: { readonly [K in keyof Carried]: Options } = {
     sender: { from: envelope.sender },
-    recipients: { recipients: envelope.recipients.map(({ address }) => address) },
+    recipients: recipients === undefined ? {} : { recipients: recipients.map(named) },
     priority: { priority: envelope.priority },
     notBefore: envelope.notBefore > 0 ? { date: envelope.notBefore } : {},
     expiresAt: { expires: envelope.expiresAt },
     bounces: { bounces: envelope.bounces },
     requireTls: { requireTls: envelope.requireTls },
-    dsn: reports(envelope),
+    dsn: reports(envelope.dsn, merge === undefined ? envelope.recipients[0]?.notify : merge.notify),
     server: envelope.server === undefined ? {} : ownServer(envelope.server),
     tags: { tags: envelope.tags },
   };
   return {
-    options: Object.assign({ idempotencyKey: key }, ...Object.values(options)),
+    options: Object.assign({ idempotencyKey: key, tokens: merge?.defaults }, ...Object.values(options)),
     ...(content.chance.length === 0 ? {} : { chance: content.chance }),
   };
 }
 
+/** Undefined where it is no merge. */
+export function toRows({ merge, signal }: Handed): AsyncIterable<RawRow> | undefined {
+  return merge?.rows(signal);
+}
+
+function named({ address, name }: NamedRecipient): string | { readonly address: string; readonly name: string } {
+  return name === undefined ? address : { address, name };
+}
+
 /** The API asks the same of every recipient. */
-function reports({ dsn, recipients }: SubmissionEnvelope): Options {
-  const notify = recipients[0]?.notify;
+function reports(dsn: SubmissionEnvelope['dsn'], notify: HandedMerge['notify']): Options {
   return dsn === undefined && notify === undefined ? {} : { dsn: { ...dsn, ...(notify && { notify }) } };
 }
 
@@ -51,11 +61,24 @@ function ownServer({ host, port, tls, credentials, timeoutMs }: OwnServer): Opti
 /** Throws as `queue` does. */
 export function fromHead(
   { options, chance = [] }: HandInRequest,
-  content: AsyncIterable<Buffer>,
+  { content, rows }: HandInBody,
   signal: AbortSignal | undefined,
   reading: Pick<HandInOptions, 'clock' | 'maxRecipients'>,
 ): Handed {
-  const data = Readable.from(content, { objectMode: false });
-  const handed = readQueue({ ...options, data, ...(signal === undefined ? {} : { signal }) }, reading);
+  const given = {
+    ...options,
+    data: Readable.from(content, { objectMode: false }),
+    ...(rows === undefined ? {} : { merge: pairs(rows) }),
+    ...(signal === undefined ? {} : { signal }),
+  };
+  const handed = readQueue(given, reading);
   return { ...handed, content: { ...handed.content, chance } };
+}
+
+/** Whatever a row is, it is looked at where rows are read. */
+async function* pairs(rows: AsyncIterable<unknown>): AsyncGenerator<unknown> {
+  for await (const row of rows) {
+    const { to, values } = typeof row === 'object' && row !== null ? (row as Partial<RawRow>) : {};
+    yield [to, values];
+  }
 }

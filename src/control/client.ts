@@ -63,7 +63,8 @@ export async function connectControl(socketPath: string, { holds = true } = {}):
     mx: (domain, options) => wire.json('GET', `/v1/mx/${encodeURIComponent(domain)}`, { refresh: options?.refresh }),
     change: (request, signal) => change(wire, request, signal),
     submit: (request, content) => wire.upload(`/v1/messages${queryString(submitParams(request))}`, 'message/rfc822', content),
-    handIn: (request, content, signal) => wire.upload('/v1/submissions', FRAMED_TYPE, frame(request, content), signal),
+    handIn: (request, { content, rows }, signal) =>
+      wire.upload('/v1/submissions', FRAMED_TYPE, frame(request, content, rows as AsyncIterable<object> | undefined), signal),
     idle: async (waitMs, signal) => (await wire.json<{ idle: boolean }>('GET', '/v1/idle', { wait: waitMs }, signal)).idle,
     events: (after, signal, opened) => wire.events({ after }, signal, opened),
     exposition: () => wire.text('/metrics'),

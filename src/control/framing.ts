@@ -1,79 +1,99 @@
 /**
  * A message with its options in one body: a line of JSON, then the content, octet for octet. How another process hands in what does
- * not fit a query string. With `lines`, more lines of JSON stand between both (the recipients of a merge, each with its values), ended
- * by an empty one; they are read as they come and never held together.
+ * not fit a query string. Where rows follow (the recipients of a merge, each with its values), the content comes in pieces, each behind
+ * a line with its size, up to one of size 0; then each row is a line of JSON, up to the end.
  *
- * Promises: one pass, bounded memory, and a line that is too long, is no JSON, or breaks off is told as such before any content is.
+ * Promises: one pass, bounded memory; what is no such body, or breaks off, is told as such, and never taken for complete.
  */
 import { MtaError } from '../core/errors.js';
 
 export const FRAMED_TYPE = 'application/vnd.riata.message';
 
-/** A line holds the options of one message, or the values of one recipient. */
-export const LONGEST_LINE = 4 * 1024 * 1024;
+/** A line holds the options of one message, which may name many recipients, or the values of one. */
+export const LONGEST_LINE = 32 * 1024 * 1024;
 const LF = 0x0a;
-const NEWLINE = Buffer.from('\n');
+const NOTHING: Buffer = Buffer.alloc(0);
 
 export interface Framed {
   readonly head: Readonly<Record<string, unknown>>;
-  /** To be read to its end before the content is. */
-  readonly lines: () => AsyncGenerator<unknown>;
+  /** To be read to its end before the rows are. */
   readonly content: () => AsyncGenerator<Buffer>;
+  /** Undefined where the head announces none. */
+  readonly rows: (() => AsyncGenerator<unknown>) | undefined;
 }
 
-/** `lines`: only for a head whose reader expects them. */
-export async function* frame(
-  head: object,
-  content: AsyncIterable<Buffer>,
-  lines?: AsyncIterable<object> | Iterable<object>,
-): AsyncGenerator<Buffer> {
-  yield Buffer.from(`${JSON.stringify(head)}\n`);
-  if (lines !== undefined) {
-    for await (const line of lines) yield Buffer.from(`${JSON.stringify(line)}\n`);
-    yield NEWLINE;
+/** What the head says of rows; not for others to use. */
+const ROWS = 'rows';
+
+export async function* frame(head: object, content: AsyncIterable<Buffer>, rows?: AsyncIterable<object>): AsyncGenerator<Buffer> {
+  if (rows === undefined) {
+    yield line(head);
+    yield* content;
+    return;
   }
-  yield* content;
+  yield line({ ...head, [ROWS]: true });
+  for await (const chunk of content) {
+    if (chunk.length === 0) continue;
+    yield Buffer.from(`${chunk.length}\n`);
+    yield chunk;
+  }
+  yield Buffer.from('0\n');
+  for await (const row of rows) yield line(row);
+}
+
+function line(value: object): Buffer {
+  return Buffer.from(`${JSON.stringify(value)}\n`);
 }
 
 /** Reads the head. Rejects with `INVALID_OPTIONS` where it is none. */
 export async function unframe(source: AsyncIterable<Buffer>): Promise<Framed> {
   const reader = new FrameReader(source);
-  const head = await reader.json('the first line');
+  const first = await reader.line('the first line');
+  const head = first === undefined ? undefined : parse(first, 'the first line');
   if (typeof head !== 'object' || head === null || Array.isArray(head)) throw broken('the first line is no JSON object');
-  return {
-    head: head as Readonly<Record<string, unknown>>,
-    lines: () => reader.lines(),
-    content: () => reader.rest(),
-  };
+  const { [ROWS]: announced, ...rest } = head as Readonly<Record<string, unknown>>;
+  if (announced === undefined) return { head: rest, content: () => reader.rest(), rows: undefined };
+  return { head: rest, content: () => reader.pieces(), rows: () => reader.rows() };
 }
 
 class FrameReader {
   readonly #chunks: AsyncIterator<Buffer>;
-  #kept: Buffer = Buffer.alloc(0);
+  #kept = NOTHING;
 
   constructor(source: AsyncIterable<Buffer>) {
     this.#chunks = source[Symbol.asyncIterator]();
   }
 
-  async *lines(): AsyncGenerator<unknown> {
-    for (let number = 2; ; number++) {
-      const line = await this.#line(`line ${number}`);
-      if (line.length === 0) return;
-      yield parse(line, `line ${number}`);
+  async *rest(): AsyncGenerator<Buffer> {
+    for (let next: Buffer | undefined = this.#kept; next !== undefined; next = await this.#next()) if (next.length > 0) yield next;
+    this.#kept = NOTHING;
+  }
+
+  async *pieces(): AsyncGenerator<Buffer> {
+    for (;;) {
+      const digits = (await this.line('the content'))?.toString('latin1') ?? '';
+      if (!/^\d{1,10}$/.test(digits)) throw broken('a piece of the content has no size');
+      if (digits === '0') return;
+      for (let left = Number(digits); left > 0; ) {
+        if (this.#kept.length === 0) this.#kept = (await this.#next()) ?? ended('the content');
+        const piece = this.#kept.subarray(0, left);
+        this.#kept = this.#kept.subarray(piece.length);
+        left -= piece.length;
+        if (piece.length > 0) yield piece;
+      }
     }
   }
 
-  async json(name: string): Promise<unknown> {
-    return parse(await this.#line(name), name);
+  async *rows(): AsyncGenerator<unknown> {
+    for (let number = 1; ; number++) {
+      const text = await this.line(`row ${number}`);
+      if (text === undefined) return;
+      yield parse(text, `row ${number}`);
+    }
   }
 
-  async *rest(): AsyncGenerator<Buffer> {
-    if (this.#kept.length > 0) yield this.#kept;
-    this.#kept = Buffer.alloc(0);
-    for (let next = await this.#chunks.next(); next.done !== true; next = await this.#chunks.next()) yield next.value;
-  }
-
-  async #line(name: string): Promise<Buffer> {
+  /** Undefined at the end; an end within the line is an error. */
+  async line(name: string): Promise<Buffer | undefined> {
     const parts: Buffer[] = [];
     for (let size = 0; ; ) {
       const end = this.#kept.indexOf(LF);
@@ -85,19 +105,29 @@ class FrameReader {
         this.#kept = this.#kept.subarray(end + 1);
         return parts.length === 1 ? part : Buffer.concat(parts);
       }
-      const next = await this.#chunks.next();
-      if (next.done === true) throw broken(`it ends within ${name}`);
-      this.#kept = next.value;
+      this.#kept = NOTHING;
+      const next = await this.#next();
+      if (next === undefined) return size === 0 ? undefined : ended(name);
+      this.#kept = next;
     }
+  }
+
+  async #next(): Promise<Buffer | undefined> {
+    const next = await this.#chunks.next();
+    return next.done === true ? undefined : next.value;
   }
 }
 
-function parse(line: Buffer, name: string): unknown {
+function parse(text: Buffer, name: string): unknown {
   try {
-    return JSON.parse(line.toString('utf8'));
+    return JSON.parse(text.toString('utf8'));
   } catch (cause) {
     throw broken(`${name} is no JSON: ${(cause as Error).message}`, cause);
   }
+}
+
+function ended(name: string): never {
+  throw broken(`it ends within ${name}`);
 }
 
 function broken(what: string, cause?: unknown): MtaError {

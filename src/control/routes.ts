@@ -393,7 +393,7 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
     {},
     async ({ verbs, content, signal }) => {
       const framed = await unframe(content);
-      const report = await verbs.handIn(readHandIn(framed.head), framed.content(), signal);
+      const report = await verbs.handIn(readHandIn(framed.head), { content: framed.content(), rows: framed.rows?.() }, signal);
       return { kind: 'json', status: 201, value: report, location: `/v1/messages/${report.id}` };
     },
   ),

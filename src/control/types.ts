@@ -303,12 +303,20 @@ export interface HandInRequest {
   readonly chance?: readonly string[];
 }
 
+/** What follows the request, to be read in this order. */
+export interface HandInBody {
+  readonly content: AsyncIterable<Buffer>;
+  /** Of a merge: who gets a copy, with which values. */
+  readonly rows?: AsyncIterable<unknown> | undefined;
+}
+
 /** As the API's `Sent`. */
 export interface HandInReport {
   readonly id: MessageId;
   readonly messageId: string;
   readonly recipients: number;
   readonly size: number;
+  readonly unknownTokens?: Readonly<Record<string, number>>;
 }
 
 /** Envelope of a message handed in over the socket. The content follows it as a stream. */
@@ -416,7 +424,7 @@ export interface ControlVerbs extends ReadingVerbs {
   /** Resolves when durable. Rejects with what intake has against it; nothing is stored then. */
   submit(request: SubmitRequest, content: AsyncIterable<Buffer>): Promise<SubmitReport>;
   /** The same with every option that the API has. Rejects as the API does. */
-  handIn(request: HandInRequest, content: AsyncIterable<Buffer>, signal?: AbortSignal): Promise<HandInReport>;
+  handIn(request: HandInRequest, body: HandInBody, signal?: AbortSignal): Promise<HandInReport>;
   /** Whether nothing that is due waits or is on its way; waits for it at most `waitMs`. */
   idle(waitMs: number, signal?: AbortSignal): Promise<boolean>;
   /** The status as soon as something is known of every recipient, or after `waitMs` what there is. */

@@ -35,33 +35,45 @@ test('options and content come apart as they were put together, cut anywhere', a
   }
 });
 
-test('lines stand between both, and end with an empty one', async () => {
-  const lines = [
+async function* each<T>(items: readonly T[]): AsyncGenerator<T> {
+  yield* items;
+}
+
+test('rows follow the content, which then comes in pieces, cut anywhere', async () => {
+  const rows = [
     { to: 'a@b.test', values: { name: 'Ann\n' } },
     { to: 'c@d.test', values: {} },
   ];
-  const bytes = await joined(frame({ merge: true }, once(CONTENT), lines));
+  const pieces = each([CONTENT.subarray(0, 9), Buffer.alloc(0), CONTENT.subarray(9)]);
+  const bytes = await joined(frame({ of: 'many' }, pieces, each(rows)));
   for (const size of [1, 5, bytes.length]) {
     const framed = await unframe(cut(bytes, size));
-    assert.deepEqual(await all(framed.lines()), lines);
+    assert.deepEqual(framed.head, { of: 'many' });
     assert.deepEqual(await joined(framed.content()), CONTENT);
+    assert.deepEqual(await all(framed.rows!()), rows);
   }
-  const none = await unframe(once(await joined(frame({}, once(CONTENT), []))));
-  assert.deepEqual([await all(none.lines()), await joined(none.content())], [[], CONTENT]);
+  const none = await unframe(once(await joined(frame({}, once(CONTENT), each([])))));
+  assert.deepEqual([await joined(none.content()), await all(none.rows!())], [CONTENT, []]);
 });
 
-test('what is no such body is refused before its content is read', async () => {
-  const refused = (text: string, what: RegExp) =>
-    assert.rejects(
-      unframe(once(Buffer.from(text))),
-      (error: Error & { code?: string }) => error.code === 'INVALID_OPTIONS' && what.test(error.message),
-    );
-  await refused('', /ends within the first line/);
-  await refused('{"a":1}', /ends within the first line/);
-  await refused('[1]\n', /no JSON object/);
-  await refused('null\n', /no JSON object/);
-  await refused('From: me\n\n', /first line is no JSON/);
-  await refused(`${' '.repeat(LONGEST_LINE + 1)}\n`, /longer than/);
-  const broken = await unframe(once(Buffer.from('{}\n{"to":1}\nrubbish\n\n')));
-  await assert.rejects(all(broken.lines()), /line 3 is no JSON/);
+test('what is no such body is refused, and what breaks off is not taken for complete', async () => {
+  const refused = (work: Promise<unknown>, what: RegExp) =>
+    assert.rejects(work, (error: Error & { code?: string }) => error.code === 'INVALID_OPTIONS' && what.test(error.message));
+  const first = (text: string) => unframe(once(Buffer.from(text)));
+  await refused(first(''), /no JSON object/);
+  await refused(first('{"a":1}'), /ends within the first line/);
+  await refused(first('[1]\n'), /no JSON object/);
+  await refused(first('null\n'), /no JSON object/);
+  await refused(first('From: me\n\n'), /first line is no JSON/);
+  await refused(first(`${' '.repeat(LONGEST_LINE + 1)}\n`), /longer than/);
+  const content = async (text: string) => joined((await first(`{"rows":true}\n${text}`)).content());
+  await refused(content('5\nabc'), /ends within the content/);
+  await refused(content('3\nabc'), /no size/);
+  await refused(content('x\n'), /no size/);
+  const rows = await first('{"rows":true}\n0\n{"to":1}\nrubbish\n');
+  assert.equal((await joined(rows.content())).length, 0);
+  await refused(all(rows.rows!()), /row 2 is no JSON/);
+  const half = await first('{"rows":true}\n0\n{"to":1');
+  await joined(half.content());
+  await refused(all(half.rows!()), /ends within row 1/);
 });
