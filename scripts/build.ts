@@ -1,5 +1,5 @@
 /**
- * Compiles `src` to `dist`. With `--if-stale` only where something has changed since the last time.
+ * Compiles `src` to `dist`, and writes the manual page. With `--if-stale` only where something has changed since the last time.
  *
  * `dist` is replaced whole, and only by a compilation without errors: it never holds what is left of another, and an
  * agent that runs from it is not robbed of modules that it has yet to load.
@@ -46,4 +46,7 @@ function compile(): boolean {
   return status === 0;
 }
 
-if (!process.argv.includes('--if-stale') || isStale()) process.exitCode = compile() ? 0 : 1;
+if (!process.argv.includes('--if-stale') || isStale()) {
+  if (compile()) await import('./man.js');
+  else process.exitCode = 1;
+}

@@ -7,47 +7,18 @@
 import yargs, { type Argv } from 'yargs';
 import { nearest } from '../config/nearest.js';
 import { version } from '../version.js';
-import { type Cli, type Declare, type Globals, type Run, STDIN } from './command.js';
-import { configCommands } from './commands/config.js';
-import { devCommand } from './commands/dev.js';
-import { healthCommand } from './commands/health.js';
-import { mxCommand } from './commands/mx.js';
-import { queueCommands } from './commands/queue.js';
-import { sendCommand } from './commands/send.js';
-import { mailqCommand, sendmailCommand } from './commands/sendmail.js';
-import { serveCommand } from './commands/serve.js';
-import { spoolCommands } from './commands/spool.js';
-import { statusCommand } from './commands/status.js';
-import { userCommands } from './commands/user.js';
-import { whyCommand } from './commands/why.js';
+import { type Cli, type Globals, type Run, STDIN } from './command.js';
+import { COMMAND_LINE, COMMANDS } from './commands/all.js';
 import { CliError, EXIT, exitCode } from './exit.js';
 import { tell } from './tell.js';
 import { visibleLines } from './visible.js';
 
-const COMMANDS: Readonly<Record<string, Declare>> = {
-  serve: serveCommand,
-  dev: devCommand,
-  queue: queueCommands,
-  status: statusCommand,
-  why: whyCommand,
-  health: healthCommand,
-  send: sendCommand,
-  mx: mxCommand,
-  config: configCommands,
-  spool: spoolCommands,
-  user: userCommands,
-  sendmail: sendmailCommand,
-  mailq: mailqCommand,
-};
 /** Commands that have commands. */
 const GROUPS: ReadonlySet<string> = new Set(['queue', 'config', 'spool', 'user']);
 /** Arguments that may come more than once. */
 const REPEATED: ReadonlySet<string> = new Set(['id', 'recipient', 'to', 'cc', 'bcc', 'attach', 'as']);
 
 const WHICH = 'Which command?';
-const EPILOG = `Settings come from flags, then the environment (RIATA_SPOOL_PATH for spool.path), then the file of --config, RIATA_CONFIG,
-./riata.toml or /etc/riata/riata.toml, then defaults. Exit codes are those of sysexits.`.replace(/\s+/g, ' ');
-
 /** Runs one command line. Never rejects: what went wrong was said on standard error. */
 export async function runCli(argv: readonly string[], cli: Cli): Promise<number> {
   if (argv[0] === 'sendmail' && !argv.includes('--help')) return asSendmail(argv.slice(1), cli);
@@ -82,31 +53,22 @@ async function asSendmail(argv: readonly string[], cli: Cli): Promise<number> {
 }
 
 function declare(cli: Cli, run: Run): Argv<Globals> {
-  const base: Argv<Globals> = yargs()
+  const base = yargs()
     .scriptName('riata')
-    .usage('$0 <command>\n\nA self-contained mail transfer agent.')
+    .usage(`$0 <command>\n\n${COMMAND_LINE.about}`)
     .parserConfiguration({ 'greedy-arrays': false, 'parse-numbers': false, 'parse-positional-numbers': false, 'dot-notation': false })
     .exitProcess(false)
     .strict()
-    .wrap(Math.min(cli.screen.columns, 100))
-    .option('config', { type: 'string', requiresArg: true, global: true, describe: 'Configuration file' })
-    .option('spool', { type: 'string', requiresArg: true, global: true, describe: 'Folder of the spool' })
-    .option('socket', { type: 'string', requiresArg: true, global: true, describe: "The running agent's control socket" })
-    .option('json', { type: 'boolean', default: false, global: true, describe: 'JSON lines instead of tables' })
-    .option('color', {
-      type: 'boolean',
-      default: true,
-      global: true,
-      describe: 'Colours on a terminal; --no-color, or NO_COLOR set, for none',
-    })
+    .wrap(Math.min(cli.screen.columns, 100));
+  const known: Argv<Globals> = COMMAND_LINE.globals(base)
     .help()
     .alias('help', 'h')
     .version(version())
     .alias('version', 'V')
     .recommendCommands()
     .demandCommand(1, 1, WHICH, WHICH)
-    .epilog(EPILOG);
-  return Object.values(COMMANDS).reduce((so, command) => command(so, run), base);
+    .epilog(COMMAND_LINE.epilog);
+  return COMMAND_LINE.commands(known, run);
 }
 
 /**

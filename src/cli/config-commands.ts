@@ -1,5 +1,5 @@
 /** `riata config check` and `riata config show`. */
-import { describeConfig } from '../config/describe.js';
+import { describeConfig, describeVariables } from '../config/describe.js';
 import { printable } from '../core/printable.js';
 import type { Command, Globals } from './command.js';
 import { EXIT } from './exit.js';
@@ -32,6 +32,23 @@ export const configShow: Command<Globals & { readonly defaults: boolean | undefi
   }
   const columns = [{ title: 'SETTING' }, { title: 'VALUE', shrink: 16 }, { title: 'FROM', shrink: 12 }];
   const rows = options.map(({ path, value, source }) => ({ cells: [path, value, { text: source, paint: screen.paint.dim }] }));
+  screen.print(...table(columns, rows, screen.columns, screen.paint.bold));
+  return EXIT.ok;
+};
+
+export const configEnv: Command<Globals> = async (args, cli) => {
+  const { screen } = cli;
+  const variables = describeVariables(settings(args, cli), cli.env['RIATA_CONFIG'] ?? '');
+  if (args.json) {
+    for (const variable of variables) screen.json(variable);
+    return EXIT.ok;
+  }
+  const columns = [{ title: 'VARIABLE' }, { title: 'VALUE NOW', shrink: 12 }, { title: 'FROM', shrink: 12 }];
+  const rows = variables.map(({ variable, file, value, source }) => {
+    const own = source === variable || source === `${variable}_FILE`;
+    const from = own ? { text: 'environment', paint: screen.paint.good } : { text: source, paint: screen.paint.dim };
+    return { cells: [file ? `${variable}[_FILE]` : variable, value, from] };
+  });
   screen.print(...table(columns, rows, screen.columns, screen.paint.bold));
   return EXIT.ok;
 };

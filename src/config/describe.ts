@@ -1,5 +1,5 @@
 /** The configuration in force, for people: `riata config show`, and the line at start that says what was set. */
-import { ENTRIES, ROUTE_ENTRIES, valueAt } from './catalogue.js';
+import { CONFIG_VARIABLE, ENTRIES, RELAY_ENTRIES, ROUTE_ENTRIES, valueAt } from './catalogue.js';
 import type { LoadedConfig } from './config.js';
 import { showSource } from './ledger.js';
 import type { Option } from './options.js';
@@ -29,4 +29,33 @@ export function describeConfig(loaded: LoadedConfig, show: { readonly secrets: b
     ROUTE_ENTRIES.map(({ path, option }) => describe(`route[${i}].${path}`, option, valueAt(route, path))),
   );
   return [...rows, ...routes];
+}
+
+export interface DescribedVariable extends DescribedOption {
+  /** `RIATA_SPOOL_PATH`. With `_FILE` behind it, it names a file with the value, where `file` is true. */
+  readonly variable: string;
+  readonly file: boolean;
+}
+
+/** Every variable of the environment, with the value that its option has now, wherever that comes from; `''` for a relay where none is set. */
+export function describeVariables(loaded: LoadedConfig, configFile: string): DescribedVariable[] {
+  const described = new Map(describeConfig(loaded, { secrets: false }).map((option) => [option.path, option]));
+  const last = loaded.config.route.length - 1;
+  const entries = [
+    ...ENTRIES.map((entry) => ({ ...entry, at: entry.path })),
+    ...RELAY_ENTRIES.map((entry) => ({ ...entry, at: `route[${last}].${entry.path}` })),
+  ];
+  const variables = entries.map(({ variable, option, at, path }): DescribedVariable => {
+    const relay = at !== path;
+    const found = described.get(at);
+    // Another route's settings are none of the environment's relay.
+    const shown = found !== undefined && (!relay || found.source.startsWith(variable)) ? found : { value: '', source: 'default' };
+    return { variable, file: option.file === true, path: relay ? `route.${path}` : path, value: shown.value, source: shown.source };
+  });
+  const file = {
+    path: 'the file',
+    value: configFile === '' ? '' : JSON.stringify(configFile),
+    source: configFile === '' ? 'default' : CONFIG_VARIABLE,
+  };
+  return [{ variable: CONFIG_VARIABLE, file: false, ...file }, ...variables];
 }

@@ -21,5 +21,16 @@ export const configCommands: Declare = (yargs, run) =>
             .example('$0 config show --defaults', 'everything'),
         run(async () => (await import('../config-commands.js')).configShow),
       )
+      .command(
+        'env',
+        'List the variables of the environment, and what each setting is now',
+        (command) =>
+          command
+            .example('$0 config env', 'names to use in a container')
+            .epilog(
+              'Lists are comma-separated in the environment. [_FILE]: the variable with _FILE behind it names a file with the value.',
+            ),
+        run(async () => (await import('../config-commands.js')).configEnv),
+      )
       .demandCommand(1, 1, 'Which command?', 'Which command?'),
   );
