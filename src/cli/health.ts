@@ -1,7 +1,6 @@
-/** `riata health`: whether the agent lives and answers. For health checks of containers, so it loads as little as it can. */
+/** `riata health`: whether the agent is alive, as `/livez` says it. For health checks of containers, so it loads as little as it can. */
 import type { Command, Globals } from './command.js';
 import { CliError, EXIT } from './exit.js';
-import { duration } from './format.js';
 import { withAgent } from './reach.js';
 
 /** Longer than an agent under load takes, shorter than the patience of those who ask. */
@@ -12,9 +11,8 @@ export const health: Command<Globals> = async (args, cli) => {
     const text = `the agent does not answer within ${PATIENCE_MS / 1000} s`;
     cli.clock.after(PATIENCE_MS, () => reject(new CliError(EXIT.unavailable, text)));
   });
-  const { version, pid, startedAt } = await Promise.race([withAgent(args, cli, (verbs) => verbs.agent()), late]);
-  const uptimeMs = cli.clock.now() - startedAt;
-  if (args.json) cli.screen.json({ version, pid, uptimeMs });
-  else cli.screen.print(`ok: riata ${version}, process ${pid}, since ${duration(uptimeMs)}`);
+  const report = await Promise.race([withAgent(args, cli, (verbs) => verbs.alive()), late]);
+  if (args.json) cli.screen.json(report);
+  else cli.screen.print('alive');
   return EXIT.ok;
 };

@@ -8,6 +8,6 @@ export const healthCommand: Declare = (yargs, run) =>
     (command) =>
       command
         .example('$0 health', 'in a HEALTHCHECK, or a probe that runs a command')
-        .epilog('Ends with 0, or with 69 where no agent answers within 4 seconds.'),
+        .epilog('Ends with 0; with 69 where no agent answers within 4 seconds; else with what is wrong, where a restart may help.'),
     run(async () => (await import('../health.js')).health),
   );
