@@ -44,6 +44,8 @@ interface Fate {
   notBefore: number;
   /** Somebody with a key did something to it. */
   meddled: boolean;
+  /** Its lane was paused while it waited. */
+  paused: boolean;
 }
 
 export interface Judgement {
@@ -106,6 +108,7 @@ export class Witness {
         ended: undefined,
         notBefore: mail.notBefore,
         meddled: false,
+        paused: false,
       };
       this.#fates.set(address, fate);
     }
@@ -116,6 +119,14 @@ export class Witness {
     for (const address of addresses) {
       const fate = this.#fates.get(address);
       if (fate) Object.assign(fate, { meddled: true, notBefore: 0 });
+    }
+  }
+
+  /** Their lane is paused, or goes on. That may make them late. */
+  paused(addresses: readonly string[], paused: boolean): void {
+    for (const address of addresses) {
+      const fate = this.#fates.get(address);
+      if (fate) Object.assign(fate, { paused, meddled: true });
     }
   }
 
@@ -131,6 +142,7 @@ export class Witness {
     for (const [, address] of chunk.toString('latin1').matchAll(/RCPT TO:<([^>]+)>/g)) {
       const fate = this.#fates.get(address!);
       if (fate === undefined || fate.ended !== undefined) continue;
+      if (fate.paused) this.violation(`${address} was tried while its lane was paused`);
       const early = fate.notBefore - this.#wall();
       if (early > 0 && now > this.#excusedUntil) this.violation(`${address} was tried ${early} ms before its time`);
     }
@@ -288,7 +300,7 @@ export class Witness {
     const wrong = (why: string) => this.violation(`${address} (${mail.id}) is ${end}: ${why}`);
     if (ended !== undefined && ended !== end) wrong(`it was told to be ${ended}`);
     if (end === 'delivered' && copies.length === 0) wrong('nobody took it');
-    if (end === 'bounced' && !refused && !hopeless) wrong('nobody refused it');
+    if (end === 'bounced' && !refused && !hopeless && !meddled) wrong('nobody refused it');
     if (end === 'removed' && !meddled) wrong('nobody removed it');
     if (end === 'expired' && mustArrive && !hopeless && !meddled) wrong('there was time enough, and a server that would have taken it');
     const wants = (what: 'failure' | 'success') => {

@@ -4,7 +4,6 @@
  * from one number.
  */
 import { configFromOptions } from '../../src/config/load.js';
-import { splitDeliveryKey } from '../../src/core/delivery.js';
 import type { MailEvent } from '../../src/core/event.js';
 import { PRIORITIES } from '../../src/core/message.js';
 import { type Mta, startMta } from '../../src/mta.js';
@@ -18,6 +17,7 @@ import { openSpool, type SimulatedSpool } from './disk.js';
 import { createDns } from './dns.js';
 import { drawMail } from './mail.js';
 import { Network, type Uplink } from './network.js';
+import { meddle } from './operator.js';
 import { Server } from './server.js';
 import { drawWeather, pick } from './weather.js';
 import { Witness } from './witness.js';
@@ -292,25 +292,9 @@ export class World {
     }
   }
 
-  /** An operator holds and releases, hurries, puts off, or removes. */
   #meddle(): void {
-    const life = this.#life;
-    const items = [...(life?.disk.items.values() ?? [])];
-    if (life === undefined || items.length === 0) return;
-    const { key, recipients } = pick(this.#random, items).delivery;
-    this.witness.meddled(recipients.map(({ address }) => address));
-    const change = (kind: 'remove' | 'retryNow' | 'hold' | 'release') => void life.mta.spool.change(key, { kind }).catch(() => {});
-    const kind = pick(this.#random, ['remove', 'retryNow', 'hold', 'reschedule'] as const);
-    this.trace.push(`${this.clock.monotonic()} ${kind} ${splitDeliveryKey(key).id}`);
-    if (kind === 'reschedule') void life.mta.spool.change(key, { kind, due: this.clock.now() + 10 * MINUTE }).catch(() => {});
-    else change(kind);
-    if (kind !== 'hold') return;
-    const release = () => {
-      const now = this.#life;
-      if (now === undefined) this.clock.after(MINUTE, release);
-      else void now.mta.spool.change(key, { kind: 'release' }).catch(() => {});
-    };
-    this.clock.after(10 * MINUTE, release);
+    const { clock, witness, trace } = this;
+    void meddle({ random: this.#random, clock, witness, trace, running: () => this.#life });
   }
 
   #setClock(): void {
