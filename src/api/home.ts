@@ -8,8 +8,10 @@ import { controlVerbs, type VerbOptions } from '../control/verbs.js';
 import { type Mta, type StartOptions, startMta } from '../mta.js';
 import { systemClock } from '../platform/clock.js';
 import { silentLog } from '../platform/log.js';
+import { systemRandom } from '../platform/random.js';
 import { version } from '../version.js';
 import type { Door } from './door.js';
+import { letterSender } from './letters.js';
 import { type TakingOptions, take } from './taking.js';
 import { fromHead } from './taking-over.js';
 
@@ -47,8 +49,8 @@ export async function openHome(config: Config, world: StartOptions): Promise<Hom
 }
 
 /** Everything that can be asked of an agent in this process. */
-export function verbsOf(mta: Mta, world: Pick<StartOptions, 'clock' | 'log'> & Pick<VerbOptions, 'recent'>): Home['verbs'] {
-  const { clock = systemClock, log = silentLog, recent } = world;
+export function verbsOf(mta: Mta, world: Pick<StartOptions, 'clock' | 'random' | 'log'> & Pick<VerbOptions, 'recent'>): Home['verbs'] {
+  const { clock = systemClock, random = systemRandom, log = silentLog, recent } = world;
   const taking = takingOf(mta);
   const options: VerbOptions = {
     clock,
@@ -68,6 +70,7 @@ export function verbsOf(mta: Mta, world: Pick<StartOptions, 'clock' | 'log'> & P
     },
     handIn: async (request, body, signal) =>
       take(fromHead(request, body, signal, { clock, maxRecipients: mta.config.submission.maxRecipients }), taking),
+    sendLetter: letterSender(mta, clock, random, taking),
     log,
     ...(recent === undefined ? {} : { recent }),
   };

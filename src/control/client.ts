@@ -10,6 +10,7 @@ import http from 'node:http';
 import { MtaError } from '../core/errors.js';
 import type { Query } from '../spool/spool.js';
 import { FRAMED_TYPE, frame } from './framing.js';
+import { LETTER_TYPE } from './letter.js';
 import { fromProblem } from './problem.js';
 import { MOST_IDS } from './routes.js';
 import { controlSocketPaths, surroundings } from './socket.js';
@@ -67,6 +68,7 @@ export async function connectControl(socketPath: string, { holds = true } = {}):
       wire.upload('/v1/submissions', FRAMED_TYPE, frame(request, content, rows as AsyncIterable<object> | undefined), signal),
     idle: async (waitMs, signal) => (await wire.json<{ idle: boolean }>('GET', '/v1/idle', { wait: waitMs }, signal)).idle,
     events: (after, signal, opened) => wire.events({ after }, signal, opened),
+    send: (content, idempotencyKey) => wire.upload(`/v1/messages${queryString({ idempotencyKey })}`, LETTER_TYPE, content),
     exposition: () => wire.text('/metrics'),
     alive: () => wire.json('GET', '/livez', {}),
     ready: () => wire.json('GET', '/readyz', {}),

@@ -30,10 +30,11 @@ import {
   type Values,
 } from './fields.js';
 import { FRAMED_TYPE, unframe } from './framing.js';
+import { LETTER_TYPE } from './letter.js';
 import { HttpError } from './problem.js';
 import { readId } from './reading.js';
 import { SSE_TYPE } from './sse.js';
-import { ACTIONS, type Action, type ControlVerbs, type HandInRequest, type RawMessage } from './types.js';
+import { ACTIONS, type Action, type ControlVerbs, type HandInRequest, type RawMessage, type SubmitReport } from './types.js';
 
 export type Answer =
   | { readonly kind: 'json'; readonly status: 200 | 201; readonly value: unknown; readonly location?: string }
@@ -80,6 +81,8 @@ export interface Call {
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   readonly content: AsyncIterable<Buffer>;
+  /** As the header `Idempotency-Key` has it. */
+  readonly idempotencyKey?: string;
   /** Where a reader of events goes on. */
   readonly lastEventId?: number;
   /** Aborts when the caller has gone. */
@@ -97,7 +100,7 @@ export interface ControlRoute {
   /** Needs no token over HTTP: it tells nothing of mail. */
   readonly open?: true;
   /** Media type of the request's content, where it has one. */
-  readonly takes?: 'message/rfc822' | typeof FRAMED_TYPE;
+  readonly takes?: 'message/rfc822' | typeof LETTER_TYPE | typeof FRAMED_TYPE;
   /** Media type of the answer, where it is not JSON. */
   readonly gives?: 'message/rfc822' | 'text/plain' | typeof SSE_TYPE;
   readonly call: (call: Call) => Promise<Answer>;
@@ -112,6 +115,7 @@ function route<const F extends Fields>(
   return { ...about, query, call: (each) => call(each, readFields(query, each.query)) };
 }
 
+const taken = (report: SubmitReport): Answer => ({ kind: 'json', status: 201, value: report, location: `/v1/messages/${report.id}` });
 const json = (value: unknown): Answer => ({ kind: 'json', status: 200, value });
 
 /** Ids in one request; callers with more ask several times. */
@@ -377,10 +381,22 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
       doc: 'Takes in a message; the answer comes when it is safe on disk.',
     },
     submission,
-    async ({ verbs, content }, given) => {
-      const report = await verbs.submit({ ...given, from: given.from!, to: given.to! }, content);
-      return { kind: 'json', status: 201, value: report, location: `/v1/messages/${report.id}` };
+    async ({ verbs, content, idempotencyKey: header }, given) => {
+      const idempotencyKey = given.idempotencyKey ?? header;
+      const key = idempotencyKey === undefined ? {} : { idempotencyKey };
+      return taken(await verbs.submit({ ...given, from: given.from!, to: given.to!, ...key }, content));
     },
+  ),
+  route(
+    {
+      method: 'POST',
+      path: '/v1/messages',
+      verb: 'send',
+      takes: LETTER_TYPE,
+      doc: 'Composes a message from the options of `send` as JSON, attachments in base64, and takes it in.',
+    },
+    { idempotencyKey: submission.idempotencyKey },
+    async ({ verbs, content, idempotencyKey: header }, { idempotencyKey }) => taken(await verbs.send(content, idempotencyKey ?? header)),
   ),
   route(
     {
@@ -549,16 +565,21 @@ export type Match =
 /** Names of path segments by position, ready to compare. */
 const SEGMENTS = CONTROL_ROUTES.map((each) => ({ route: each, segments: each.path.split('/').slice(1) }));
 
-/** Finds the route for a path (without query). The first that fits wins. */
-export function matchRoute(method: string, path: string): Match {
+/** Finds the route for a path (without query). The first that fits wins; of those that take content, the one that takes this type. */
+export function matchRoute(method: string, path: string, type?: string): Match {
   const given = path.split('/').slice(1);
   const allowed = new Set<string>();
+  let first: Match | undefined;
   for (const { route: candidate, segments } of SEGMENTS) {
     const params = matchSegments(segments, given);
     if (params === undefined) continue;
-    if (candidate.method === method) return { kind: 'route', route: candidate, params };
     allowed.add(candidate.method);
+    if (candidate.method !== method) continue;
+    const match = { kind: 'route', route: candidate, params } as const;
+    if (candidate.takes === undefined || candidate.takes === type) return match;
+    first ??= match;
   }
+  if (first !== undefined) return first;
   return allowed.size > 0 ? { kind: 'method', allowed: [...allowed] } : { kind: 'none' };
 }
 

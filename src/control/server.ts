@@ -10,7 +10,7 @@ import http from 'node:http';
 import { finished, pipeline } from 'node:stream/promises';
 import type { Log } from '../platform/log.js';
 import { HttpError, PROBLEM_TYPE, type Problem, toProblem } from './problem.js';
-import { type Access, type Answer, type Call, matchRoute } from './routes.js';
+import { type Access, type Answer, type Call, CONTROL_ROUTES, matchRoute } from './routes.js';
 import { type BoundSocket, bindSocket } from './socket.js';
 import { writeEvents } from './sse.js';
 import type { ControlVerbs } from './types.js';
@@ -95,17 +95,17 @@ export async function answerRequest(options: Answering, request: http.IncomingMe
 function answerOf(verbs: ControlVerbs, request: http.IncomingMessage, signal: AbortSignal, access?: Access): Promise<Answer> {
   const [path = '', query = ''] = splitOnce(request.url ?? '', '?');
   const method = request.method ?? '';
-  const match = matchRoute(method === 'HEAD' ? 'GET' : method, path);
+  const type = (request.headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase();
+  const match = matchRoute(method === 'HEAD' ? 'GET' : method, path, type);
   if (match.kind === 'none') throw new HttpError(404, 'No such path', `there is nothing at ${JSON.stringify(path.slice(0, 200))}`);
   if (match.kind === 'method') {
     const allow = match.allowed.join(', ');
     throw new HttpError(405, 'Wrong method', `${path} takes ${allow}`, { allow });
   }
   const { route, params } = match;
-  if (route.takes !== undefined) {
-    const type = (request.headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase();
-    if (type !== route.takes)
-      throw new HttpError(415, 'Wrong type of content', `${path} takes ${route.takes}, not ${JSON.stringify(type.slice(0, 100))}`);
+  if (route.takes !== undefined && type !== route.takes) {
+    const takes = takenBy(route.method, route.path);
+    throw new HttpError(415, 'Wrong type of content', `${path} takes ${takes}, not ${JSON.stringify(type.slice(0, 100))}`);
   }
   const call: Call = {
     verbs,
@@ -115,6 +115,7 @@ function answerOf(verbs: ControlVerbs, request: http.IncomingMessage, signal: Ab
     signal,
     ...(access === undefined ? {} : { access }),
     ...lastEventId(request),
+    ...idempotencyKey(request),
   };
   return route.call(call);
 }
@@ -122,6 +123,18 @@ function answerOf(verbs: ControlVerbs, request: http.IncomingMessage, signal: Ab
 function lastEventId({ headers }: http.IncomingMessage): { lastEventId?: number } {
   const given = headers['last-event-id'];
   return typeof given === 'string' && /^\d{1,16}$/.test(given) ? { lastEventId: Number(given) } : {};
+}
+
+/** A structured field (RFC 8941) is a string in quotes; most send it bare. */
+function idempotencyKey({ headers }: http.IncomingMessage): { idempotencyKey?: string } {
+  const given = headers['idempotency-key'];
+  if (typeof given !== 'string') return {};
+  return { idempotencyKey: /^"([^"\\]*)"$/.exec(given)?.[1] ?? given };
+}
+
+function takenBy(method: string, path: string): string {
+  const routes = CONTROL_ROUTES.filter((each) => each.method === method && each.path === path);
+  return routes.map(({ takes }) => takes).join(' or ');
 }
 
 function splitOnce(text: string, at: string): [string, string?] {

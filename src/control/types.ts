@@ -427,6 +427,8 @@ export interface ControlVerbs extends ReadingVerbs {
   handIn(request: HandInRequest, body: HandInBody, signal?: AbortSignal): Promise<HandInReport>;
   /** Whether nothing that is due waits or is on its way; waits for it at most `waitMs`. */
   idle(waitMs: number, signal?: AbortSignal): Promise<boolean>;
+  /** Options of `send` as JSON, data in base64: composed by the agent. Resolves when durable. */
+  send(content: AsyncIterable<Buffer>, idempotencyKey?: string): Promise<SubmitReport>;
   /** The status as soon as something is known of every recipient, or after `waitMs` what there is. */
   news(id: MessageId, waitMs: number, signal?: AbortSignal): Promise<StatusReport>;
   mx(domain: string, options?: { readonly refresh?: boolean }): Promise<MxReport>;

@@ -20,6 +20,7 @@ import type { AcceptedOnce, Change, ChangeResult, GiveUp, SnapshotReport, Spool,
 import { changeDeliveries } from './changing.js';
 import { feed } from './feed.js';
 import { checkAlive, checkReady } from './health.js';
+import { createLetters, type SendLetter } from './letter.js';
 import { pauseLanes, resumeLanes } from './pausing.js';
 import { createExposition } from './prometheus.js';
 import { deepestLanes, LANES_SHOWN, readingVerbs, whyOf } from './reading.js';
@@ -132,6 +133,8 @@ export interface VerbOptions {
   readonly connectMs: number;
   /** Takes in what comes with the options of the API. */
   readonly handIn: ControlVerbs['handIn'];
+  /** Composes what comes as JSON. Absent: only formatted messages are taken. */
+  readonly sendLetter?: SendLetter;
   /** Told of every change an operator makes. */
   readonly log: Log;
   /** Absent: the last hours are not kept. */
@@ -148,6 +151,7 @@ export function controlVerbs(agent: ControlledAgent, options: VerbOptions): Cont
     change: (request, signal) => changeDeliveries(agent, options.log, request, signal),
     pause: (request) => pauseLanes(agent, request),
     resume: (request) => resumeLanes(agent, request),
+    send: createLetters(options.sendLetter, () => options.maxMessageSize),
     submit: (request, content) => submit(agent, options, request, content),
     handIn: options.handIn,
     idle: (waitMs, signal) => untilIdle(agent, options.clock, waitMs, signal),

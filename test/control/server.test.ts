@@ -149,10 +149,12 @@ test('an action that does not exist changes nothing, whatever its name', async (
   assert.equal(agent.entries[0]?.deliveries[0]?.state, 'ready');
 });
 
-test('a message is taken only as message/rfc822, with its place in the answer', async (t) => {
+test('a message is taken only as message/rfc822 or JSON, with its place in the answer', async (t) => {
   const { socketPath, agent } = await serveControl(t);
   const target = '/v1/messages?from=a%40x.test&to=b%40x.test&to=c%40x.test';
-  assert.equal((await ask(socketPath, 'POST', target, { 'content-type': 'application/json' }, '{}')).status, 415);
+  const plain = await ask(socketPath, 'POST', target, { 'content-type': 'text/plain' }, '{}');
+  assert.equal(plain.status, 415);
+  assert.match(plain.body, /message\/rfc822 or application\/json/);
   assert.equal((await ask(socketPath, 'POST', target, {}, 'x')).status, 415);
   assert.equal(agent.submissions.length, 0);
   const made = await ask(socketPath, 'POST', target, { 'content-type': 'message/rfc822; charset=x' }, 'Subject: x\r\n\r\ny\r\n');
