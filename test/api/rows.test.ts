@@ -7,7 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
-import { compose, type MailAgent, type QueueOptions, type SendOptions } from '../../src/index.js';
+import { compose, type MailAgent, merge, type QueueOptions, raw, type SendOptions, token } from '../../src/index.js';
 import { createTestMta, type TestMta, type TestMtaOptions } from '../../src/testing/index.js';
 import { defects, type ForeignEntity, header, noPython, readByPython, shape } from '../compose/foreign-reader.js';
 import { destination, temporaryFolder } from '../support/agent.js';
@@ -37,7 +37,8 @@ async function wire(t: Scope): Promise<Wire> {
   const arrived = async (handing: Promise<{ readonly id: string; readonly messageId: string }>): Promise<Arrived> => {
     const { id, messageId } = await handing;
     await mta.idle({ timeout: 20 });
-    const { bytes, sender, recipients } = sink.messages.find((one) => one.bytes.includes(messageId))!;
+    // A copy of a merge has a Message-ID of its own.
+    const { bytes, sender, recipients } = sink.messages.find((one) => one.bytes.includes(messageId)) ?? sink.messages.at(-1)!;
     const entity = readByPython([bytes])[0]!;
     assert.deepEqual(defects(entity), []);
     return { id, entity, sender, recipients, bytes };
@@ -166,6 +167,69 @@ const ROWS: Readonly<Record<number, readonly [what: string, check: (t: Scope) =>
       );
     },
   ],
+  9: [
+    'tokens are defaults for every recipient',
+    async (t) => {
+      const { send } = await wire(t);
+      const { entity } = await send({
+        subject: 'Hello #name#',
+        body: 'Your #thing# is here.\n',
+        tokens: { name: 'Jürgen', thing: 'parcel' },
+        merge: { [LETTER.to]: {} },
+      });
+      assert.deepEqual([header(entity, 'Subject'), plain(entity.text)], ['Hello Jürgen', 'Your parcel is here.\n']);
+    },
+  ],
+  10: [
+    'merge gives each address a copy of its own, and what is no recipient is an error',
+    async (t) => {
+      const mta = await testMta(t);
+      const merge = { 'Joe@DEST.test': { name: 'Joe' }, 'ann@other.test': { name: 'Ann' } };
+      const { id, recipients } = await mta.send({ ...LETTER, to: 'joe@dest.test', cc: 'ann@other.test', subject: 'Hello #name#', merge });
+      await mta.settle();
+      assert.deepEqual([recipients, await mta.status(id)], [2, 'sent']);
+      const copies = readByPython(mta.outbox.map(({ bytes }) => bytes));
+      const found = copies.map((copy) => [
+        copy.mailboxes['to']?.map(({ address }) => address).join(),
+        header(copy, 'Subject'),
+        header(copy, 'Cc'),
+      ]);
+      assert.deepEqual(found.sort(), [
+        ['ann@other.test', 'Hello Ann', undefined],
+        ['joe@dest.test', 'Hello Joe', undefined],
+      ]);
+      await assert.rejects(mta.send({ ...LETTER, merge: { 'nobody@dest.test': {} } }), {
+        name: 'MtaError',
+        message: /no recipient|not a recipient|recipient/,
+      });
+    },
+  ],
+  11: [
+    'tokens merge where they stand, encoded for that place',
+    async (t) => {
+      assert.equal(token('name'), '#name#');
+      const { send } = await wire(t);
+      const { entity } = await send({
+        body: `${token('name')}, ${token('none')}\n`,
+        html: '<p>#name# #mark#</p>',
+        merge: { [LETTER.to]: { name: 'Müller & <Söhne>', mark: raw('<b>!</b>') } },
+        to: undefined,
+        transferEncoding: 'quoted-printable',
+      });
+      const [text, page] = entity.parts;
+      assert.deepEqual(
+        [plain(text?.text), plain(page?.text)?.trim()],
+        ['Müller & <Söhne>, #none#\n', '<p>Müller &amp; &lt;Söhne&gt; <b>!</b></p>'],
+      );
+    },
+  ],
+  12: [
+    'merge works on any text',
+    async () => {
+      assert.equal(merge('Dear #name#, #none#', { name: 'Ann' }), 'Dear Ann, #none#');
+      assert.equal(merge('#a#', { a: 'ü' }, { charset: 'iso-8859-1', transferEncoding: 'quoted-printable' }), '=FC');
+    },
+  ],
   13: [
     'priority is read in any letter case, and the higher leaves first',
     async (t) => {
@@ -248,6 +312,23 @@ const ROWS: Readonly<Record<number, readonly [what: string, check: (t: Scope) =>
         given,
       );
       await assert.rejects(send({ extraMIMEHeaders: { 'X-A': 'b\r\nBcc: c@d.test' } }), { code: 'HEADER_INJECTION' });
+    },
+  ],
+  20: [
+    'a message goes through its own server, by its own login',
+    async (t) => {
+      const own = await destination(t, { users: { ann: 'secret' } });
+      const { mta } = await wire(t);
+      const server = { host: '127.0.0.1', port: own.port, username: 'ann', password: 'secret', timeout: 10 };
+      await mta.send({ ...LETTER, ...server });
+      await own.received(1);
+      assert.equal(own.messages[0]?.user, 'ann');
+      assert.equal(header(readByPython([own.messages[0]!.bytes])[0]!, 'Subject'), LETTER.subject);
+      for (const half of [
+        { ...server, password: undefined },
+        { ...server, username: undefined },
+      ])
+        await assert.rejects(mta.send({ ...LETTER, ...half }), { code: 'INVALID_OPTIONS' });
     },
   ],
   21: [
@@ -473,6 +554,20 @@ const ROWS: Readonly<Record<number, readonly [what: string, check: (t: Scope) =>
       const { mta } = await wire(t);
       const ids = await mta.batch(() => Promise.all(Array.from({ length: 100 }, () => mta.send(LETTER).then(({ id }) => id))));
       for (const status of await Promise.all(ids.map((id) => mta.status(id)))) assert.notEqual(status, 'unknown');
+    },
+  ],
+  39: [
+    'where mail for a domain would go is told, the preferred server in front',
+    async (t) => {
+      const mta = await testMta(t, { '@null.test': 'nullMx' });
+      const { domain, host, priority, port, username, hasPassword, ssl, all } = await mta.mxLookup('Bücher.example', { refresh: true });
+      assert.deepEqual(
+        [domain, host, priority, port, username, hasPassword, ssl],
+        ['xn--bcher-kva.example', 'mx.xn--bcher-kva.example', 10, 25, '', false, false],
+      );
+      assert.equal(all.length, 1);
+      const none = await mta.mxLookup('null.test');
+      assert.deepEqual([none.host, none.trouble?.status], ['', '5.1.10']);
     },
   ],
   40: [

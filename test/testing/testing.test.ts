@@ -121,6 +121,19 @@ test('mail for later waits for its time, and what nobody takes is given up in th
   assert.equal(mta.outbox.at(-1)?.sender, '');
 });
 
+test('mail with a server of its own, a login and TLS goes through that', async (t) => {
+  const mta = await testMta(t);
+  for (const ssl of [false, 'starttls', true] as const) {
+    const { id } = await mta.send({ ...LETTER, host: 'smtp.relay.test', username: 'shop', password: 'secret', ssl, requireTls: true });
+    await mta.settle();
+    assert.equal(await mta.status(id), 'sent', String(ssl));
+    assert.equal(mta.outbox.at(-1)?.server, 'smtp.relay.test');
+  }
+  await mta.send({ ...LETTER, merge: { 'joe@example.net': {}, 'ann@example.net': {} }, to: undefined as never });
+  await mta.settle();
+  assert.equal(mta.outbox.length, 5);
+});
+
 test('idle and close take the time that they need, and options that are wrong are named', async (t) => {
   const mta = await testMta(t);
   for (let i = 0; i < 30; i++) await mta.send({ ...LETTER, to: `r${i}@d${i % 3}.test` });
