@@ -6,8 +6,9 @@
  */
 import path from 'node:path';
 import { verbsOf } from '../api/home.js';
+import type { Changes } from '../config/changes.js';
 import type { Config } from '../config/config.js';
-import { type HttpControl, startHttpControl } from '../control/http/server.js';
+import { type HttpControl, type HttpControlKeys, startHttpControl } from '../control/http/server.js';
 import { createRecent } from '../control/recent.js';
 import { startControlServer } from '../control/server.js';
 import { answers, controlSocketPaths, surroundings } from '../control/socket.js';
@@ -26,6 +27,8 @@ export interface Running {
   readonly socket: string;
   /** Where the page and the control API are, as bound; empty where `control.http` is. */
   readonly http: HttpControl['addresses'];
+  /** As `Mta.reload`, for the doors beside it as well. */
+  reload(wanted: Config): Promise<Changes>;
   /** Finishes what is on its way, within the time that the configuration gives. */
   close(): Promise<void>;
 }
@@ -50,13 +53,10 @@ export async function startAgent(config: Config, options: StartOptions & { reado
     undo.push(async () => recent.stop());
     const control = await startControlServer({ verbs, path: socket, log: options.log });
     undo.push(() => control.close(0));
-    const { http, token, trustLoopback, hosts } = config.control;
     const web = await startHttpControl({
       verbs,
-      listen: http,
-      token,
-      trustLoopback,
-      names: [config.hostname, ...hosts],
+      listen: config.control.http,
+      ...keysOf(config),
       log: options.log,
       clock: cli.clock,
       random: systemRandom,
@@ -66,12 +66,21 @@ export async function startAgent(config: Config, options: StartOptions & { reado
       // The socket's name goes at once, so that whoever takes the spool over finds it free.
       await Promise.all([control.close(), web.close(), mta.close()]);
     };
-    return { mta, socket, http: web.addresses, close };
+    const reload = async (wanted: Config) => {
+      const changes = await mta.reload(wanted);
+      if (changes.taken.some((path) => path.startsWith('control.'))) await web.renew(keysOf(changes.config));
+      return changes;
+    };
+    return { mta, socket, http: web.addresses, reload, close };
   } catch (error) {
     for (const end of undo.reverse()) await end();
     if (error instanceof MtaError && error.code === 'INVALID_OPTIONS') throw asConfigFault(error);
     throw error;
   }
+}
+
+function keysOf({ hostname, control }: Config): HttpControlKeys {
+  return { token: control.token, trustLoopback: control.trustLoopback, names: [hostname, ...control.hosts] };
 }
 
 const PATIENCE_MS = 10_000;

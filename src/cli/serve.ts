@@ -31,7 +31,7 @@ export const serve: Command<Globals> = async (args, cli) => {
   try {
     for (const { path, code, message } of loaded.warnings) log.warn('config.warning', { path, code }, message);
     checkSpoolPlace(config, log, cli);
-    const { mta, socket, http, close } = await startAgent(config, { log, onEvent, sockets }, cli);
+    const { mta, socket, http, reload, close } = await startAgent(config, { log, onEvent, sockets }, cli);
     const listen = () => mta.listening().map(showHostPort).join(', ');
     const page = http.map((address) => `http://${showHostPort(address)}/`).join(', ');
     const fields = {
@@ -48,7 +48,7 @@ export const serve: Command<Globals> = async (args, cli) => {
     const ready = () => manager.ready(`taking mail on ${listen() || 'no address'}`);
     ready();
     const take = async (next: LoadedConfig) => {
-      const changes = await mta.reload((await listening(next)).config);
+      const changes = await reload((await listening(next)).config);
       journal.renew({ ...next, config: { ...next.config, hostname: mta.hostname } });
       return changes;
     };

@@ -380,20 +380,21 @@ const control = section('How "riata queue", "riata status" and the other command
     '',
     `What callers of control.http must know, as "Authorization: Bearer …"; the page asks for it once. At least 16 characters, best made by
     chance ("openssl rand -hex 24"); better tokenFile, a file that holds nothing else. A new one ends all sessions.`,
-    { secret: true, file: true },
+    { live: true, secret: true, file: true },
   ),
   trustLoopback: option(
     kind.boolean,
     false,
     `Callers of control.http on this machine need no token. Every user and every program of the machine can then read and remove mail,
     so it is for a machine of one's own. Requests that a proxy passed on are not trusted.`,
+    { live: true },
   ),
   hosts: option(
     place.hostNames,
     [],
     `Further names by which control.http may be called, such as that of a proxy before it. Addresses, localhost and hostname always may;
     anything else is refused, so that no web site can reach the agent through a name of its own (DNS rebinding).`,
-    { example: '["riata.example.com"]' },
+    { live: true, example: '["riata.example.com"]' },
   ),
   readyNeedsRoom: option(
     kind.boolean,

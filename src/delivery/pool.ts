@@ -166,9 +166,12 @@ export class Pool {
         all++;
       } else if (connection.phase === 'idle') this.#retire(connection, 'limit lowered');
     }
-    // There may be room where there was none. With no site's name those are asked whom the cap refused.
+    // There may be room where there was none. Whom the cap refused is told with the word to any site.
+    const [any] = this.#all;
+    const told = new Set(this.#servers.takeAllWaiting());
+    if (this.#refusedForCap && any !== undefined) told.add(any.route.site);
     this.#refusedForCap = false;
-    for (const site of [...this.#servers.takeAllWaiting(), '']) this.#options.source.room(site);
+    for (const site of told) this.#options.source.room(site);
   }
 
   connections(): Map<string, { open: number; busy: number }> {

@@ -199,3 +199,71 @@ test('limits hold at every instant and no wake-up is lost, whatever happens in w
     { numRuns: 300 },
   );
 });
+
+test('limits that change at any moment are kept by what is opened from then on, hurt nothing, and lose no wake-up', async () => {
+  const limits = fc.record({ connectionsPerServer: fc.integer({ min: 1, max: 3 }), maxConnections: fc.integer({ min: 1, max: 6 }) });
+  const renewal = fc.record({ kind: fc.constant('renew' as const), limits });
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.oneof({ weight: 9, arbitrary: step }, renewal), { minLength: 5, maxLength: 80 }), async (steps) => {
+      let now = { connectionsPerServer: PER_SERVER, maxConnections: CAP };
+      const before = { open: new Map<string, number>(), total: 0 };
+      const scheduler = new ModelScheduler(makeRoutes(), () => fakeJob());
+      const world = new FakeWorld({
+        messagesPerConnection: PER_CONNECTION,
+        onChange: ({ open, total }) => {
+          // What was open above a lowered limit may stay for a while; nothing is opened above one.
+          for (const [server, count] of open) assert.ok(count <= Math.max(now.connectionsPerServer, before.open.get(server) ?? 0), server);
+          assert.ok(total <= Math.max(now.maxConnections, before.total));
+          before.open = new Map(open);
+          before.total = total;
+        },
+      });
+      const clock = createVirtualClock(0, turn);
+      const options = { clock, log: silentLog, source: scheduler, idleTimeoutMs: 10_000, openSession: world.openSession };
+      const pool = new Pool({ ...options, limits: now });
+      scheduler.carrier = pool;
+      for (const one of steps) {
+        if (one.kind === 'renew') {
+          now = one.limits;
+          pool.renew({ limits: now, idleTimeoutMs: 10_000 });
+        } else if (one.kind === 'add') scheduler.add(one.site, one.count);
+        else if (one.kind === 'advance') await clock.advance(one.ms);
+        else act(world, one);
+        await turn();
+      }
+      await finish(world, scheduler, clock);
+      assert.equal(pool.connections().size, 0, 'every place was given back');
+      assert.equal(world.total, 0);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('a connection above a lowered limit ends with the message that it carries, and idle ones at once', async () => {
+  const routes = makeRoutes();
+  const scheduler = new ModelScheduler(routes, () => fakeJob());
+  const world = new FakeWorld({ messagesPerConnection: 100, onChange: () => {} });
+  const clock = createVirtualClock(0, turn);
+  const limits = { connectionsPerServer: 3, maxConnections: 10 };
+  const pool = new Pool({ clock, log: silentLog, source: scheduler, limits, idleTimeoutMs: 10_000, openSession: world.openSession });
+  scheduler.carrier = pool;
+  scheduler.add(0, 3);
+  await turn();
+  for (const opening of [...world.openings]) opening.accept();
+  await turn();
+  const [first, second, third] = world.sessions;
+  assert.deepEqual([first?.take(), second?.take(), third?.take()].includes(undefined), false, 'all three are in the middle of a message');
+  third!.deliver();
+  third!.idle();
+  await turn();
+  pool.renew({ limits: { connectionsPerServer: 1, maxConnections: 10 }, idleTimeoutMs: 10_000 });
+  assert.equal(third!.state, 'closing');
+  scheduler.add(0, 10);
+  first!.deliver();
+  second!.deliver();
+  assert.notEqual(first!.take(), undefined, 'one goes on');
+  assert.equal(second!.take(), undefined, 'the other is given nothing more');
+  second!.idle();
+  await turn();
+  assert.equal(second!.state, 'closing');
+});

@@ -146,3 +146,14 @@ test('recipients of one message have each their own end, and what one server has
   assert.deepEqual(failed, [1, 1]);
   assert.deepEqual(sink.violations, []);
 });
+
+test('with no history nothing is known of mail that has its end, and its content is gone', async (t) => {
+  const sink = await destination(t);
+  const agent = await startAgent(t, { route: [relayTo(sink)], spool: { historyRetention: '0s' } });
+  const id = await agent.submit({ to: 'ok@dest.test' });
+  await agent.event('delivered');
+  await until('it to be forgotten', async () => (await agent.verbs.status(id)).status === 'unknown');
+  assert.deepEqual((await agent.verbs.history({ since: 0, limit: 10 })).items, []);
+  await assert.rejects(agent.verbs.raw(id), { code: 'NOT_FOUND' });
+  await assert.rejects(agent.verbs.show(id), { code: 'NOT_FOUND' });
+});

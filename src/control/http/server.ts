@@ -33,14 +33,18 @@ const IDLE_TIMEOUT_MS = 15_000;
 const STALL_MS = 30_000;
 const GRACE_MS = 2_000;
 
-export interface HttpControlOptions {
-  readonly verbs: ControlVerbs;
-  readonly listen: readonly { readonly host: string; readonly port: number }[];
+/** Who is let in; may be exchanged at any time. */
+export interface HttpControlKeys {
   /** Empty: none, and then only loopback is listened on. */
   readonly token: string;
   readonly trustLoopback: boolean;
   /** By which names we may be called, besides addresses and `localhost`. */
   readonly names: readonly string[];
+}
+
+export interface HttpControlOptions extends HttpControlKeys {
+  readonly verbs: ControlVerbs;
+  readonly listen: readonly { readonly host: string; readonly port: number }[];
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;
@@ -53,6 +57,8 @@ export interface HttpControl {
   readonly addresses: readonly { readonly host: string; readonly port: number }[];
   /** Wrong tokens since the start. */
   denied(): number;
+  /** Another token, other names: from the next request on. Sessions made with another token end. */
+  renew(keys: HttpControlKeys): Promise<void>;
   /** Takes no new requests, lets those under way finish for at most `graceMs`, then cuts them. */
   close(graceMs?: number): Promise<void>;
 }
@@ -62,9 +68,10 @@ const PAGE = fileURLToPath(new URL('../../page/', import.meta.url));
 /** Rejects with `ADDRESS_IN_USE` or `INVALID_OPTIONS`; nothing listens then. */
 export async function startHttpControl(options: HttpControlOptions): Promise<HttpControl> {
   const { log, clock, random } = options;
-  const keys = await createKeys(options.token, clock, random);
   const tries = createTries(clock, log);
-  const gate = createGate({ keys, tries, trustLoopback: options.trustLoopback, names: options.names });
+  const gateFor = async ({ token, trustLoopback, names }: HttpControlKeys) =>
+    createGate({ keys: await createKeys(token, clock, random), tries, trustLoopback, names });
+  let gate = await gateFor(options);
   const files = pageFiles(options.page ?? PAGE);
   const servers: http.Server[] = [];
   const addresses: { host: string; port: number }[] = [];
@@ -88,6 +95,9 @@ export async function startHttpControl(options: HttpControlOptions): Promise<Htt
   return {
     addresses,
     denied: () => tries.denied(),
+    async renew(keys) {
+      gate = await gateFor(keys);
+    },
     close(graceMs) {
       ending.abort();
       closing ??= close(graceMs);

@@ -276,3 +276,16 @@ test('a port that is taken, or a name that leads to others without a token, is a
   const last = await start([first], TOKEN);
   await last.close(0);
 });
+
+test('another token holds from the next request on, and ends the sessions of the one before; names as well', async (t) => {
+  const { control, ask, askAs } = await serveHttp(t);
+  const session = JSON.parse((await ask('POST', '/v1/session')).body) as { session: string };
+  const withSession = { authorization: `Bearer ${session.session}` };
+  assert.equal((await askAs(withSession, 'GET', '/v1/agent')).status, 200);
+  await control.renew({ token: 'another-token-for-tests', trustLoopback: false, names: ['other.example.test'] });
+  assert.equal((await ask('GET', '/v1/agent')).status, 401);
+  assert.equal((await askAs(withSession, 'GET', '/v1/agent')).status, 401);
+  const authorization = 'Bearer another-token-for-tests';
+  assert.equal((await askAs({ authorization, host: 'other.example.test' }, 'GET', '/v1/agent')).status, 200);
+  assert.equal((await askAs({ authorization, host: 'mail.example.test' }, 'GET', '/v1/agent')).status, 421);
+});
