@@ -83,7 +83,8 @@ async function* buffers(stream: AsyncIterable<unknown>): AsyncGenerator<Buffer> 
   try {
     for await (const chunk of stream) {
       if (typeof chunk === 'string') yield Buffer.from(chunk, 'utf8');
-      else if (chunk instanceof Uint8Array) yield Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+      // Copied: it is held on to, and whoever gave it may write to it again.
+      else if (chunk instanceof Uint8Array) yield Buffer.from(chunk);
       else throw unreadable('the stream gives neither text nor octets');
     }
   } catch (cause) {

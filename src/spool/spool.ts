@@ -27,6 +27,8 @@ export interface StoredBody {
   readonly sizeBytes: number;
   /** Driver's own; opaque to callers. */
   readonly place: string;
+  /** The content, where the driver still has it in memory: what is delivered at once need not be read back. */
+  readonly pieces?: readonly Buffer[];
 }
 
 /** Takes a body as it arrives. Small ones stay in memory; from `inlineLimit` on it goes to the driver's own place. */

@@ -33,7 +33,7 @@ test('the package is imported and required, its types are found, and the program
   const node = (...args: string[]) => execute(process.execPath, args, '', folder);
   const show = "console.log(Object.entries(riata).map(([name, value]) => name + ':' + typeof value).sort().join())";
   const names =
-    'ERROR_CODES:object,MtaError:function,compose:function,createMta:function,merge:function,parseAddressList:function,raw:function,token:function';
+    'ERROR_CODES:object,MtaError:function,compose:function,connectMta:function,createMta:function,merge:function,parseAddressList:function,raw:function,token:function';
 
   await t.test('import and require give the same', async () => {
     writeFileSync(join(folder, 'a.mjs'), `import * as riata from 'riata';\n${show}`);

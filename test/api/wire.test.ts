@@ -126,24 +126,26 @@ test('queue takes a message as it is, from memory, a stream or a composer, to wh
   assert.deepEqual(ours[0]!.bytes, await composed.data());
 });
 
-test('buffers that are written to after they were handed in are sent as they were', async (t) => {
-  let greet = () => {};
-  const written = new Promise<void>((resolve) => {
-    greet = resolve;
+for (const [size, count] of Object.entries({ small: 100, large: 1500 }))
+  test(`buffers that are written to after they were handed in are sent as they were (${size})`, async (t) => {
+    let greet = () => {};
+    const written = new Promise<void>((resolve) => {
+      greet = resolve;
+    });
+    const sink = await destination(t, { script: ({ verb }) => (verb === 'CONNECT' ? written.then(() => undefined) : undefined) });
+    const mta = await agentTo(t, sink);
+    const lines = `${'a'.repeat(70)}\r\n`.repeat(count);
+    const long = Buffer.from(`Subject: mine\r\n\r\n${lines}`);
+    // One that lacks nothing is stored in one piece, as it came.
+    const [raw, part, enclosed, streamed] = [Buffer.from(message('mine', lines)), Buffer.from(long), Buffer.from(long), Buffer.from(long)];
+    await Promise.all([
+      mta.queue({ data: raw, from: 'a@b.test', recipients: 'joe@dest.test' }),
+      mta.queue({ data: Readable.from([streamed]), from: 'a@b.test', recipients: 'joe@dest.test' }),
+      mta.send({ ...LETTER, parts: [part] }),
+      mta.send({ ...LETTER, attachments: [{ name: 'a.eml', data: enclosed }] }),
+    ]);
+    for (const each of [raw, part, enclosed, streamed]) each.fill('x');
+    greet();
+    await sink.received(4);
+    for (const { bytes } of sink.messages) assert.ok(bytes.includes(lines), bytes.toString().slice(0, 2000));
   });
-  const sink = await destination(t, { script: ({ verb }) => (verb === 'CONNECT' ? written.then(() => undefined) : undefined) });
-  const mta = await agentTo(t, sink);
-  const lines = `${'a'.repeat(70)}\r\n`.repeat(100);
-  const long = Buffer.from(`Subject: mine\r\n\r\n${lines}`);
-  // One that lacks nothing is stored in one piece, as it came.
-  const [raw, part, enclosed] = [Buffer.from(message('mine', lines)), Buffer.from(long), Buffer.from(long)];
-  await Promise.all([
-    mta.queue({ data: raw, from: 'a@b.test', recipients: 'joe@dest.test' }),
-    mta.send({ ...LETTER, parts: [part] }),
-    mta.send({ ...LETTER, attachments: [{ name: 'a.eml', data: enclosed }] }),
-  ]);
-  for (const each of [raw, part, enclosed]) each.fill('x');
-  greet();
-  await sink.received(3);
-  for (const { bytes } of sink.messages) assert.ok(bytes.includes(lines), bytes.toString().slice(0, 2000));
-});

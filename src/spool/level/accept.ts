@@ -116,7 +116,9 @@ export function admit(ledger: Ledger, entries: readonly Entry[], hot: HotBody | 
 export function hotBody(acceptance: Acceptance): HotBody | undefined {
   const { body, message } = acceptance;
   // What a template makes is not what is accepted.
-  return Buffer.isBuffer(body) && message.merge === undefined ? new HotBody(body) : undefined;
+  if (message.merge !== undefined) return undefined;
+  if (Buffer.isBuffer(body)) return new HotBody(body);
+  return body.pieces === undefined ? undefined : new HotBody({ sizeBytes: body.sizeBytes, pieces: body.pieces });
 }
 
 export class AcceptOperation implements Operation {

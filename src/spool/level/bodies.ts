@@ -6,8 +6,9 @@
  * takes in the id and the block's number, so that blocks cannot change places.
  *
  * Promises: `finish` resolves when file and name are durable; a reader verifies each block before it hands it out and throws
- * `SPOOL_DAMAGED` before the end where something does not hold; memory is a few blocks a body, whatever its size. At most two
- * syncs at once, so that they do not fill the thread pool.
+ * `SPOOL_DAMAGED` before the end where something does not hold; memory is a few blocks a body, whatever its size, and what is kept
+ * of bodies that are not large beyond measure, so that they need not be read back: so much for all that come in at one time, and no
+ * more. Octets are written from where they came in, without a copy. At most two syncs at once, so that they do not fill the thread pool.
  */
 import type * as fsp from 'node:fs/promises';
 import path from 'node:path';
@@ -31,6 +32,8 @@ const BLOCK_HEAD = 8;
 /** Octets that may wait for the disk before a writer is asked to pause. */
 const HIGH_WATER = 4 * BLOCK;
 const SYNCS_AT_ONCE = 2;
+/** A body larger than this is read back, whatever room there is. */
+const MOST_KEPT = 4 * 1024 * 1024;
 
 export class Bodies {
   readonly #folder: string;
@@ -39,16 +42,28 @@ export class Bodies {
   readonly fs: SpoolFs;
   readonly wrote: (bytes: number) => void;
   #made: Promise<void> | undefined;
+  /** Octets kept by writers. */
+  #keeping = 0;
+  readonly #keepBytes: number;
   #syncing = 0;
   #waiting: (() => void)[] = [];
   /** While files are being copied, none is removed. */
   #kept: Promise<void> = Promise.resolve();
 
-  constructor(options: { folder: string; epoch: number; inlineLimitBytes: number; fs: SpoolFs; wrote?: (bytes: number) => void }) {
+  /** `keepBytes`: how much of what comes in may be kept in memory until it is taken over by `accept`. */
+  constructor(options: {
+    folder: string;
+    epoch: number;
+    inlineLimitBytes: number;
+    fs: SpoolFs;
+    keepBytes?: number;
+    wrote?: (bytes: number) => void;
+  }) {
     this.#folder = options.folder;
     this.#epoch = String(options.epoch);
     this.#inlineLimit = options.inlineLimitBytes;
     this.fs = options.fs;
+    this.#keepBytes = options.keepBytes ?? 0;
     this.wrote = options.wrote ?? (() => {});
   }
 
@@ -58,6 +73,13 @@ export class Bodies {
 
   writer(envelope: BodyEnvelope): BodyWriter {
     return new FileBodyWriter(this, envelope, this.#inlineLimit);
+  }
+
+  /** False: there is no room for so much. What was kept is let go by a negative number. */
+  keep(bytes: number): boolean {
+    if (this.#keeping + bytes > this.#keepBytes) return false;
+    this.#keeping += bytes;
+    return true;
   }
 
   /** Opens a fresh file for a body, in this start's folder. */
@@ -137,10 +159,14 @@ class FileBodyWriter implements BodyWriter {
   /** Blocks waiting for the disk, in order; from the moment the body is no longer small. */
   #blocks: Buffer[] = [];
   #blockedBytes = 0;
-  #block: Buffer | undefined;
+  /** Of the block that is being filled: its octets, how many, and their checksum so far. */
+  #parts: Buffer[] = [];
   #filled = 0;
+  #crc = 0;
   #number = 0;
   #seed = 0;
+  /** All octets so far, while there is room to keep them. */
+  #kept: Buffer[] | undefined = [];
   #file: { handle: fsp.FileHandle; place: string } | undefined;
   #pump: Promise<void> | undefined;
   #error: Error | undefined;
@@ -174,25 +200,39 @@ class FileBodyWriter implements BodyWriter {
   }
 
   #fill(chunk: Buffer): void {
-    let from = 0;
-    while (from < chunk.length) {
-      this.#block ??= Buffer.allocUnsafeSlow(BLOCK_HEAD + BLOCK);
-      const copied = chunk.copy(this.#block, BLOCK_HEAD + this.#filled, from);
-      this.#filled += copied;
-      from += copied;
+    this.#keep(chunk);
+    for (let from = 0; from < chunk.length; ) {
+      const part = from === 0 && chunk.length <= BLOCK - this.#filled ? chunk : chunk.subarray(from, from + BLOCK - this.#filled);
+      this.#crc = crcOf(part, this.#filled === 0 ? (this.#seed + this.#number) >>> 0 : this.#crc);
+      this.#parts.push(part);
+      this.#filled += part.length;
+      from += part.length;
       if (this.#filled === BLOCK) this.#closeBlock();
     }
   }
 
+  /** An empty block is the end. */
   #closeBlock(): void {
-    const block = (this.#block ?? Buffer.alloc(BLOCK_HEAD)).subarray(0, BLOCK_HEAD + this.#filled);
-    block.writeUInt32LE(blockCrc(this.#seed, this.#number++, block.subarray(BLOCK_HEAD)), 0);
-    block.writeUInt32LE(this.#filled, 4);
-    this.#blocks.push(block);
-    this.#blockedBytes += block.length;
-    this.#block = undefined;
+    const head = Buffer.alloc(BLOCK_HEAD);
+    head.writeUInt32LE(this.#filled === 0 ? blockCrc(this.#seed, this.#number, head.subarray(0, 0)) : this.#crc, 0);
+    head.writeUInt32LE(this.#filled, 4);
+    this.#blocks.push(head, ...this.#parts);
+    this.#blockedBytes += BLOCK_HEAD + this.#filled;
+    this.#parts = [];
     this.#filled = 0;
+    this.#number++;
     this.#pump ??= this.#write();
+  }
+
+  #keep(chunk: Buffer): void {
+    if (this.#kept === undefined) return;
+    if (this.#sizeBytes <= MOST_KEPT && this.#bodies.keep(chunk.length)) this.#kept.push(chunk);
+    else this.#letGo();
+  }
+
+  #letGo(): void {
+    for (const chunk of this.#kept ?? []) this.#bodies.keep(-chunk.length);
+    this.#kept = undefined;
   }
 
   async #write(): Promise<void> {
@@ -227,7 +267,10 @@ class FileBodyWriter implements BodyWriter {
       await this.#drain();
       const { handle, place } = this.#file!;
       await this.#bodies.publish(handle, place);
-      return { sizeBytes: this.#sizeBytes, place };
+      const pieces = this.#kept;
+      // From here on the message has it, and whoever holds that counts it.
+      this.#letGo();
+      return { sizeBytes: this.#sizeBytes, place, ...(pieces === undefined ? {} : { pieces }) };
     } catch (error) {
       this.abort();
       if (error instanceof MtaError) throw error;
@@ -240,6 +283,8 @@ class FileBodyWriter implements BodyWriter {
     this.#aborted = true;
     this.#chunks = [];
     this.#blocks = [];
+    this.#parts = [];
+    this.#letGo();
     void this.#cleanUp();
   }
 

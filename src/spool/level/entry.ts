@@ -14,13 +14,20 @@ import type { JournalFile } from './journal.js';
 import { ordinal } from './keys.js';
 import type { Lane } from './lanes.js';
 
-/** Bytes of a body that is still in memory; deliveries of one message share it. */
+/** A body that is still in memory; deliveries of one message share it. */
 export class HotBody {
-  readonly bytes: Buffer;
+  /** In one piece, where it is small. */
+  readonly bytes: Buffer | undefined;
+  /** In several, where it is in a file as well. */
+  readonly pieces: readonly Buffer[] | undefined;
+  readonly sizeBytes: number;
   holders = 0;
 
-  constructor(bytes: Buffer) {
-    this.bytes = bytes;
+  constructor(body: Buffer | { readonly sizeBytes: number; readonly pieces: readonly Buffer[] }) {
+    const whole = Buffer.isBuffer(body);
+    this.bytes = whole ? body : undefined;
+    this.pieces = whole ? undefined : body.pieces;
+    this.sizeBytes = whole ? body.length : body.sizeBytes;
   }
 }
 

@@ -113,8 +113,8 @@ export class Ledger {
 
   heat(entry: Entry, hot: HotBody): void {
     if (hot.holders === 0) {
-      if (this.#hotBytes + hot.bytes.length > this.#hotLimit) return;
-      this.#hotBytes += hot.bytes.length;
+      if (this.#hotBytes + hot.sizeBytes > this.#hotLimit) return;
+      this.#hotBytes += hot.sizeBytes;
     }
     hot.holders++;
     entry.hot = hot;
@@ -124,7 +124,7 @@ export class Ledger {
     const { hot } = entry;
     if (hot === undefined) return;
     entry.hot = undefined;
-    if (--hot.holders === 0) this.#hotBytes -= hot.bytes.length;
+    if (--hot.holders === 0) this.#hotBytes -= hot.sizeBytes;
   }
 
   // — entries —

@@ -336,7 +336,8 @@ export class LevelSpool implements Spool {
     const { message } = lease.delivery;
     const entry = this.#ledger.leased(lease);
     if (entry === undefined) throw new MtaError('SPOOL_FAILED', `the lease of ${lease.delivery.key} is no longer held`);
-    const { place } = entry;
+    const { place, hot } = entry;
+    if (hot?.pieces !== undefined) return { kind: 'stream', sizeBytes: message.sizeBytes, open: () => each(hot.pieces!) };
     if (place !== undefined)
       return { kind: 'stream', sizeBytes: message.sizeBytes, open: () => this.#bodies.read(place, message.sizeBytes) };
     return { kind: 'bytes', bytes: await this.#looking.inlineBody(message.id) };
@@ -482,6 +483,10 @@ export class LevelSpool implements Spool {
     await this.#parts.release();
     this.#health.closed();
   }
+}
+
+async function* each(pieces: readonly Buffer[]): AsyncGenerator<Buffer> {
+  yield* pieces;
 }
 
 /** What would make keys that nobody finds again. */

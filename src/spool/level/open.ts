@@ -75,6 +75,7 @@ export async function openLevelSpool(given: LevelSpoolOptions): Promise<LevelSpo
       folder: bodyFolder,
       epoch,
       inlineLimitBytes: options.inlineLimitBytes,
+      keepBytes: options.hotBodyBytes,
       fs: files,
       wrote: (bytes) => space.wrote(bytes),
     });

@@ -172,6 +172,53 @@ describe('bodies in files', () => {
     assert.equal(spool.pull('mx:one.test')?.bytes?.length, 16_000, 'what ended gave its place back');
   });
 
+  test('a body in a file is sent from memory where it was kept, and else read back; both are the same octets', async () => {
+    let opened = 0;
+    const counting: SpoolFs = {
+      ...fsp,
+      open: (...args) => {
+        if (args[1] === 'r' && path.basename(String(args[0])).length === 26) opened++;
+        return fsp.open(...args);
+      },
+    };
+    await reopen({ hotBodyBytes: 500_000, fs: counting });
+    const sent = async (body: Buffer): Promise<number> => {
+      await accept(body);
+      const before = opened;
+      const lease = spool.pull('mx:one.test')!;
+      assert.equal(lease.bytes, undefined);
+      assert.ok((await bytesOf(await spool.body(lease))).equals(body));
+      const reads = opened - before;
+      await spool.settle(lease, delivered(lease.delivery, clock.now()));
+      return reads;
+    };
+    // More than there is room for; then, since what ended gave its place back, as much as there is, again and again.
+    assert.deepEqual([await sent(pattern(600_000)), await sent(pattern(400_000)), await sent(pattern(400_001))], [1, 0, 0]);
+    const writer = spool.writeBody({ id: nextId(), sender: '', recipients: [] });
+    await writer.write(pattern(450_000));
+    assert.equal(await sent(pattern(200_000)), 1, 'what comes in beside it is in its place');
+    writer.abort();
+    assert.equal(await sent(pattern(200_000)), 0);
+    const { id } = await accept(pattern(300_000));
+    await reopen({ hotBodyBytes: 500_000, fs: counting });
+    await until(() => spool.head('mx:one.test') !== undefined);
+    const lease = spool.pull('mx:one.test')!;
+    assert.equal(lease.delivery.message.id, id);
+    assert.ok((await bytesOf(await spool.body(lease))).equals(pattern(300_000)));
+  });
+
+  test('blocks are cut by size, however the octets come', async () => {
+    const body = pattern(3 * 65_536 + 17);
+    for (const step of [977, 64_000, 65_535, 65_536, 65_537, 200_000]) {
+      const about = message({ acceptedAt: clock.now(), sizeBytes: body.length });
+      const writer = spool.writeBody({ id: about.id, sender: '', recipients: ['user@one.test'] });
+      for (let at = 0; at < body.length; at += step) await writer.write(body.subarray(at, at + step));
+      const stored = (await writer.finish()) as StoredBody;
+      await spool.accept({ message: about, deliveries: [{ lane: 'mx:one.test', recipients: [recipient('user@one.test')] }], body: stored });
+      assert.ok((await bytesOf((await spool.readBody(about.id))!)).equals(body), `in steps of ${step}`);
+    }
+  });
+
   test('intake closes below the mark of free space, and opens again above it', async () => {
     let free = 10_000_000;
     const files: SpoolFs = { ...fsp, statfs: (async () => ({ bavail: free, bsize: 1 })) as unknown as SpoolFs['statfs'] };
