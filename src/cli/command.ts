@@ -28,6 +28,8 @@ export interface Cli {
   readonly ask: ((question: string) => Promise<string>) | undefined;
   /** The same, without showing what is typed. */
   readonly askSecret: ((question: string) => Promise<string>) | undefined;
+  /** Tells of each key that is pressed, unseen, until what is returned is called. Undefined where there is no keyboard. */
+  readonly keys: ((call: (key: string) => void) => () => void) | undefined;
   readonly env: NodeJS.ProcessEnv;
   readonly cwd: string;
   readonly clock: Clock;

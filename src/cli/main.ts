@@ -29,6 +29,13 @@ async function ask(question: string): Promise<string> {
   });
 }
 
+function keys(call: (key: string) => void): () => void {
+  const { stdin } = process;
+  const pressed = (text: string) => [...text].forEach(call);
+  stdin.setRawMode(true).setEncoding('utf8').on('data', pressed).resume();
+  return () => void stdin.off('data', pressed).setRawMode(false).pause();
+}
+
 /** What is typed goes nowhere but to us. */
 async function askSecret(question: string): Promise<string> {
   const [{ createInterface }, { Writable }] = await Promise.all([import('node:readline'), import('node:stream')]);
@@ -88,6 +95,7 @@ if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
     stdin: process.stdin,
     ask: process.stdin.isTTY && process.stderr.isTTY ? ask : undefined,
     askSecret: process.stdin.isTTY && process.stderr.isTTY ? askSecret : undefined,
+    keys: process.stdin.isTTY ? keys : undefined,
     env: process.env,
     cwd: process.cwd(),
     clock: systemClock,

@@ -1,5 +1,5 @@
 /** `riata queue stats`: how deep the queue is, what it waits for, what is connected. */
-import type { LaneCounts, StatsReport } from '../control/types.js';
+import type { LaneCounts, ReadingVerbs, StatsReport } from '../control/types.js';
 import type { Cli, Command, Globals } from './command.js';
 import { EXIT } from './exit.js';
 import { count, duration, number, relative, size, until } from './format.js';
@@ -10,15 +10,21 @@ import { pairs, table } from './table.js';
 export const queueStats: Command<Globals & { readonly lanes: string }> = async (args, cli) => {
   const lanes = wholeNumber('--lanes', args.lanes, 10_000);
   return withQueue(args, cli, async (verbs) => {
-    const told = await verbs.stats({ lanes });
-    // Lanes without mail are not counted, but a pause must not be overlooked.
-    const { items: paused } = await verbs.lanes({ paused: true }, { limit: Math.max(lanes, 1) });
-    const report = { ...told, lanes: [...told.lanes, ...paused.filter(({ lane }) => !told.lanes.some((each) => each.lane === lane))] };
+    const report = await statsWithPauses(verbs, lanes);
     if (args.json) cli.screen.json(report);
     else cli.screen.print(...lines(report, cli));
     return EXIT.ok;
   });
 };
+
+/** Lanes without mail are not counted, but a pause must not be overlooked. */
+export async function statsWithPauses(verbs: ReadingVerbs, lanes: number): Promise<StatsReport> {
+  const [report, { items: paused }] = await Promise.all([
+    verbs.stats({ lanes }),
+    verbs.lanes({ paused: true }, { limit: Math.max(lanes, 1) }),
+  ]);
+  return { ...report, lanes: [...report.lanes, ...paused.filter(({ lane }) => !report.lanes.some((each) => each.lane === lane))] };
+}
 
 function lines(report: StatsReport, cli: Cli): string[] {
   return [depth, counters, lanes, connections, sites]

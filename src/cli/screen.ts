@@ -12,8 +12,10 @@ export interface Palette {
 }
 
 export interface Screen {
-  /** Width to stay within: the terminal's, else what COLUMNS says, else 80. */
+  /** Width to stay within: the terminal's as it is now, else what COLUMNS says, else 80. */
   readonly columns: number;
+  /** Height of the terminal as it is now; 24 where there is none. */
+  readonly rows: number;
   /** Standard output is a terminal. */
   readonly terminal: boolean;
   readonly colour: boolean;
@@ -26,11 +28,13 @@ export interface Screen {
   write(chunk: Buffer | string): Promise<void>;
   /** How far something has come, on one line of standard error that is written over; nothing where that is no terminal. `''` takes it away. */
   progress(text: string): void;
+  /** Told when the terminal has another size, until what is returned is called. */
+  onResize(call: () => void): () => void;
   /** Lines on standard error. */
   say(...lines: readonly string[]): void;
 }
 
-type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number };
+type Output = Writable & { readonly isTTY?: boolean; readonly columns?: number; readonly rows?: number };
 
 const plain: Paint = (text) => text;
 const sgr =
@@ -49,7 +53,12 @@ export function createScreen(out: Output, err: Output, env: NodeJS.ProcessEnv, c
   const coloured = colour && terminal && !env['NO_COLOR'] && env['TERM'] !== 'dumb';
   const told = Number(env['COLUMNS']);
   return {
-    columns: Math.max(out.columns ?? (Number.isSafeInteger(told) && told > 0 ? told : 80), NARROWEST),
+    get columns() {
+      return Math.max(out.columns ?? (Number.isSafeInteger(told) && told > 0 ? told : 80), NARROWEST);
+    },
+    get rows() {
+      return out.rows ?? 24;
+    },
     terminal,
     colour: coloured,
     paint: coloured ? COLOURS : PLAIN,
@@ -61,6 +70,10 @@ export function createScreen(out: Output, err: Output, env: NodeJS.ProcessEnv, c
       }),
     progress: (text) => {
       if (err.isTTY === true) err.write(`\r\x1b[K${text}`);
+    },
+    onResize(call) {
+      out.on('resize', call);
+      return () => void out.off('resize', call);
     },
     say: (...lines) => void err.write(lines.map((line) => `${line}\n`).join('')),
   };

@@ -26,19 +26,26 @@ export interface Surroundings {
   readonly clock?: Clock;
   /** Somebody is there, and answers this. */
   readonly answer?: string;
+  readonly rows?: number;
+  /** A keyboard. */
+  readonly keys?: Cli['keys'];
+  /** Has standard output as soon as there is any. */
+  readonly output?: (out: Sink) => void;
   /** Told of what was asked. */
   readonly asked?: string[];
 }
 
-class Sink extends Writable {
+export class Sink extends Writable {
   readonly isTTY: boolean;
-  readonly columns: number;
+  columns: number;
+  rows: number;
   text = '';
 
-  constructor(isTTY: boolean, columns: number) {
+  constructor(isTTY: boolean, columns: number, rows = 24) {
     super();
     this.isTTY = isTTY;
     this.columns = columns;
+    this.rows = rows;
   }
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
@@ -53,7 +60,8 @@ const utf8 = (text: string) => Buffer.from(text, 'latin1').toString();
 export const standingClock: Clock = { ...systemClock, now: () => NOW };
 
 export async function run(argv: readonly string[], around: Surroundings = {}): Promise<Ran> {
-  const out = new Sink(around.terminal ?? false, around.columns ?? 80);
+  const out = new Sink(around.terminal ?? false, around.columns ?? 80, around.rows);
+  around.output?.(out);
   const err = new Sink(false, 80);
   const given = around.stdin ?? '';
   const stdin = given instanceof Readable ? given : new PassThrough().end(given);
@@ -64,6 +72,7 @@ export async function run(argv: readonly string[], around: Surroundings = {}): P
     stdin,
     ask: answer === undefined ? undefined : async (question) => (around.asked?.push(question), answer),
     askSecret: answer === undefined ? undefined : async (question) => (around.asked?.push(question), answer),
+    keys: around.keys,
     env,
     cwd: around.cwd ?? '/nonexistent',
     clock: around.clock ?? standingClock,

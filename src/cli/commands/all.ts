@@ -13,6 +13,7 @@ import { mailqCommand, sendmailCommand } from './sendmail.js';
 import { serveCommand } from './serve.js';
 import { spoolCommands } from './spool.js';
 import { statusCommand } from './status.js';
+import { topCommand } from './top.js';
 import { userCommands } from './user.js';
 import { whyCommand } from './why.js';
 
@@ -22,6 +23,7 @@ export const COMMANDS: Readonly<Record<string, Declare>> = {
   queue: queueCommands,
   status: statusCommand,
   why: whyCommand,
+  top: topCommand,
   health: healthCommand,
   send: sendCommand,
   mx: mxCommand,
