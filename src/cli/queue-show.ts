@@ -7,7 +7,7 @@ import { MtaError } from '../core/errors.js';
 import type { Origin } from '../core/message.js';
 import type { DeliveryView, MessageView } from '../spool/spool.js';
 import type { Cli, Command, Globals } from './command.js';
-import { EXIT } from './exit.js';
+import { CliError, EXIT } from './exit.js';
 import { count, duration, moment, relative, size, tallyText } from './format.js';
 import { withStatus } from './queue-list.js';
 import { withQueue } from './reach.js';
@@ -27,6 +27,7 @@ const MOST_SHOWN = 20;
 
 export const queueShow: Command<ShowArgs> = async (args, cli) => {
   const id = readId(args.id);
+  if (Array.isArray(args.recipient)) throw new CliError(EXIT.usage, '--recipient: one copy at a time');
   return withQueue(args, cli, async (verbs) => {
     if (args.raw) await showRaw(verbs, id, args.recipient, cli.screen);
     else await show(verbs, id, args, cli);

@@ -21,10 +21,11 @@ export interface LetterArgs {
   readonly recipient: readonly string[] | undefined;
   readonly file: string | undefined;
   readonly headers: boolean | undefined;
+  /** Recipients come from there. */
+  readonly merge: string | undefined;
 }
 
 const COMPOSING = ['to', 'cc', 'bcc', 'subject', 'body', 'html', 'attach'] as const satisfies readonly (keyof LetterArgs)[];
-const DEMANDS = { subject: true, recipients: true, content: true };
 
 /** Whether it is to be composed. Throws 64 where it is both that and formatted already. */
 export function isLetter(args: LetterArgs): boolean {
@@ -42,15 +43,17 @@ export interface Letter {
 
 /** Reads the texts, and checks all options: 64 names each that is wrong. Attachments are read when the content is. */
 export async function composedLetter(args: LetterArgs, date: number | undefined, cli: Cli): Promise<(hostname: string) => Letter> {
-  if (args.body === STDIN && args.html === STDIN) throw new CliError(EXIT.usage, '--body and --html cannot both be standard input');
+  if ([args.body, args.html, args.merge].filter((file) => file === STDIN).length > 1)
+    throw new CliError(EXIT.usage, '--body, --html and --merge cannot share standard input');
   const [body, html] = [await text('--body', args.body, cli), await text('--html', args.html, cli)];
   const attachments = args.attach?.map((file) => path.resolve(cli.cwd, file));
   for (const file of attachments ?? []) await access(file, constants.R_OK);
   const { from, to, cc, bcc, subject } = args;
   const options = { from, to, cc, bcc, subject, body, html, attachments, date };
+  const demands = { subject: true, recipients: args.merge === undefined, content: true };
   const compose = (hostname: string) => {
     const issues: Issue[] = [];
-    const composed = createComposer({ now: () => cli.clock.now(), random: systemRandom, hostname }).read(options, DEMANDS, issues);
+    const composed = createComposer({ now: () => cli.clock.now(), random: systemRandom, hostname }).read(options, demands, issues);
     if (composed === undefined || issues.length > 0)
       throw new CliError(EXIT.usage, issues.map((issue) => `--${flag(issue.path)}: ${issue.message}`).join('\n'));
     return composed;
@@ -59,7 +62,8 @@ export async function composedLetter(args: LetterArgs, date: number | undefined,
   compose('localhost');
   return (hostname) => {
     const composed = compose(hostname);
-    return { request: { from: composed.envelope().from, to: composed.recipients() }, content: composed.stream() };
+    const content = args.merge === undefined ? composed.stream() : composed.template();
+    return { request: { from: composed.envelope().from, to: composed.recipients() }, content };
   };
 }
 

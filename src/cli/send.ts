@@ -5,19 +5,21 @@
 import { createReadStream } from 'node:fs';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
-import type { ControlVerbs, SubmitReport, SubmitRequest } from '../control/types.js';
+import type { ControlVerbs, HandInReport, SubmitReport, SubmitRequest } from '../control/types.js';
 import type { Priority } from '../core/message.js';
 import { type Cli, type Command, type Globals, STDIN } from './command.js';
 import { CliError, EXIT } from './exit.js';
 import { withAgent } from './reach.js';
 import { span } from './selection.js';
-import { composedLetter, isLetter, type LetterArgs } from './send-composed.js';
+import { composedLetter, isLetter, type Letter, type LetterArgs } from './send-composed.js';
 import { readAddresses, splitHeader } from './send-header.js';
+import { isMerge, type MergeArgs, mergeFault, openList, readTokens, tellMerged } from './send-merge.js';
 import { statusLines } from './status.js';
 import { when } from './when.js';
 
-interface SendArgs extends Globals, LetterArgs {
+interface SendArgs extends Globals, LetterArgs, MergeArgs {
   readonly recipient: readonly string[] | undefined;
+  readonly merge: string | undefined;
   readonly file: string | undefined;
   readonly headers: boolean | undefined;
   readonly priority: Priority | undefined;
@@ -29,7 +31,9 @@ interface SendArgs extends Globals, LetterArgs {
 export const send: Command<SendArgs> = async (args, cli) => {
   const notBefore = args.date === undefined ? undefined : when('--date', args.date, cli.clock.now());
   const timeoutMs = span('--timeout', args.timeout);
+  const merge = isMerge(args);
   const letter = isLetter(args) ? await composedLetter(args, notBefore, cli) : undefined;
+  if (merge) return sendMerge(args, letter, notBefore, timeoutMs, cli);
   if (letter === undefined && (args.recipient ?? []).length === 0 && !args.headers)
     throw new CliError(EXIT.usage, 'to whom? Name recipients, take those of the headers with -t, or compose a message with --to');
   return withAgent(args, cli, async (verbs) => {
@@ -45,6 +49,51 @@ export const send: Command<SendArgs> = async (args, cli) => {
     return args.wait ? told(verbs, report, timeoutMs, args.json, cli) : accepted(report, args.json, cli);
   });
 };
+
+/** The template, and then the list, as it is read. */
+async function sendMerge(
+  args: SendArgs,
+  letter: ((hostname: string) => Letter) | undefined,
+  date: number | undefined,
+  timeoutMs: number,
+  cli: Cli,
+): Promise<number> {
+  const { merge = STDIN, priority } = args;
+  const tokens = readTokens(args.token);
+  if (letter === undefined && merge === STDIN && (args.file === undefined || args.file === STDIN))
+    throw new CliError(EXIT.usage, 'the template and the list cannot both be standard input: name a --file for one of them');
+  const list = await openList(merge, cli);
+  return withAgent(args, cli, async (verbs) => {
+    const { from, content } = letter === undefined ? await template(args, cli) : fromLetter(letter((await verbs.agent()).hostname));
+    const options = { from, tokens, ...(priority === undefined ? {} : { priority }), ...(date === undefined ? {} : { date }) };
+    let report: HandInReport;
+    try {
+      report = await verbs.handIn({ options }, { content, rows: list.rows });
+    } catch (error) {
+      throw mergeFault(error);
+    } finally {
+      list.done();
+    }
+    if (!args.json) tellMerged(report, cli);
+    return args.wait ? told(verbs, report, timeoutMs, args.json, cli) : accepted(report, args.json, cli);
+  });
+}
+
+interface Template {
+  readonly from: string;
+  readonly content: AsyncIterable<Buffer>;
+}
+
+function fromLetter({ request, content }: Letter): Template {
+  return { from: request.from, content };
+}
+
+async function template(args: SendArgs, cli: Cli): Promise<Template> {
+  const { header, content } = await splitHeader(source(args.file, cli));
+  const from = args.from ?? (await readAddresses(header)).from;
+  if (from === undefined) throw new CliError(EXIT.data, 'from whom? The message has no From header with an address: say --from');
+  return { from: from === '<>' ? '' : from, content };
+}
 
 /** A message that is formatted already. */
 async function asGiven(args: SendArgs, cli: Cli): Promise<{ readonly request: SubmitRequest; readonly content: AsyncIterable<Buffer> }> {
@@ -63,13 +112,13 @@ function source(file: string | undefined, cli: Cli): Readable {
   return cli.stdin;
 }
 
-function accepted(report: SubmitReport, json: boolean, { screen }: Cli): number {
+function accepted(report: SubmitReport | HandInReport, json: boolean, { screen }: Cli): number {
   if (json) screen.json(report);
   else screen.print(report.id);
   return EXIT.ok;
 }
 
-async function told(verbs: ControlVerbs, { id }: SubmitReport, timeoutMs: number, json: boolean, cli: Cli): Promise<number> {
+async function told(verbs: ControlVerbs, { id }: Pick<SubmitReport, 'id'>, timeoutMs: number, json: boolean, cli: Cli): Promise<number> {
   const report = await verbs.news(id, timeoutMs);
   if (json) cli.screen.json(report);
   else cli.screen.print(...statusLines(report, cli));

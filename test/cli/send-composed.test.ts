@@ -60,7 +60,7 @@ test('composing and handing in a message that is there already do not mix', asyn
     const { code, err } = await run(['send', '--subject', 'x', ...raw]);
     assert.deepEqual([code, /--subject composes a message, and .* not both/.test(err)], [64, true], err);
   }
-  assert.match((await run(['send', '--to', 'a@b.test', '--body', '-', '--html', '-'])).err, /cannot both be standard input/);
+  assert.match((await run(['send', '--to', 'a@b.test', '--body', '-', '--html', '-'])).err, /cannot share standard input/);
   assert.match((await run(['send', '--to', 'a@b.test', '-s', 'x', '-s', 'y'])).err, /--subject was given more than once|more than once/);
 });
 

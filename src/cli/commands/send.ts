@@ -24,6 +24,12 @@ export const sendCommand: Declare = (yargs, run) =>
         .option('body', { type: 'string', requiresArg: true, describe: 'Compose: the text, from this file or "-"' })
         .option('html', { type: 'string', requiresArg: true, describe: 'Compose: the page, from this file or "-"' })
         .option('attach', { type: 'string', array: true, requiresArg: true, describe: 'Compose: attach this file; again for another' })
+        .option('merge', {
+          type: 'string',
+          requiresArg: true,
+          describe: 'A copy for each line of this CSV file: its column "address", or the first; the others are values for #column#',
+        })
+        .option('token', { type: 'string', array: true, requiresArg: true, describe: 'With --merge: name=value, for those without one' })
         .option('priority', { choices: PRIORITIES, requiresArg: true, describe: 'Order in the queue; medium unless told' })
         .option('date', { type: 'string', requiresArg: true, describe: 'Not before: 2026-12-01T09:00+01:00, or +2h' })
         .option('wait', { type: 'boolean', describe: 'Wait for what becomes of it, and say so' })
@@ -31,6 +37,7 @@ export const sendCommand: Declare = (yargs, run) =>
         .example('$0 send -t < message.eml', 'recipients from the headers')
         .example("printf 'Subject: Hi\\n\\nHello.\\n' | $0 send --from me@example.com you@example.net", 'a first mail')
         .example('$0 send -f me@example.com --to joe@example.net -s Invoice --body note.txt --attach invoice.pdf', 'composed here')
+        .example('$0 send -f me@example.com -s "Dear #name#" --html news.html --merge list.csv', 'to everybody in a list')
         .example('$0 send --file news.eml --date +2h --priority low list@example.net', 'later, and not in a hurry')
         .epilog(
           'Prints the id when the message is safe on disk. With --wait it ends with 0 when all were delivered, 69 when one failed, 75 while one waits.',
