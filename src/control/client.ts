@@ -69,6 +69,7 @@ export async function connectControl(socketPath: string, { holds = true } = {}):
     idle: async (waitMs, signal) => (await wire.json<{ idle: boolean }>('GET', '/v1/idle', { wait: waitMs }, signal)).idle,
     events: (after, signal, opened) => wire.events({ after }, signal, opened),
     send: (content, idempotencyKey) => wire.upload(`/v1/messages${queryString({ idempotencyKey })}`, LETTER_TYPE, content),
+    openapi: () => wire.json('GET', '/v1/openapi.json', {}),
     exposition: () => wire.text('/metrics'),
     alive: () => wire.json('GET', '/livez', {}),
     ready: () => wire.json('GET', '/readyz', {}),

@@ -102,7 +102,7 @@ export interface ControlRoute {
   /** Media type of the request's content, where it has one. */
   readonly takes?: 'message/rfc822' | typeof LETTER_TYPE | typeof FRAMED_TYPE;
   /** Media type of the answer, where it is not JSON. */
-  readonly gives?: 'message/rfc822' | 'text/plain' | typeof SSE_TYPE;
+  readonly gives?: 'message/rfc822' | 'text/plain' | 'text/html' | 'application/octet-stream' | typeof SSE_TYPE;
   readonly call: (call: Call) => Promise<Answer>;
 }
 
@@ -454,7 +454,13 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
     async ({ verbs, params, signal }, { wait }) => json(await verbs.news(readId(params['id']!), wait!, signal)),
   ),
   route(
-    { method: 'GET', path: '/v1/messages/:id/content', verb: 'raw', doc: 'The content of a queued message, octet for octet.' },
+    {
+      method: 'GET',
+      path: '/v1/messages/:id/content',
+      verb: 'raw',
+      doc: 'The content of a queued message, octet for octet.',
+      gives: 'message/rfc822',
+    },
     copying,
     async ({ verbs, params }, { recipient }) => {
       const id = readId(params['id']!);
@@ -477,6 +483,7 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
       path: '/v1/messages/:id/page',
       verb: 'page',
       doc: 'The HTML of a queued message, in a sandbox: it runs nothing and loads nothing.',
+      gives: 'text/html',
     },
     copying,
     async ({ verbs, params }, { recipient }) => {
@@ -487,7 +494,13 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
     },
   ),
   route(
-    { method: 'GET', path: '/v1/messages/:id/parts/:part', verb: 'part', doc: 'One part of a queued message, decoded, as a file.' },
+    {
+      method: 'GET',
+      path: '/v1/messages/:id/parts/:part',
+      verb: 'part',
+      doc: 'One part of a queued message, decoded, as a file.',
+      gives: 'application/octet-stream',
+    },
     copying,
     async ({ verbs, params }, { recipient }) => {
       const id = readId(params['id']!);
@@ -527,6 +540,11 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
     { method: 'GET', path: '/metrics', verb: 'exposition', doc: 'Counters, gauges and histograms for Prometheus.', gives: 'text/plain' },
     {},
     async ({ verbs }) => ({ kind: 'text', ...(await verbs.exposition()) }),
+  ),
+  route(
+    { method: 'GET', path: '/v1/openapi.json', verb: 'openapi', doc: 'This API, described (OpenAPI 3.1).', open: true },
+    {},
+    async ({ verbs }) => json(await verbs.openapi()),
   ),
   route(
     { method: 'GET', path: '/livez', verb: 'alive', doc: 'Answers 503 where a restart may help, and 200 otherwise.', open: true },

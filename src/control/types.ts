@@ -437,6 +437,8 @@ export interface ControlVerbs extends ReadingVerbs {
    * then every end comes at least once. `opened`: from when it is called, nothing is missed.
    */
   events(after: number | undefined, signal: AbortSignal, opened?: () => void): AsyncIterable<Told>;
+  /** This API, described: OpenAPI 3.1. */
+  openapi(): Promise<object>;
   /** Counters, gauges and histograms in the words of Prometheus. */
   exposition(): Promise<Exposition>;
   /** Rejects with `SPOOL_FAILED` where only a restart may help. */
