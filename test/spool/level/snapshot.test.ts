@@ -108,6 +108,18 @@ describe('a copy of a spool', () => {
     assert.deepEqual((await fsp.readdir(folder.path)).sort(), ['copy', 'file', 'spool']);
   });
 
+  test('is given up when the spool is closed meanwhile, and nothing of it is left', async () => {
+    for (let i = 0; i < 50; i++) {
+      const body = Buffer.alloc(16_000, `${i} ${Math.random()}`);
+      await spool.accept(acceptance({ acceptedAt: clock.now(), sizeBytes: body.length }, ['mx:a.test'], body));
+    }
+    const copied = spool.upkeep!.snapshot(copy);
+    const refused = assert.rejects(copied);
+    await Promise.all([refused, spool.close()]);
+    assert.deepEqual((await fsp.readdir(folder.path)).sort(), ['spool']);
+    assert.deepEqual((await checkSpool(path.join(folder.path, 'spool'))).problems, []);
+  });
+
   test('can be made at rest, and of a copy', async () => {
     const rest = path.join(folder.path, 'rest');
     await fillSpool(rest, clock);
