@@ -47,11 +47,11 @@ function logOf({ config, sources }: LoadedConfig, lines: LineWriter, cli: Cli): 
   return config.log.addresses === 'full' ? { log, onEvent } : { log: hideAddresses(log), onEvent: hideInEvents(onEvent) };
 }
 
-/** `mail.accepted`, `mail.delivered` and so on, with the event's own fields. Only a fault is more than information. */
+/** `mail.accepted`, `mail.delivered` and so on, with the event's own fields. Only a fault is more than information; one of the spool, an error. */
 export function logMail(log: Log): Emit {
   return (event) => {
     const { type, at: _, ...fields } = event;
-    if (event.type === 'fault') log.warn('fault', fields as LogFields);
+    if (event.type === 'fault') log[event.code.startsWith('SPOOL_') ? 'error' : 'warn']('fault', fields as LogFields);
     else log.info(`mail.${type}`, fields as LogFields);
   };
 }

@@ -82,8 +82,15 @@ export const spoolImport: Command<FileArgs> = async (args, cli) => {
   );
   if (args.json) screen.json({ spool: spoolPath, ...counts, known: [...known], losses: losses.all });
   else {
+    const servers: [string, string][] =
+      counts.servers === 0
+        ? []
+        : [['Own servers', `${count(counts.servers, 'lane')}: their logins need the key of the old spool, its file "key"`]];
     const there: [string, string][] = known.size === 0 ? [] : [['There already', `${count(known.size, 'message')}, left as they are`]];
-    screen.print(...pairs([['Imported into', spoolPath], ...movedPairs(counts), ...there], screen.columns), ...losses.lines(cli));
+    screen.print(
+      ...pairs([['Imported into', spoolPath], ...movedPairs(counts), ...servers, ...there], screen.columns),
+      ...losses.lines(cli),
+    );
   }
   return losses.all.length === 0 ? EXIT.ok : EXIT.data;
 };

@@ -414,9 +414,13 @@ class SpoolScheduler implements Scheduler {
       spool
         .setAside(lease, error.message)
         .catch((cause: Error) => log.error('spool.setAsideFailed', { id: job.delivery.message.id, error: cause.message }));
-    } else {
+    } else if (spool.closedFor(0) === 'SPOOL_FAILED') {
       // The store is being reopened; it calls again when it is back.
       spool.giveBack(lease);
+    } else {
+      // A file that may not be read, or too many open: given back, it would be asked for again at once, and again.
+      const text = `${error.message}; once it can be read, try it with \`riata queue retry ${job.delivery.message.id}\``;
+      this.#options.settling.settleTrouble(lease, { lasting: 'temporary', stage: 'local', status: '4.3.0', text, reason: 'unreadable' });
     }
   }
 

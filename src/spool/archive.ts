@@ -72,6 +72,8 @@ function lineOf(piece: Exclude<Piece, { kind: 'content' }>): object {
       return { delivery: piece.delivery };
     case 'pause':
       return { pause: { lane: piece.lane, ...piece.pause } };
+    case 'server':
+      return { server: { lane: piece.lane, about: piece.about } };
     case 'key':
       return { key: piece.key };
     case 'tally':
@@ -123,6 +125,7 @@ interface Line {
   readonly delivery?: MovedDelivery;
   readonly past?: PastDelivery;
   readonly pause?: Pause & { readonly lane: LaneKey };
+  readonly server?: Omit<Extract<Piece, { kind: 'server' }>, 'kind'>;
   readonly key?: MovedKey;
   readonly tally?: Omit<Extract<Piece, { kind: 'tally' }>, 'kind'>;
   readonly whole?: true;
@@ -149,7 +152,7 @@ function parse(json: Buffer, number: number): Line {
 }
 
 /** The checksum has told that it is what was written; that we wrote it is checked as far as keys and order of the store depend on it. */
-function pieceOf({ message, delivery, past, pause, key, tally, whole, void: nothing }: Line, number: number): Piece {
+function pieceOf({ message, delivery, past, pause, server, key, tally, whole, void: nothing }: Line, number: number): Piece {
   if (message !== undefined && !(isId(message.id) && PRIORITIES.includes(message.priority)))
     throw damaged(`line ${number} has no message that could be`);
   const one = delivery ?? past;
@@ -158,6 +161,7 @@ function pieceOf({ message, delivery, past, pause, key, tally, whole, void: noth
   if (message !== undefined) return { kind: 'message', message };
   if (delivery !== undefined && Number.isFinite(delivery.due) && Number.isInteger(delivery.version)) return { kind: 'delivery', delivery };
   if (pause !== undefined && isLane(pause.lane)) return { kind: 'pause', lane: pause.lane, pause: { at: pause.at, reason: pause.reason } };
+  if (server !== undefined && isLane(server.lane) && typeof server.about === 'string') return { kind: 'server', ...server };
   if (key !== undefined && /^[0-9a-f]{64}$/.test(key.hash) && Number.isFinite(key.until)) return { kind: 'key', key };
   if (tally !== undefined && isId(tally.id) && Array.isArray(tally.ends) && tally.ends.every(Number.isInteger))
     return { kind: 'tally', ...tally };

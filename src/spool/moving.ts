@@ -2,7 +2,7 @@
  * What a spool holds, in pieces, as it is moved from one to another: written into an archive, read from one, saved from a damaged
  * store. Plain values in an order that needs no more memory than one message without its content:
  *
- *   lanes that are paused; then of each message: itself, its deliveries, its content in chunks, then `whole` or `void`; then keys under
+ *   lanes that are paused, and what lanes brought along about their servers; then of each message: itself, its deliveries, its content in chunks, then `whole` or `void`; then keys under
  *   which mail was handed in, what is done, one by one, and how often it ended how for templates
  *
  * A message counts only with its `whole`. Ids, dates, attempts and states stay what they are.
@@ -47,6 +47,8 @@ export interface PastDelivery extends Pick<Delivery, 'lane' | 'priority' | 'reci
 }
 
 export type Piece =
+  /** As sealed under the key of the spool that it comes from. */
+  | { readonly kind: 'server'; readonly lane: LaneKey; readonly about: string }
   | { readonly kind: 'pause'; readonly lane: LaneKey; readonly pause: Pause }
   | { readonly kind: 'message'; readonly message: Message }
   | { readonly kind: 'delivery'; readonly delivery: MovedDelivery }
@@ -77,10 +79,11 @@ export interface MovedCounts {
   contentBytes: number;
   pauses: number;
   keys: number;
+  servers: number;
 }
 
 export function noneMoved(): MovedCounts {
-  return { messages: 0, deliveries: 0, history: 0, contentBytes: 0, pauses: 0, keys: 0 };
+  return { messages: 0, deliveries: 0, history: 0, contentBytes: 0, pauses: 0, keys: 0, servers: 0 };
 }
 
 /** Adds a piece that is written, or read and kept. Content counts as it comes, also where it turns out void. */
@@ -89,6 +92,7 @@ export function countPiece(counts: MovedCounts, piece: Piece): void {
   else if (piece.kind === 'delivery') counts.deliveries++;
   else if (piece.kind === 'past') counts.history++;
   else if (piece.kind === 'pause') counts.pauses++;
+  else if (piece.kind === 'server') counts.servers++;
   else if (piece.kind === 'key') counts.keys++;
   else if (piece.kind === 'content') counts.contentBytes += piece.bytes.length;
 }

@@ -25,7 +25,7 @@ function lines(text: string, terminal: boolean): string[] {
   const cli = { clock: systemClock, screen: { terminal, colour: false } } as Cli;
   const { log, onEvent } = agentLog(loadConfig({ text }), { write, flush: async () => {}, close: () => {} }, cli);
   onEvent(delivered);
-  onEvent({ type: 'fault', at: 0, code: 'DAMAGED', text: 'a record is damaged' });
+  onEvent({ type: 'fault', at: 0, code: 'SPOOL_DAMAGED', text: 'a record is damaged' });
   log.info('smtp.something', {}, 'words');
   return out;
 }
@@ -37,7 +37,7 @@ test('a pipe gets JSON and a terminal text, unless the settings say which', () =
   ] as const) {
     const [first, second, third] = lines(text, terminal).map((line) => JSON.parse(line) as Record<string, unknown>);
     assert.deepEqual([first!['event'], first!['recipient'], first!['delayMs']], ['mail.delivered', 'b@x.test', 1250]);
-    assert.deepEqual([second!['event'], second!['level'], second!['code']], ['fault', 'warn', 'DAMAGED']);
+    assert.deepEqual([second!['event'], second!['level'], second!['code']], ['fault', 'error', 'SPOOL_DAMAGED']);
     assert.equal(third!['event'], 'smtp.something');
   }
   for (const [text, terminal] of [

@@ -22,14 +22,14 @@ test('a spool goes into an archive and out of it, by files', { timeout: 30_000 }
   const { spool, at } = await place(t);
   const out = await run(['spool', 'export', at('archive'), '--spool', spool]);
   assert.deepEqual([out.code, out.err], [0, '']);
-  assert.match(out.out, /Messages +8\n/);
+  assert.match(out.out, /Messages +9\n/);
   assert.equal(((await stat(at('archive'))).mode & 0o777).toString(8), '600');
   const into = await run(['spool', 'import', at('archive'), '--spool', at('other')]);
   assert.deepEqual([into.code, into.err], [0, '']);
-  assert.match(into.out, /Messages +8\n/);
+  assert.match(into.out, /Messages +9\n/);
   const again = await run(['spool', 'import', at('archive'), '--spool', at('other'), '--json']);
   const report = JSON.parse(again.out) as { messages: number; known: string[] };
-  assert.deepEqual([report.messages, report.known.length], [0, 10]);
+  assert.deepEqual([report.messages, report.known.length], [0, 11]);
   assert.equal((await run(['spool', 'check', '--spool', at('other')])).code, 0);
 });
 
@@ -38,7 +38,7 @@ test('and by pipes, with every word beside the archive on standard error', { tim
   const out = await run(['spool', 'export', '--spool', spool]);
   assert.equal(out.code, 0);
   assert.match(out.out, /^RIATA-SPOOL 1\n/);
-  assert.match(out.err, /Messages +8\n/);
+  assert.match(out.err, /Messages +9\n/);
   const into = await run(['spool', 'import', '-', '--spool', at('other')], { stdin: out.out });
   assert.deepEqual([into.code, into.err], [0, '']);
   assert.equal((await run(['spool', 'check', '--spool', at('other')])).code, 0);
@@ -88,7 +88,7 @@ test('a sound spool is not repaired; of a damaged one is told what was lost, and
   assert.match(repaired.out, /1 loss:\n/);
   assert.match(repaired.out.replace(/\s+/g, ' '), /mail from <sender@example.com> to user@large.test/);
   assert.match(repaired.out, /damaged-\d{8}T\d{6}Z/);
-  assert.match((await run(['queue', 'stats', '--spool', spool])).out, /Messages +7/);
+  assert.match((await run(['queue', 'stats', '--spool', spool])).out, /Messages +8/);
 });
 
 test('compacting tells what it gave back', { timeout: 30_000 }, async (t) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { FIRST_PAUSE_MS } from '../../src/scheduler/backoff.js';
 import { settle } from '../support/virtual-clock.js';
-import { makeRig, PROMOTE_AFTER_MS, type Rig, refused, routeTo } from './rig.js';
+import { makeRig, PROMOTE_AFTER_MS, RETRY_MS, type Rig, refused, routeTo } from './rig.js';
 
 let rig: Rig;
 beforeEach(async () => {
@@ -199,6 +199,21 @@ test('what cannot be read is set aside, and no connection is given it again', as
   const view = await rig.spool.inspect(id);
   assert.equal(view?.deliveries[0]?.state, 'held');
   assert.match(view?.deliveries[0]?.recipients[0]?.last?.text ?? '', /checksum/);
+});
+
+test('what cannot be read though the spool is well waits as after any trouble, and is not asked for over and over', async () => {
+  const id = await rig.accept();
+  const job = rig.take('one.test')!;
+  rig.scheduler.unreadable(job, Object.assign(new Error('EACCES: permission denied'), { code: 'SPOOL_FAILED' }));
+  await settle();
+  assert.equal(rig.take('one.test'), undefined);
+  assert.deepEqual(
+    rig.troubled.map(({ trouble: { lasting, stage } }) => [lasting, stage]),
+    [['temporary', 'local']],
+  );
+  assert.match(rig.troubled[0]!.trouble.text, new RegExp(`EACCES.*riata queue retry ${id}`));
+  await rig.clock.advance(RETRY_MS);
+  assert.equal(idOf(rig.take('one.test')), id);
 });
 
 test('what expired behind a site in trouble is found by the slow sweep', async () => {

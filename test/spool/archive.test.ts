@@ -27,6 +27,7 @@ const PIECES: readonly Piece[] = [
   { kind: 'whole' },
   { kind: 'message', message: one },
   { kind: 'void' },
+  { kind: 'server', lane: 'host:own.test:465:o1', about: '1.sealed' },
   {
     kind: 'key',
     key: { hash: 'ab'.repeat(32), accepted: { id: one.id, messageId: '', recipients: 1, size: 5, digest: 'd' }, until: 9 },

@@ -17,7 +17,8 @@ import type { Store } from './store.js';
  * that writes what a release of the format before would not heed.
  *
  *   1   messages, deliveries, history
- *   2   pauses of lanes (`q/`), keys of senders (`k/`, `w/`), templates with their copies (`v/`, `n/`)
+ *   2   pauses of lanes (`q/`), keys of senders (`k/`, `w/`), templates with their copies (`v/`, `n/`),
+ *       servers that messages brought along (`s/`)
  */
 export const FORMAT = 2;
 const FIRST_FORMAT = 1;

@@ -246,8 +246,8 @@ export class Ledger {
     this.fault(fault);
   }
 
+  /** An event, and logged as one. */
   fault(fault: Fault): void {
-    this.log.error('spool.fault', { code: fault.code, lane: fault.lane, id: fault.id }, fault.text);
     if (this.#events) this.#events.onFault(fault);
     else this.#untold.push(fault);
   }

@@ -141,7 +141,7 @@ async function finishLarge(ledger: Ledger, highWater: HighWater): Promise<void> 
 }
 
 async function isEmpty(store: Store): Promise<boolean> {
-  for (const letter of ['d', 'h', 'i', 'k', 'n', 'q']) {
+  for (const letter of ['d', 'h', 'i', 'k', 'n', 'q', 's']) {
     const [key] = await store.keys({ gte: `${letter}/`, lt: `${letter}${AFTER_SLASH}`, limit: 1 });
     if (key !== undefined) return false;
   }

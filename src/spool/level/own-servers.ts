@@ -20,6 +20,7 @@ const PAGE = 10_000;
 export function putServer(ledger: Ledger, batch: Batch, server: NonNullable<Acceptance['server']>): void {
   if (ledger.servers.has(server.lane)) return;
   ledger.servers.set(server.lane, server.about);
+  batch.needs(2, 'servers of messages');
   const key = serverKey(server.lane);
   const record: ServerRecord = { a: server.about };
   batch.put(key, sealJson(key, record));

@@ -32,12 +32,14 @@ import {
   partialKey,
   pauseKey,
   sequence32,
+  serverKey,
   tallyKey,
   timerKey,
 } from './keys.js';
 import { indexOne, PART } from './large.js';
 import type { Ledger } from './ledger.js';
 import { type OnceRecord, putKey } from './once.js';
+import { putServer } from './own-servers.js';
 
 /** A batch is closed at about this size. */
 const BATCH_BYTES = 512 * 1024;
@@ -116,6 +118,8 @@ export class Rebuild {
           batch.needs(2, 'pauses of lanes');
           batch.put(key, sealJson(key, piece.pause));
         });
+      case 'server':
+        return this.#putUnlessThere(serverKey(piece.lane), piece, (batch) => putServer(this.#options.ledger, batch, piece));
       case 'key':
         return this.#putUnlessThere(onceKey(piece.key.hash), piece, (batch) => putKey(batch, piece.key.hash, recordOfKey(piece.key)));
       case 'tally':

@@ -20,6 +20,7 @@ import { deliveryOf } from './entry.js';
 import { type Note, readJournal } from './journal.js';
 import { AFTER_SLASH, bodyKey, copyKey, deliveryKeyOf, messageKey, parse32, partialKey, splitTimed, unescapeLane } from './keys.js';
 import { acceptedOf, type OnceRecord } from './once.js';
+import type { ServerRecord } from './own-servers.js';
 import { mergeNotes } from './recover.js';
 import type { Store } from './store.js';
 
@@ -58,6 +59,7 @@ export class Salvage {
 
   async *pieces(): AsyncGenerator<Piece> {
     yield* this.#pauses();
+    yield* this.#servers();
     let id = '';
     let records: [string, string][] = [];
     for await (const entry of this.#walk('d')) {
@@ -92,6 +94,15 @@ export class Salvage {
       const pause = unsealJson<Pause>(key, value);
       if (pause === undefined) this.#lose(`why lane ${lane} is paused does not match its checksum: it stays paused`);
       yield { kind: 'pause', lane, pause: pause ?? { at: this.#options.now, reason: 'the record of this pause was damaged' } };
+    }
+  }
+
+  async *#servers(): AsyncGenerator<Piece> {
+    for await (const [key, value] of this.#walk('s')) {
+      const lane = unescapeLane(key.slice(2));
+      const record = unsealJson<ServerRecord>(key, value);
+      if (record === undefined) this.#lose(`what is stored about the server of ${lane} does not match its checksum: mail for it will wait`);
+      else yield { kind: 'server', lane, about: record.a };
     }
   }
 

@@ -16,6 +16,9 @@ import { JOURNAL_FILES } from './journal.js';
 import { syncFolder } from './owner.js';
 import type { Store } from './store.js';
 
+/** Of the key that seals logins, where it is kept in the spool: without it the copy could not send what brought its server along. */
+const KEY_FILE = 'key';
+
 export interface SnapshotParts {
   readonly store: Store;
   /** The spool's. */
@@ -28,7 +31,7 @@ export async function snapshotSpool({ store, folder, bodies }: SnapshotParts, ta
   const part = `${target}.part`;
   // All in one turn: what the journal knows and the store does not is what was settled since; and no file of the store's goes.
   const frozen = store.freeze();
-  const journal = readFiles(folder, JOURNAL_FILES);
+  const files = readFiles(folder, [...JOURNAL_FILES, KEY_FILE]);
   const release = bodies.keepAll();
   let prepared = false;
   try {
@@ -41,7 +44,7 @@ export async function snapshotSpool({ store, folder, bodies }: SnapshotParts, ta
       const place = placeIn(key, value);
       if (place !== undefined) places.add(place);
     });
-    for (const { name, bytes } of journal) await fsp.writeFile(path.join(part, name), bytes, { mode: 0o600, flush: true });
+    for (const { name, bytes } of files) await fsp.writeFile(path.join(part, name), bytes, { mode: 0o600, flush: true });
     let bodyBytes = 0;
     for (const place of places) bodyBytes += await copyBody(bodies.pathOf(place), path.join(part, 'bodies', place));
     await syncAll(part);

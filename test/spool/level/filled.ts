@@ -49,6 +49,8 @@ export async function fillSpool(folder: string, clock: VirtualClock): Promise<vo
   await spool.accept({ ...template, deliveries });
   const merged = await take('mx:merged.test');
   await spool.settle(merged, delivered(merged.delivery, now()));
+  const own = acceptance({ acceptedAt: now() }, ['host:own.test:465:o1']);
+  await spool.accept({ ...own, server: { lane: 'host:own.test:465:o1', about: '1.sealed' } });
   // A server has taken it, and we died before that was settled: only the journal knows.
   await spool.accept(acceptance({ acceptedAt: now() }, ['mx:journal.test']));
   const noted = await take('mx:journal.test');

@@ -72,11 +72,12 @@ describe('moving a spool', () => {
     const past = (await spool.history({ since: 0, limit: 1000 })).items;
     const pauses = [...spool.pauses()];
     const once = await spool.once('order 7');
+    const server = spool.server('host:own.test:465:o1');
     const views = await Promise.all(queue.map(({ message }) => spool.inspect(message.id)));
     const copies = await Promise.all(queue.map(({ delivery }) => spool.copy(delivery.key)));
     await spool.close();
     const sorted = [...past].sort((a, b) => (a.delivery.key < b.delivery.key ? -1 : 1));
-    return { queue, past: sorted, pauses, once, views, copies };
+    return { queue, past: sorted, pauses, once, server, views, copies };
   };
 
   test('takes every message along with ids, dates, states, attempts and content, and the history', async () => {
@@ -89,10 +90,10 @@ describe('moving a spool', () => {
     assert.deepEqual(after, before);
     assert.deepEqual(new Set(after.queue.map(({ delivery }) => delivery.state)), new Set(['ready', 'waiting', 'held']));
     assert.equal(after.past.length, 4);
-    assert.deepEqual([after.pauses.length, after.once?.digest], [1, 'abc']);
+    assert.deepEqual([after.pauses.length, after.once?.digest, after.server], [1, 'abc', '1.sealed']);
     assert.deepEqual(after.copies.filter(Boolean), [{ values: { number: '0' }, name: 'Recipient 0' }]);
     assert.ok(after.views.some((view) => view?.tally?.delivered === 1));
-    assert.deepEqual([counts.messages, counts.deliveries, counts.history, counts.pauses, counts.keys], [8, 9, 4, 1, 1]);
+    assert.deepEqual([counts.messages, counts.deliveries, counts.history, counts.pauses, counts.keys], [9, 10, 4, 1, 1]);
     assert.deepEqual([losses, known], [[], []]);
   });
 
@@ -147,7 +148,7 @@ describe('moving a spool', () => {
     const before = await seen(to);
     const again = await imported(to, octets);
     assert.deepEqual([again.messages, again.history], [0, 0]);
-    assert.equal(known.length, 12);
+    assert.equal(known.length, 13);
     assert.deepEqual(await seen(to), before);
     await sound(to);
   });
@@ -185,7 +186,7 @@ describe('moving a spool', () => {
     const octets = await exported(from);
     await imported(inFiles, octets, { inlineLimitBytes: 2 });
     await imported(inStore, octets, { inlineLimitBytes: 1_000_000 });
-    assert.equal((await checkSpool(inFiles)).bodyFiles, 8);
+    assert.equal((await checkSpool(inFiles)).bodyFiles, 9);
     assert.equal((await checkSpool(inStore)).bodyFiles, 0);
     const want = await seen(from);
     for (const to of [inFiles, inStore]) {
@@ -249,7 +250,7 @@ describe('moving a spool', () => {
       losses.map(({ id, recipients }) => [id, recipients]),
       [[name, ['user@large.test']]],
     );
-    assert.equal((await imported(to, octets)).messages, 7);
+    assert.equal((await imported(to, octets)).messages, 8);
     await sound(to);
   });
 

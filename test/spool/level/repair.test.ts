@@ -63,6 +63,7 @@ describe('repairing a spool', () => {
     return items.map(({ delivery }) => delivery.lane).sort();
   };
   const ALL = [
+    'host:own.test:465:o1',
     'host:relay.test:587:abc',
     'mx:[192.0.2.1]',
     'mx:held.test',
@@ -82,11 +83,11 @@ describe('repairing a spool', () => {
 
   test('wrong counters and lost index entries cost nothing', async () => {
     await tamper(async (db) => {
-      for await (const key of db.keys({ gte: 'r/', lt: 'u' })) await db.del(key);
+      for (const index of ['r', 't']) for await (const key of db.keys({ gte: `${index}/`, lt: `${index}0` })) await db.del(key);
       await db.put('l/mx:ready.test', sealNumbers('l/mx:ready.test', [7, 7, 7]));
     });
     const report = await repaired();
-    assert.deepEqual([report.saved.messages, report.saved.deliveries, report.saved.history], [8, 9, 4]);
+    assert.deepEqual([report.saved.messages, report.saved.deliveries, report.saved.history], [9, 10, 4]);
     assert.deepEqual(losses, []);
     assert.deepEqual(await lanes(), ALL);
   });
@@ -212,7 +213,7 @@ describe('repairing a spool', () => {
     await fsp.writeFile(file, bytes);
     await assert.rejects(checkSpool(folder.path), { code: 'SPOOL_DAMAGED', message: /spool repair/ });
     const { saved } = await repaired();
-    assert.ok(saved.messages > 200 && saved.messages < 409, `${saved.messages} are saved`);
+    assert.ok(saved.messages > 200 && saved.messages < 410, `${saved.messages} are saved`);
     assert.ok(losses.length > 0);
   });
 

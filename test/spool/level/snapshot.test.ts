@@ -98,6 +98,13 @@ describe('a copy of a spool', () => {
     assert.deepEqual(await idsIn(copy), []);
   });
 
+  test('has the key that seals logins, where the spool keeps it, for nobody else to read', async () => {
+    await fsp.writeFile(path.join(folder.path, 'spool', 'key'), 'secret');
+    await spool.upkeep!.snapshot(copy);
+    assert.equal(await fsp.readFile(path.join(copy, 'key'), 'utf8'), 'secret');
+    assert.equal(((await fsp.stat(path.join(copy, 'key'))).mode & 0o777).toString(8), '600');
+  });
+
   test('is not made where something is, and leaves nothing of an attempt', async () => {
     await fsp.mkdir(copy);
     await fsp.writeFile(path.join(copy, 'precious'), '');
