@@ -113,7 +113,7 @@ async function ensureBase(): Promise<void> {
   const folder = join(CACHE, `base-${release}-node-${process.version}-${process.arch}`);
   if (!existsSync(folder)) {
     const unfinished = `${folder}.${process.pid}`;
-    await succeed(findProgram('debootstrap')!, ['--variant=minbase', '--include=libstdc++6', release, unfinished]);
+    await succeed(findProgram('debootstrap')!, ['--variant=minbase', '--include=libstdc++6', release, unfinished, await mirrorOf(release)]);
     await putNode(unfinished);
     renameSync(unfinished, folder);
     await execute('buildah', [...STORE, 'rmi', '--force', BASE]);
@@ -123,6 +123,18 @@ async function ensureBase(): Promise<void> {
   await buildah('copy', '-q', container, folder, '/');
   await buildah('config', '--env', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', container);
   await buildah('commit', '-q', '--rm', container, BASE);
+}
+
+/** Where this machine's own packages come from. */
+async function mirrorOf(release: string): Promise<string> {
+  const sites = await succeed('apt-get', ['indextargets', '--format', '$(SITE) $(RELEASE)', 'Created-By: Packages']);
+  const [site] =
+    sites
+      .split('\n')
+      .find((line) => line.endsWith(` ${release}`))
+      ?.split(' ') ?? [];
+  if (site === undefined) throw new Error(`apt knows no site of ${release}`);
+  return site;
 }
 
 async function putNode(base: string): Promise<void> {
