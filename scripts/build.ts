@@ -1,5 +1,6 @@
 /**
- * Compiles `src` to `dist`, and writes the manual page. With `--if-stale` only where something has changed since the last time.
+ * Compiles `src` to `dist`, the web page included, and writes the manual page. With `--if-stale` only where something has changed since
+ * the last time.
  *
  * `dist` is replaced whole, and only by a compilation without errors: it never holds what is left of another, and an
  * agent that runs from it is not robbed of modules that it has yet to load.
@@ -8,6 +9,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { makePage } from './page.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
@@ -36,14 +38,15 @@ function compile(): boolean {
   const { status } = spawnSync(process.execPath, [compiler, '-p', join(root, 'tsconfig.build.json'), '--outDir', fresh], {
     stdio: 'inherit',
   });
-  if (status === 0) {
+  const made = status === 0 && makePage(join(fresh, 'page'));
+  if (made) {
     chmodSync(join(fresh, MAIN), 0o755);
     rmSync(dist, { recursive: true, force: true });
     renameSync(fresh, dist);
   } else {
     rmSync(fresh, { recursive: true, force: true });
   }
-  return status === 0;
+  return made;
 }
 
 if (!process.argv.includes('--if-stale') || isStale()) {

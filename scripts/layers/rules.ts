@@ -15,6 +15,7 @@ export const LAYERS: Readonly<Record<string, readonly string[] | 'all'>> = {
   dev: ['core', 'platform'],
   cli: ['core', 'platform', 'config', 'compose', 'control', 'spool', 'dev', 'mta', 'api', 'version'],
   version: [],
+  page: [],
   mta: 'all',
   api: ['core', 'platform', 'config', 'compose', 'spool', 'intake', 'control', 'mta', 'version'],
   testing: ['core', 'platform', 'config', 'compose', 'spool', 'dev', 'api'],
@@ -25,6 +26,8 @@ export const LAYERS: Readonly<Record<string, readonly string[] | 'all'>> = {
 /** Layers of which only types may be imported. */
 export const TYPES_ONLY: Readonly<Record<string, readonly string[]>> = {
   control: ['scheduler'],
+  /** It runs in browsers: nothing of the agent goes there but the shape of what it answers. */
+  page: ['control', 'spool'],
 };
 
 /** Packages that one folder adapts for everybody. */
@@ -67,4 +70,4 @@ export const GLOBALS: readonly { readonly name: string; readonly pattern: RegExp
   { name: 'performance.now', pattern: /\bperformance\s*\.\s*now\b/g },
   { name: 'process.hrtime', pattern: /\bprocess\s*\.\s*hrtime\b/g },
 ];
-export const GLOBALS_ALLOWED: readonly string[] = [...WORLD, ...LISTENERS];
+export const GLOBALS_ALLOWED: readonly string[] = [...WORLD, ...LISTENERS, 'src/page'];

@@ -80,14 +80,21 @@ export async function lookInto(raw: RawMessage): Promise<ContentLook> {
 }
 
 /**
- * The first HTML part as it stands, but that images of the message itself are put in place of their `cid:`. It is hostile until shown
- * otherwise: whoever shows it must let it run nothing and load nothing. Undefined where there is none.
+ * Elements that lead somewhere or open something. A browser connects to where a frame leads before it asks its policy whether it may
+ * (Chromium 156 does), and to where a link leads when it is pressed: that alone would tell a sender that the mail is looked at. With
+ * another name they are elements that nobody knows. A tag's name follows its `<` at once (HTML §13.2.5.6), so this finds them all.
+ */
+const LEADING = /<(\/?)(a|area|base|embed|fencedframe|form|frame|frameset|iframe|object|portal)(?=[\t\n\f\r />])/gi;
+
+/**
+ * The first HTML part as it stands, but that images of the message itself are put in place of their `cid:`, and that nothing in it leads
+ * anywhere. It is hostile all the same: whoever shows it must let it run nothing and load nothing. Undefined where there is none.
  */
 export async function readPage(raw: RawMessage): Promise<string | undefined> {
   const images = new Images();
   const { root } = await parse(raw, MAX_LOOKED_AT, (part) => images.take(part));
   const html = root && [...leavesOf(root)].find(({ node }) => node.contentType === 'text/html' && isRead(node));
-  return html && images.place((html.node.textContent ?? '').slice(0, MAX_PAGE));
+  return html && images.place((html.node.textContent ?? '').slice(0, MAX_PAGE).replace(LEADING, '<$1mail-$2'));
 }
 
 export interface PartContent {

@@ -178,6 +178,16 @@ test('the page of a message stands as it came, with its own raster images in the
   assert.equal(await readPage(raw('Subject: x\n\nx\n')), undefined);
 });
 
+test('nothing in the page of a message leads anywhere, however it is written', async () => {
+  const page = (html: string) => readPage(raw(`Content-Type: text/html\n\n${html}`));
+  assert.equal(
+    await page('<IFRAME src=x></iframe><a\thref=y>y</a><a/href=z><object\ndata=w>'),
+    '<mail-IFRAME src=x></mail-iframe><mail-a\thref=y>y</mail-a><mail-a/href=z><mail-object\ndata=w>',
+  );
+  const harmless = '<abbr>a</abbr><article>b</article><b>< a href=c></b>';
+  assert.equal(await page(harmless), harmless);
+});
+
 test('a part is read by its path, decoded, in whatever order the parts stand', async () => {
   const read = async (path: string) => {
     const part = await readPart(async () => raw(LETTER), path);

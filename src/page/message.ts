@@ -1,0 +1,137 @@
+/** One message: how it stands, why, what was tried, and what is in it. */
+import type { MessageView } from '../control/types.js';
+import { Refusal } from './api.js';
+import { deliveryCard } from './delivery.js';
+import { type Child, h, replace } from './dom.js';
+import { icon, standing } from './icons.js';
+import { Look } from './look.js';
+import { time } from './time.js';
+import { type Action, act, VERBS } from './verbs.js';
+import { type Room, run, type View } from './view.js';
+import { messageStanding, size } from './words.js';
+
+export function message(room: Room, id: string): View {
+  const head = h('div', {});
+  const facts = h('dl', { class: 'facts' });
+  const deliveries = h('div', { class: 'deliveries' });
+  const look = new Look(room.api, id);
+  const body = h('div', {}, h('section', { class: 'card', 'aria-label': 'About the message' }, facts), deliveries, look.element);
+  const missing = h('p', { class: 'empty card' });
+  missing.hidden = true;
+  let known = '';
+  return {
+    title: `Message ${id}`,
+    element: h(
+      'div',
+      { class: 'message' },
+      h('a', { class: 'backward', href: '#/messages' }, icon('back'), 'Messages'),
+      head,
+      body,
+      missing,
+    ),
+    async refresh() {
+      const view = await found(room, id);
+      body.hidden = view === undefined;
+      missing.hidden = view !== undefined;
+      if (view === undefined) {
+        replace(head, h('h1', { tabindex: -1 }, 'No such message'));
+        missing.textContent = `Neither the queue nor its history knows ${id}. What ended long ago is forgotten.`;
+        return;
+      }
+      const now = JSON.stringify(view);
+      if (now === known) return;
+      known = now;
+      replace(head, headOf(view, room));
+      replace(facts, factsOf(view));
+      replace(
+        deliveries,
+        view.deliveries.map((delivery) => deliveryCard(view.message, delivery)),
+      );
+      await look.renew(view.deliveries.some(({ state }) => state !== 'done'));
+    },
+  };
+}
+
+async function found(room: Room, id: string): Promise<MessageView | undefined> {
+  try {
+    return await room.api.get<MessageView>(`/v1/messages/${encodeURIComponent(id)}`);
+  } catch (error) {
+    if (error instanceof Refusal && (error.status === 404 || error.status === 400)) return undefined;
+    throw error;
+  }
+}
+
+function headOf({ message: about, deliveries }: MessageView, room: Room): Child {
+  const open = deliveries.filter(({ state }) => state !== 'done');
+  const held = open.some(({ state }) => state === 'held');
+  const actions: readonly Action[] = open.length === 0 ? [] : ['retry', held ? 'release' : 'hold', 'reschedule', 'fail', 'remove'];
+  const recipients = deliveries.flatMap((each) => each.recipients);
+  const [first] = recipients;
+  return [
+    h(
+      'header',
+      { class: 'head' },
+      h(
+        'div',
+        {},
+        h(
+          'h1',
+          { tabindex: -1 },
+          `To ${first?.address ?? 'nobody'}`,
+          recipients.length > 1 && h('span', { class: 'muted' }, ` and ${recipients.length - 1} more`),
+        ),
+        h('p', { class: 'subtitle' }, standing(messageStanding(deliveries)), h('code', { class: 'id' }, about.id)),
+      ),
+    ),
+    actions.length > 0 &&
+      h(
+        'div',
+        { class: 'verbs', role: 'group', 'aria-label': 'What can be done' },
+        actions.map((action) => verb(action, about.id, room)),
+      ),
+  ];
+}
+
+function verb(action: Action, id: string, room: Room): HTMLElement {
+  const { word, danger } = VERBS[action];
+  // One takes the place of the other, and the focus stays.
+  const key = action === 'release' ? 'hold' : action;
+  const work = () => act(room.api, action, { query: { id }, what: 'this message' });
+  return h(
+    'button',
+    { type: 'button', class: danger ? 'button danger' : 'button', 'data-key': key, on: { click: () => void run(room, work) } },
+    word,
+  );
+}
+
+function factsOf({ message: about, deliveries }: MessageView): Child {
+  const fact = (name: string, value: Child) => h('div', {}, h('dt', {}, name), h('dd', {}, value));
+  return [
+    fact('From', about.sender === '' ? 'the mail system itself (null sender)' : about.sender),
+    fact('Accepted', [time(about.acceptedAt), h('span', { class: 'muted' }, ` ${origin(about)}`)]),
+    about.notBefore > about.acceptedAt && fact('Not before', time(about.notBefore)),
+    deliveries.some(({ state }) => state !== 'done') && fact('Given up', time(about.expiresAt)),
+    fact('Size', size(about.sizeBytes)),
+    fact('Priority', about.priority),
+    about.tags !== undefined &&
+      about.tags.length > 0 &&
+      fact(
+        'Tags',
+        about.tags.map((tag) => h('span', { class: 'chip' }, tag)),
+      ),
+    about.requireTls && fact('TLS', 'required, verified'),
+    about.bounces === 'none' && fact('Reports', 'none are sent'),
+    about.messageId !== '' && fact('Message-ID', h('code', {}, about.messageId)),
+  ];
+}
+
+function origin({ origin: from }: MessageView['message']): Child {
+  switch (from.kind) {
+    case 'smtp':
+      return `over SMTP from ${from.client}${from.user === undefined ? '' : `, logged in as ${from.user}`}`;
+    case 'report':
+      return ['as a report about ', h('a', { href: `#/messages/${encodeURIComponent(from.of)}` }, from.of)];
+    default:
+      return 'over the API';
+  }
+}
