@@ -1,14 +1,14 @@
 /** One delivery: its recipients, what was heard of each, and every attempt with what was said on the wire. */
-import type { QueueEntry } from '../control/types.js';
+import type { QueueEntry, WhyDelivery } from '../control/types.js';
 import { type Child, h } from './dom.js';
 import { standing } from './icons.js';
 import { time } from './time.js';
 import { counted, deliveryStanding, laneName, recipientStanding, span } from './words.js';
 
 type Delivery = QueueEntry['delivery'];
-type Attempt = Delivery['log'][number] & { readonly transcript?: string };
+type Attempt = Delivery['log'][number];
 
-export function deliveryCard(message: QueueEntry['message'], delivery: Delivery): HTMLElement {
+export function deliveryCard(delivery: Delivery, why: WhyDelivery | undefined): HTMLElement {
   const title = `delivery-${delivery.key}`;
   return h(
     'section',
@@ -19,7 +19,7 @@ export function deliveryCard(message: QueueEntry['message'], delivery: Delivery)
       h('h2', { id: title }, h('a', { href: `#/messages?lane=${encodeURIComponent(delivery.lane)}` }, laneName(delivery.lane))),
       standing(deliveryStanding(delivery)),
     ),
-    nextOf(message, delivery),
+    whyOf(delivery, why),
     h(
       'ul',
       { class: 'rows' },
@@ -29,19 +29,29 @@ export function deliveryCard(message: QueueEntry['message'], delivery: Delivery)
   );
 }
 
-function nextOf(message: QueueEntry['message'], { state, due, settledAt }: Delivery): Child {
-  switch (state) {
-    case 'waiting':
-      return h('p', { class: 'why' }, 'Tried next ', time(due), '. Given up ', time(message.expiresAt), '.');
-    case 'held':
-      return h('p', { class: 'why' }, 'Held: not tried until it is released. Given up ', time(message.expiresAt), ' all the same.');
-    case 'ready':
-      return h('p', { class: 'why' }, 'Its turn comes as soon as a connection is free.');
-    case 'sending':
-      return h('p', { class: 'why' }, 'It is on its way at this moment.');
-    default:
-      return h('p', { class: 'why' }, 'Done ', time(settledAt), '.');
-  }
+/** What it waits for, the wait that decides first, and what comes then: the agent's own words, with moments that pass. */
+function whyOf({ state, settledAt }: Delivery, why: WhyDelivery | undefined): Child {
+  if (state === 'done') return h('p', { class: 'why' }, 'Done ', time(settledAt), '.');
+  if (why === undefined) return undefined;
+  const fact = (name: string, value: Child) => h('div', {}, h('dt', {}, name), h('dd', {}, value));
+  return h(
+    'dl',
+    { class: 'why' },
+    why.waits.map(({ text, since, until }, i) =>
+      fact(i === 0 ? 'Now' : 'Besides', [
+        sentence(text),
+        until !== undefined && h('span', { class: 'muted' }, ' Until ', time(until), '.'),
+        until === undefined && since !== undefined && since > 0 && h('span', { class: 'muted' }, ' Since ', time(since), '.'),
+      ]),
+    ),
+    why.next &&
+      fact('Next', [sentence(why.next.text), why.next.at !== undefined && h('span', { class: 'muted' }, ' ', time(why.next.at), '.')]),
+    why.expiresAt !== undefined && fact('Given up', time(why.expiresAt)),
+  );
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }
 
 function recipientRow({ address, state, last }: Delivery['recipients'][number], delivery: Delivery): HTMLElement {

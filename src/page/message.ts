@@ -1,5 +1,5 @@
 /** One message: how it stands, why, what was tried, and what is in it. */
-import type { MessageView } from '../control/types.js';
+import type { MessageView, WhyDelivery, WhyReport } from '../control/types.js';
 import { Refusal } from './api.js';
 import { deliveryCard } from './delivery.js';
 import { type Child, h, replace } from './dom.js';
@@ -38,14 +38,15 @@ export function message(room: Room, id: string): View {
         missing.textContent = `Neither the queue nor its history knows ${id}. What ended long ago is forgotten.`;
         return;
       }
-      const now = JSON.stringify(view);
+      const why = await whyOf(room, view);
+      const now = JSON.stringify([view, [...why.values()]]);
       if (now === known) return;
       known = now;
       replace(head, headOf(view, room));
       replace(facts, factsOf(view));
       replace(
         deliveries,
-        view.deliveries.map((delivery) => deliveryCard(view.message, delivery)),
+        view.deliveries.map((delivery) => deliveryCard(delivery, why.get(delivery.key))),
       );
       await look.renew(view.deliveries.some(({ state }) => state !== 'done'));
     },
@@ -134,4 +135,11 @@ function origin({ origin: from }: MessageView['message']): Child {
     default:
       return 'over the API';
   }
+}
+
+/** By the key of the delivery; what has ended waits for nothing. */
+async function whyOf({ api }: Room, { message: about, deliveries }: MessageView): Promise<ReadonlyMap<string, WhyDelivery>> {
+  if (deliveries.every(({ state }) => state === 'done')) return new Map();
+  const report = await api.get<WhyReport>(`/v1/messages/${encodeURIComponent(about.id)}/why`);
+  return new Map(report.deliveries.map((each) => [each.key, each]));
 }

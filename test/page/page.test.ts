@@ -239,6 +239,7 @@ test('what happens is seen without a reload, and what is open stays open', optio
   const id = await site.agent.submit({ from: 'a@larkspur.example', to: 'defer-450@dev.test', content: letter('x', 'y@dev.test') });
   await row(page, 'defer-450@dev.test').getByText('Retrying').waitFor({ timeout: 4_000 });
   await page.getByRole('link', { name: 'defer-450@dev.test' }).click();
+  await page.getByText('Attempt 1 did not succeed').waitFor();
   await page.getByText('1 attempt').click();
   await page.getByText('Transcript').click();
   await page.getByText('RCPT TO:<defer-450@dev.test>').waitFor();
