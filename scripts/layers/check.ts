@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path/posix';
 import { codeOnly, type Import, importsOf, lineOf } from './code.js';
-import { GLOBALS, GLOBALS_ALLOWED, LAYERS, MODULES, PACKAGES, PURE, TYPES_ONLY } from './rules.js';
+import { BROWSER, GLOBALS, GLOBALS_ALLOWED, LAYERS, MODULES, PACKAGES, PURE, TYPES_ONLY } from './rules.js';
 
 export interface Offence {
   /** From the root: `src/core/lane.ts`. */
@@ -90,7 +90,7 @@ function moduleRule(file: string, { specifier, typeOnly, names }: Import): strin
 }
 
 function globalOffences({ file, text, code }: Source): Offence[] {
-  if (within(file, GLOBALS_ALLOWED)) return [];
+  if (within(file, GLOBALS_ALLOWED) || within(file, BROWSER)) return [];
   return GLOBALS.flatMap(({ name, pattern }) =>
     [...code.matchAll(pattern)].map((match) => ({
       file,

@@ -151,7 +151,7 @@ function viewFor(room: Room, place: string, rest: string, query: URLSearchParams
     case '':
       return overview(room);
     case 'messages':
-      return rest === '' ? list(room, query) : message(room, rest);
+      return rest === '' ? list(room, query) : message(room, rest, query);
     case 'lanes':
       return lanes(room, query);
     default:

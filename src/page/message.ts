@@ -8,9 +8,13 @@ import { Look } from './look.js';
 import { time } from './time.js';
 import { type Action, act, VERBS } from './verbs.js';
 import { type Room, run, type View } from './view.js';
-import { messageStanding, size } from './words.js';
+import { count, messageStanding, size } from './words.js';
 
-export function message(room: Room, id: string): View {
+/** Deliveries on one page. */
+const SHOWN = 50;
+
+export function message(room: Room, id: string, query: URLSearchParams): View {
+  const after = query.get('after') ?? undefined;
   const head = h('div', {});
   const facts = h('dl', { class: 'facts' });
   const deliveries = h('div', { class: 'deliveries' });
@@ -30,7 +34,7 @@ export function message(room: Room, id: string): View {
       missing,
     ),
     async refresh() {
-      const view = await found(room, id);
+      const view = await found(room, id, after);
       body.hidden = view === undefined;
       missing.hidden = view !== undefined;
       if (view === undefined) {
@@ -47,27 +51,44 @@ export function message(room: Room, id: string): View {
       replace(
         deliveries,
         view.deliveries.map((delivery) => deliveryCard(delivery, why.get(delivery.key))),
+        h(
+          'p',
+          { class: 'pager' },
+          after !== undefined && h('a', { class: 'button', href: hrefOf(id) }, 'First deliveries'),
+          view.next !== undefined &&
+            h('a', { class: 'button', href: `${hrefOf(id)}?after=${encodeURIComponent(view.next)}` }, 'Next deliveries'),
+        ),
       );
-      await look.renew(view.deliveries.some(({ state }) => state !== 'done'));
+      await look.renew(isOpen(view));
     },
   };
 }
 
-async function found(room: Room, id: string): Promise<MessageView | undefined> {
+function hrefOf(id: string): string {
+  return `#/messages/${encodeURIComponent(id)}`;
+}
+
+function isOpen({ deliveries, tally }: MessageView): boolean {
+  return tally === undefined ? deliveries.some(({ state }) => state !== 'done') : tally.queued > 0;
+}
+
+/** A merge to many has as many deliveries: page by page, then. */
+async function found(room: Room, id: string, after: string | undefined): Promise<MessageView | undefined> {
   try {
-    return await room.api.get<MessageView>(`/v1/messages/${encodeURIComponent(id)}`);
+    return await room.api.get<MessageView>(`/v1/messages/${encodeURIComponent(id)}`, { limit: SHOWN, after });
   } catch (error) {
     if (error instanceof Refusal && (error.status === 404 || error.status === 400)) return undefined;
     throw error;
   }
 }
 
-function headOf({ message: about, deliveries }: MessageView, room: Room): Child {
-  const open = deliveries.filter(({ state }) => state !== 'done');
-  const held = open.some(({ state }) => state === 'held');
-  const actions: readonly Action[] = open.length === 0 ? [] : ['retry', held ? 'release' : 'hold', 'reschedule', 'fail', 'remove'];
+function headOf(view: MessageView, room: Room): Child {
+  const { message: about, deliveries, tally } = view;
+  const held = deliveries.some(({ state }) => state === 'held');
+  const actions: readonly Action[] = !isOpen(view) ? [] : ['retry', held ? 'release' : 'hold', 'reschedule', 'fail', 'remove'];
   const recipients = deliveries.flatMap((each) => each.recipients);
   const [first] = recipients;
+  const others = (tally === undefined ? recipients.length : Object.values(tally).reduce((sum, each) => sum + each, 0)) - 1;
   return [
     h(
       'header',
@@ -79,7 +100,7 @@ function headOf({ message: about, deliveries }: MessageView, room: Room): Child 
           'h1',
           { tabindex: -1 },
           `To ${first?.address ?? 'nobody'}`,
-          recipients.length > 1 && h('span', { class: 'muted' }, ` and ${recipients.length - 1} more`),
+          others > 0 && h('span', { class: 'muted' }, ` and ${count(others)} more`),
         ),
         h('p', { class: 'subtitle' }, standing(messageStanding(deliveries)), h('code', { class: 'id' }, about.id)),
       ),
@@ -105,13 +126,15 @@ function verb(action: Action, id: string, room: Room): HTMLElement {
   );
 }
 
-function factsOf({ message: about, deliveries }: MessageView): Child {
+function factsOf(view: MessageView): Child {
+  const { message: about, tally } = view;
   const fact = (name: string, value: Child) => h('div', {}, h('dt', {}, name), h('dd', {}, value));
   return [
     fact('From', about.sender === '' ? 'the mail system itself (null sender)' : about.sender),
     fact('Accepted', [time(about.acceptedAt), h('span', { class: 'muted' }, ` ${origin(about)}`)]),
     about.notBefore > about.acceptedAt && fact('Not before', time(about.notBefore)),
-    deliveries.some(({ state }) => state !== 'done') && fact('Given up', time(about.expiresAt)),
+    isOpen(view) && fact('Given up', time(about.expiresAt)),
+    tally && fact('Recipients', tallied(tally)),
     fact('Size', size(about.sizeBytes)),
     fact('Priority', about.priority),
     about.tags !== undefined &&
@@ -126,12 +149,19 @@ function factsOf({ message: about, deliveries }: MessageView): Child {
   ];
 }
 
+function tallied(tally: NonNullable<MessageView['tally']>): string {
+  return Object.entries(tally)
+    .filter(([, many]) => many > 0)
+    .map(([state, many]) => `${count(many)} ${state}`)
+    .join(', ');
+}
+
 function origin({ origin: from }: MessageView['message']): Child {
   switch (from.kind) {
     case 'smtp':
       return `over SMTP from ${from.client}${from.user === undefined ? '' : `, logged in as ${from.user}`}`;
     case 'report':
-      return ['as a report about ', h('a', { href: `#/messages/${encodeURIComponent(from.of)}` }, from.of)];
+      return ['as a report about ', h('a', { href: hrefOf(from.of) }, from.of)];
     default:
       return 'over the API';
   }
