@@ -6,7 +6,7 @@ import { systemDialer } from '../platform/dialer.js';
 import { createLineWriter } from '../platform/line-writer.js';
 import { version } from '../version.js';
 import { calledAs } from './called-as.js';
-import type { Cli } from './command.js';
+import type { Cli, Command, Globals } from './command.js';
 import { EXIT, exitCode } from './exit.js';
 import { createScreen } from './screen.js';
 
@@ -76,12 +76,18 @@ process.on('uncaughtException', (error: unknown) => {
   process.exit(EXIT.software);
 });
 
-/** A health check is run every few seconds beside an agent that may be busy: it goes without the rest of the command line. */
-async function commandLine(): Promise<(argv: readonly string[], cli: Cli) => Promise<number>> {
-  if (argv.length !== 1 || argv[0] !== 'health') return (await import('./cli.js')).runCli;
-  const [{ health }, { tell }] = await Promise.all([import('./health.js'), import('./tell.js')]);
+/** What is called without any option: a container runs the agent for months, and a health check every few seconds beside it. */
+const PLAIN: Readonly<Record<string, () => Promise<Command<Globals>>>> = {
+  serve: async () => (await import('./serve.js')).serve,
+  health: async () => (await import('./health.js')).health,
+};
+
+/** The command line; those commands go without the 3 MB and the time that reading options takes. */
+async function commandLine([name = '', ...others]: readonly string[]): Promise<(argv: readonly string[], cli: Cli) => Promise<number>> {
+  if (others.length > 0 || !Object.hasOwn(PLAIN, name)) return (await import('./cli.js')).runCli;
+  const [command, { tell }] = await Promise.all([PLAIN[name]!(), import('./tell.js')]);
   return (_, cli) =>
-    health({ json: false }, cli).catch((error: unknown) => {
+    command({ json: false }, cli).catch((error: unknown) => {
       tell(cli, error);
       return exitCode(error);
     });
@@ -105,7 +111,7 @@ if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
     onHangup: (call) => void process.on('SIGHUP', call),
     logLines: () => createLineWriter(process.stdout.fd),
   };
-  const code = await (await commandLine())(argv, cli);
+  const code = await (await commandLine(argv))(argv, cli);
   // Whatever still waits (a message being typed into standard input) has nobody to wait for it.
   process.stdout.write('', () => process.exit(code));
 }

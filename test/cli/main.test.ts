@@ -206,3 +206,22 @@ test('a reader that goes away ends the command quietly', { timeout: 60_000 }, as
   assert.equal(await help.ended, 0);
   assert.equal(help.err, '');
 });
+
+test('serve and health without any option, as a container calls them, are what they are with options', async (t) => {
+  const folder = await temporaryFolder(t);
+  const env = { RIATA_SPOOL_PATH: path.join(folder, 'spool'), RIATA_SUBMISSION_LISTEN: '127.0.0.1:0' };
+  const none = riata(t, ['health'], { env });
+  assert.equal(await none.ended, 69);
+  assert.match(none.err, /^riata: no agent runs on the spool .*spool/);
+  const wrong = riata(t, ['serve'], { env: { ...env, RIATA_RETRY_FACTOR: 'often' } });
+  assert.equal(await wrong.ended, 78);
+  assert.match(wrong.err, /^riata: one setting is wrong:\n {2}RIATA_RETRY_FACTOR: retry\.factor is "often"/);
+  const serve = riata(t, ['serve'], { env });
+  await serve.says('"agent.started"');
+  const [plain, json] = [riata(t, ['health'], { env }), riata(t, ['health', '--json'], { env })];
+  assert.deepEqual([await plain.ended, plain.out, plain.err], [0, 'alive\n', '']);
+  assert.equal(await json.ended, 0);
+  assert.equal(typeof JSON.parse(json.out), 'object');
+  serve.child.kill('SIGTERM');
+  assert.equal(await serve.ended, 0);
+});
