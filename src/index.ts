@@ -21,6 +21,7 @@ export type { QueueOptions, SendOptions, Sent } from './api/hand-in.js';
 export type { MailListener } from './api/listeners.js';
 export type { MergeInput } from './api/merge.js';
 export type { MxLookup } from './api/mx.js';
+export type { Outcome, SentNow } from './api/now.js';
 export type { Selection } from './api/selection.js';
 export type { DeliveryOptions, DsnOptions } from './api/terms.js';
 export type { Attachment, Attachments, Image, Images } from './compose/attachments.js';

@@ -8,6 +8,7 @@
  * new dot, the answers to dots already sent are waited for, what is known is settled, and the store is closed.
  */
 import { readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createCopies } from './compose/merge/copies.js';
 import { showHostPort } from './config/addresses.js';
@@ -20,8 +21,10 @@ import type { MailEvent } from './core/event.js';
 import { createIdSource } from './core/id.js';
 import type { LaneKey } from './core/lane.js';
 import { type CarrierLimits, createCarrier, type DeliveryCarrier, type MxLookupOptions, type MxView } from './delivery/carrier.js';
+import { createImmediateCarrier, type ImmediateCarrier } from './delivery/immediate.js';
 import { createOwnServers } from './delivery/own-servers.js';
 import { createRouter, type RouteRule, type Router, type RouterOptions } from './delivery/routes.js';
+import { createImmediateIntake, type ImmediateIntake } from './intake/immediate.js';
 import { createMergeIntake } from './intake/merge.js';
 import { createTurns, type TakeTurn } from './intake/once.js';
 import { type SmtpListener, type SmtpListenerSettings, startSmtpListener } from './intake/smtp/listener.js';
@@ -82,6 +85,8 @@ export interface Mta extends Operator {
   submit(envelope: SubmissionEnvelope): Submission;
   /** A template, of which each recipient gets a copy. */
   submitMerge(envelope: MergeEnvelope): MergeSubmission;
+  /** For what is sent now and never stored. */
+  readonly immediate: ImmediateIntake;
   /** For what is handed in under a key. */
   readonly takeTurn: TakeTurn;
   mxLookup(domain: string, options?: MxLookupOptions): Promise<MxView>;
@@ -173,6 +178,7 @@ interface Core {
   readonly intake: MergeIntake;
   readonly settler: Settler;
   readonly scheduler: Scheduler;
+  readonly now: ImmediateCarrier;
   readonly carrier: DeliveryCarrier;
   readonly housekeeping: { stop(): Promise<void> };
 }
@@ -195,15 +201,11 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
   };
   const newId = createIdSource(clock, random, spool.lastId());
   const laneOf = (recipient: string, sender: string) => router.laneOf(recipient, sender);
+  const door = { clock, newId, hostname: config.hostname, maxReceived: MAX_RECEIVED, expiryMs: config.retry.expiry, laneOf };
   const intake = createMergeIntake({
+    ...door,
     spool,
-    clock,
-    newId,
-    hostname: config.hostname,
     maxMessageSizeBytes: config.spool.maxMessageSize,
-    maxReceived: MAX_RECEIVED,
-    expiryMs: config.retry.expiry,
-    laneOf,
     ownServer: (server) => ownServers.admit(server),
     emit,
   });
@@ -223,6 +225,7 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
   });
   const reroute = (lane: LaneKey) => rerouteLane(lane, spool, router, log);
   const scheduler = createScheduler({ spool, body, clock, random, log, emit, settling: settler, reroute });
+  const now = createImmediateCarrier({ source: scheduler, clock });
   const carrier = createCarrier({
     router,
     resolver,
@@ -230,7 +233,7 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
     clock,
     random,
     log,
-    source: scheduler,
+    source: now.source,
     ...carrierLimits(config),
     hostname: config.hostname,
     heloName: config.delivery.heloName,
@@ -238,6 +241,14 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
     allowPrivateAddresses: config.delivery.allowPrivateAddresses,
   });
   scheduler.start(carrier);
+  now.start(carrier);
+  const immediate = createImmediateIntake({
+    ...door,
+    folder: spool.driver === 'memory' ? tmpdir() : resolve(config.spool.path),
+    deliver: (delivery, body, how) => now.deliver(delivery, body, how),
+    lend: (server) => ownServers.lend(server),
+    log,
+  });
   let limits: Pick<Config['delivery'], 'connectionsPerServer'> = config.delivery;
   const surface: Core['surface'] = {
     startedAt: clock.now(),
@@ -246,6 +257,7 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
     laneOf,
     submit: (envelope) => intake.begin(envelope),
     submitMerge: (envelope) => intake.beginMerge(envelope),
+    immediate,
     takeTurn: createTurns(spool),
     mxLookup: (domain, lookup) => carrier.mxLookup(domain, lookup),
     connections: () => carrier.connections(),
@@ -284,6 +296,7 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
     intake,
     settler,
     scheduler,
+    now,
     carrier,
     housekeeping: keepHouse(TIDY_TIMES, 'tidy', () => spool.tidy(), log),
   };
@@ -450,6 +463,7 @@ async function stop(config: Config, core: Core, listener: SmtpListener | undefin
   if (cut?.aborted) abort();
   cut?.addEventListener('abort', abort, { once: true });
   scheduler.stop();
+  core.now.stop();
   await Promise.all([listener?.close(over.signal), carrier.close(over.signal), housekeeping.stop()]);
   await settler.idle();
   await spool.close();

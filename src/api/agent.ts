@@ -29,12 +29,13 @@ import { systemClock } from '../platform/clock.js';
 import { type Log, silentLog } from '../platform/log.js';
 import { systemRandom } from '../platform/random.js';
 import { type MessageView, type Pause, type Query, VIEWED } from '../spool/spool.js';
-import { openBatch, runBatch } from './batch.js';
+import { openBatch, outsideBatches, runBatch } from './batch.js';
 import type { Door } from './door.js';
 import { createHandIn, type QueueOptions, readSignal, type SendOptions, type Sent } from './hand-in.js';
 import { openHome } from './home.js';
 import { Listeners, type MailListener } from './listeners.js';
 import { type MxLookup, mxLookupOf } from './mx.js';
+import type { SentNow } from './now.js';
 import { readDomainName, readFilter, readSelection, readSpan, type Selection } from './selection.js';
 import { openShared } from './shared.js';
 
@@ -86,8 +87,16 @@ export interface MailAgent extends AsyncDisposable {
    * Composes a message and queues it. Rejects with `MtaError`: one that names every wrong option (`INVALID_OPTIONS`, or the code
    * that all of them share), `MESSAGE_TOO_LARGE`, `SPOOL_FULL`, `SPOOL_FAILED`.
    */
+  send(options: SendOptions & { readonly immediate: true }): Promise<SentNow>;
   send(options: SendOptions): Promise<Sent>;
+  /**
+   * Sends at once what `send`, or with `data` `queue`, would queue: over the same connections and within the same limits, ahead of all that
+   * is queued, stored nowhere, of any size. Resolves with each recipient's outcome; nothing is tried again, and no bounce is sent. Rejects with
+   * `REMOTE_REJECTED` where no recipient was accepted, `ABORTED` with `signal`.
+   */
+  immediate(options: SendOptions | QueueOptions): Promise<SentNow>;
   /** Queues a message that is formatted already, or what `compose` returned. Rejects as `send` does. */
+  queue(options: QueueOptions & { readonly immediate: true }): Promise<SentNow>;
   queue(options: QueueOptions): Promise<Sent>;
   /**
    * Many messages, few commits. Within the block `send` and `queue` resolve when the message is staged, and `batch` itself, with what the
@@ -261,11 +270,25 @@ class Agent implements MailAgent {
     door.listen((event) => this.#listeners.tell(event));
   }
 
+  send(options: SendOptions & { readonly immediate: true }): Promise<SentNow>;
+  send(options: SendOptions): Promise<Sent>;
   send(options: SendOptions): Promise<Sent> {
+    if (isObject(options) && options.immediate === true) return this.immediate(options);
     return this.#handed(() => this.#handIn.send(options));
   }
 
+  async immediate(options: SendOptions | QueueOptions): Promise<SentNow> {
+    this.#open();
+    const { now } = this.#door;
+    if (now === undefined) throw new MtaError('INVALID_OPTIONS', 'immediate: only an agent in this process sends at once');
+    const handed = this.#handIn.now(options);
+    return outsideBatches(() => this.#awaited(now(handed)));
+  }
+
+  queue(options: QueueOptions & { readonly immediate: true }): Promise<SentNow>;
+  queue(options: QueueOptions): Promise<Sent>;
   queue(options: QueueOptions): Promise<Sent> {
+    if (isObject(options) && options.immediate === true) return this.immediate(options);
     return this.#handed(() => this.#handIn.queue(options));
   }
 

@@ -5,6 +5,7 @@
 import type { ControlVerbs } from '../control/types.js';
 import type { Emit } from '../core/event.js';
 import type { Handed, Sent } from './hand-in.js';
+import type { SentNow } from './now.js';
 
 /** What of the agent's own settings whoever hands in must know. */
 export interface DoorAbout {
@@ -23,6 +24,8 @@ export interface Door {
   readonly about: DoorAbout;
   readonly verbs: DoorVerbs;
   take(handed: Handed): Promise<Sent>;
+  /** Sends at once what is not queued. Undefined: not through this door. */
+  readonly now?: (handed: Handed) => Promise<SentNow>;
   /** Every event from now on. Called once. */
   listen(emit: Emit): void;
   /** Where SMTP is spoken. */

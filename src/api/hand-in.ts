@@ -9,7 +9,7 @@
  * Must not: know the spool, the queue or connections.
  */
 import type { Readable } from 'node:stream';
-import { errorOf, type Issues, isObject, onlyKnown, put, string } from '../compose/checks.js';
+import { boolean, errorOf, type Issues, isObject, onlyKnown, put, string } from '../compose/checks.js';
 import { Compose, type Composer } from '../compose/compose.js';
 import { type AddressInput, distinctAddresses, readEnvelopeAddress, readMailboxes } from '../compose/mailboxes.js';
 import type { NamedRecipient } from '../compose/merge/rows.js';
@@ -21,6 +21,7 @@ import { keyFault } from '../intake/once.js';
 import type { SubmissionEnvelope } from '../intake/submission.js';
 import { type Content, composedContent, readData } from './content.js';
 import { isMerge, MERGE_OPTIONS, type Merge, type MergeInput, type MergeOptions, readMerge } from './merge.js';
+import { checkNow } from './now.js';
 import { DELIVERY_OPTIONS, type DeliveryOptions, readTerms, type Terms } from './terms.js';
 
 /** How the handing in itself is done. */
@@ -30,6 +31,12 @@ export interface HandlingOptions {
    * Other content or another envelope under it is `IDEMPOTENCY_CONFLICT`. Printable ASCII, 255 characters at most.
    */
   readonly idempotencyKey?: string | undefined;
+  /**
+   * Sent at once, and not queued: no status, no bounce, no limit of size, ahead of all that is queued. `send` then resolves with each
+   * recipient's outcome, and rejects with `REMOTE_REJECTED` where none was accepted. `timeout` is also how long a place for a connection is
+   * waited for (60 s).
+   */
+  readonly immediate?: boolean | undefined;
   /** Rejects with `ABORTED`, and stores nothing, if it comes before the content has been read. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -88,12 +95,15 @@ export interface HandInOptions {
 }
 
 export interface HandIn {
+  /** Whether it is to be sent at once; what it is, if so. */
+  now(options: SendOptions | QueueOptions): Handed;
   send(options: SendOptions): Promise<Sent>;
   queue(options: QueueOptions): Promise<Sent>;
 }
 
 export function createHandIn(options: HandInOptions): HandIn {
   return {
+    now: (given) => (isObject(given) && given.data !== undefined ? readQueue(given, options, true) : readSend(given, options, true)),
     async send(given) {
       return options.take(readSend(given, options));
     },
@@ -110,6 +120,8 @@ export interface Handed {
   /** Taken in once under it. */
   readonly key: string | undefined;
   readonly signal: AbortSignal | undefined;
+  /** Of what is sent at once: how long a place is waited for. */
+  readonly timeoutMs?: number;
   /** The content is a template for these; the envelope then names nobody. */
   readonly merge?: HandedMerge;
 }
@@ -120,7 +132,7 @@ export interface HandedMerge extends Merge {
 
 // — options —
 
-const HANDLING_OPTIONS = ['idempotencyKey', 'signal'] as const satisfies readonly (keyof HandlingOptions)[];
+const HANDLING_OPTIONS = ['idempotencyKey', 'immediate', 'signal'] as const satisfies readonly (keyof HandlingOptions)[];
 export const SEND_OPTIONS: readonly string[] = [...COMPOSE_OPTIONS, ...DELIVERY_OPTIONS, ...HANDLING_OPTIONS, ...MERGE_OPTIONS];
 export const QUEUE_OPTIONS: readonly string[] = [
   ...['data', 'from', 'recipients', 'date', 'delay'],
@@ -129,7 +141,7 @@ export const QUEUE_OPTIONS: readonly string[] = [
   ...MERGE_OPTIONS,
 ];
 
-function readSend(given: unknown, options: HandInOptions): Handed {
+function readSend(given: unknown, options: HandInOptions, immediate = false): Handed {
   const issues: Issues = [];
   if (!isObject(given)) throw notAnObject(issues);
   onlyKnown(given, SEND_OPTIONS, '', issues);
@@ -137,17 +149,18 @@ function readSend(given: unknown, options: HandInOptions): Handed {
   const composed = options.composer.read(given, demands, issues);
   const now = options.clock.now();
   const notBefore = composed?.notBefore ?? 0;
-  const terms = readTerms(given, Math.max(now, notBefore), issues);
+  const terms = readTerms(given, Math.max(now, notBefore), issues, immediate);
+  if (immediate) checkNow(given, issues);
   const { from, to } = composed?.envelope() ?? { from: '', to: [] };
   const named = composed === undefined ? [] : namedBy(composed);
   const merge = isMerge(given) ? readMerge(given, named, issues) : checkCount(to, 'to', options, issues);
   const { key, signal } = readHandling(given, issues);
   if (composed === undefined || issues.length > 0) throw errorOf(issues);
   const content = composedContent(composed, merge !== undefined);
-  return { ...toWhom(from, to, merge, terms, notBefore, now), content, key, signal };
+  return { ...toWhom(from, to, merge, terms, immediate ? 0 : notBefore, now), content, key, signal, ...placeWait(terms) };
 }
 
-export function readQueue(given: unknown, options: Pick<HandInOptions, 'clock' | 'maxRecipients'>): Handed {
+export function readQueue(given: unknown, options: Pick<HandInOptions, 'clock' | 'maxRecipients'>, immediate = false): Handed {
   const issues: Issues = [];
   if (!isObject(given)) throw notAnObject(issues);
   onlyKnown(given, QUEUE_OPTIONS, '', issues);
@@ -160,10 +173,11 @@ export function readQueue(given: unknown, options: Pick<HandInOptions, 'clock' |
   const merge = isMerge(given) ? readMerge(given, named, issues) : checkCount(to, 'recipients', options, issues);
   const now = options.clock.now();
   const notBefore = readNotBefore(given, own, now, issues);
-  const terms = readTerms(given, Math.max(now, notBefore), issues);
+  const terms = readTerms(given, Math.max(now, notBefore), issues, immediate);
+  if (immediate) checkNow(given, issues);
   const { key, signal } = readHandling(given, issues);
   if (content === undefined || issues.length > 0) throw errorOf(issues);
-  return { ...toWhom(from, to, merge, terms, notBefore, now), content, key, signal };
+  return { ...toWhom(from, to, merge, terms, immediate ? 0 : notBefore, now), content, key, signal, ...placeWait(terms) };
 }
 
 type Given = Readonly<Record<string, unknown>>;
@@ -174,7 +188,8 @@ function notAnObject(issues: Issues): MtaError {
 }
 
 function readHandling(given: Given, issues: Issues): { readonly key: string | undefined; readonly signal: AbortSignal | undefined } {
-  const { idempotencyKey, signal } = given;
+  const { idempotencyKey, immediate, signal } = given;
+  if (immediate !== undefined) boolean(immediate, 'immediate', issues);
   const key = idempotencyKey === undefined ? undefined : string(idempotencyKey, 'idempotencyKey', issues);
   const fault = key === undefined ? undefined : keyFault(key);
   if (fault !== undefined) put(issues, 'idempotencyKey', 'INVALID_VALUE', fault);
@@ -231,6 +246,10 @@ function toWhom(
 ): Pick<Handed, 'envelope' | 'merge'> {
   if (merge === undefined) return { envelope: envelopeOf(from, to, notBefore, now, terms) };
   return { envelope: envelopeOf(from, [], notBefore, now, terms), merge: { ...merge, notify: terms.notify } };
+}
+
+function placeWait({ timeoutMs }: Terms): { readonly timeoutMs?: number } {
+  return timeoutMs === undefined ? {} : { timeoutMs };
 }
 
 function readNotBefore(given: Given, own: Compose | undefined, now: number, issues: Issues): number {

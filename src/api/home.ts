@@ -12,6 +12,7 @@ import { systemRandom } from '../platform/random.js';
 import { version } from '../version.js';
 import type { Door } from './door.js';
 import { letterSender } from './letters.js';
+import { sendNow } from './now.js';
 import { type TakingOptions, take } from './taking.js';
 import { fromHead } from './taking-over.js';
 
@@ -41,6 +42,7 @@ export async function openHome(config: Config, world: StartOptions): Promise<Hom
     },
     verbs: verbsOf(mta, world),
     take: (handed) => take(handed, taking),
+    now: (handed) => sendNow(handed, mta.immediate),
     listen: (emit) => void mta.subscribe(emit),
     listening: () => mta.listening(),
     idle: (signal) => mta.idle(signal),

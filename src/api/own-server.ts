@@ -15,15 +15,28 @@ const LONGEST_CREDENTIAL = 4096;
 
 type Given = Readonly<Record<string, unknown>>;
 
-/** Undefined where none is given. Puts an issue for all that is wrong. No issue repeats a value. */
-export function readOwnServer(given: Given, issues: Issues): OwnServer | undefined {
-  if (SERVER_OPTIONS.every((name) => given[name] === undefined)) return undefined;
+/**
+ * No server where none is given. Puts an issue for all that is wrong. No issue repeats a value. `immediate`: `timeout` may stand alone, for
+ * it says as well how long a place is waited for.
+ */
+export function readOwnServer(
+  given: Given,
+  issues: Issues,
+  immediate: boolean,
+): { readonly server?: OwnServer; readonly timeoutMs?: number } {
+  const timeoutMs = given['timeout'] === undefined ? undefined : readTimeout(given['timeout'], issues);
+  const waits = immediate && timeoutMs !== undefined ? { timeoutMs } : {};
+  const named = SERVER_OPTIONS.some((name) => given[name] !== undefined && !(immediate && name === 'timeout'));
+  const server = named ? readServer(given, timeoutMs, issues) : undefined;
+  return server === undefined ? waits : { server, ...waits };
+}
+
+function readServer(given: Given, timeoutMs: number | undefined, issues: Issues): OwnServer | undefined {
   const before = issues.length;
   const tls = readTls(given['ssl'], issues);
   const host = readHost(given['host'], issues);
   const port = given['port'] === undefined ? undefined : readPort(given['port'], issues);
   const credentials = readCredentials(given, issues);
-  const timeoutMs = given['timeout'] === undefined ? undefined : readTimeout(given['timeout'], issues);
   if (host === undefined || tls === undefined || issues.length > before) return undefined;
   return {
     host,

@@ -73,13 +73,15 @@ export interface Terms {
   readonly notify: readonly Notify[] | undefined;
   readonly dsn: Message['dsn'];
   readonly tags: Message['tags'];
-  readonly server: OwnServer | undefined;
+  readonly server?: OwnServer;
+  /** As given, of what is sent at once. */
+  readonly timeoutMs?: number;
 }
 
 type Given = Readonly<Record<string, unknown>>;
 
 /** Puts an issue for all that is wrong; what it returns is of use only if there is none. `earliest`: epoch ms before which it is not sent. */
-export function readTerms(given: Given, earliest: number, issues: Issues): Terms {
+export function readTerms(given: Given, earliest: number, issues: Issues, immediate = false): Terms {
   const option = <T>(name: keyof DeliveryOptions, read: (value: unknown, path: string, issues: Issues) => T | undefined) =>
     given[name] === undefined ? undefined : read(given[name], name, issues);
   const expiresAt = option('expires', readMoment);
@@ -93,7 +95,7 @@ export function readTerms(given: Given, earliest: number, issues: Issues): Terms
     notify,
     dsn: Object.keys(dsn).length === 0 ? undefined : dsn,
     tags: option('tags', readTags),
-    server: readOwnServer(given, issues),
+    ...readOwnServer(given, issues, immediate),
   };
 }
 

@@ -92,8 +92,11 @@ export function copyMessageId({ id, messageId }: Message, n: number): string {
 /** The content of a message, as the wire wants to have it: small in one piece, large as it is read. */
 export type Body = (
   | { readonly kind: 'bytes'; readonly bytes: Buffer }
-  /** Chunks in order; throws `SPOOL_DAMAGED` before the end where a checksum does not hold (G9). */
-  | { readonly kind: 'stream'; readonly sizeBytes: number; readonly open: () => AsyncIterable<Buffer> }
+  /**
+   * Chunks in order; throws `SPOOL_DAMAGED` before the end where a checksum does not hold (G9). `reuse`: each chunk is good only until the
+   * next one is asked for, then its memory may be used again.
+   */
+  | { readonly kind: 'stream'; readonly sizeBytes: number; readonly open: (how?: { readonly reuse: boolean }) => AsyncIterable<Buffer> }
 ) & {
   /** Of a copy, which is other than its template; else those of the message hold. */
   readonly content?: ContentFacts;

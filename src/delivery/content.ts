@@ -12,7 +12,7 @@ import { ending, stuff } from './stuffing.js';
 export type Content =
   /** Stuffed already; `ending` follows, with the final dot. */
   | { readonly kind: 'piece'; readonly bytes: Buffer; readonly ending: string }
-  /** To be stuffed (if `dotted`) as it goes. */
+  /** To be stuffed (if `dotted`) as it goes. A block is good only until the next one is asked for. */
   | { readonly kind: 'blocks'; readonly open: () => AsyncIterable<Buffer> | Iterable<Buffer>; readonly dotted: boolean };
 
 export type Fetched =
@@ -37,7 +37,12 @@ export async function fetchContent(job: Job, eightBitMime: boolean): Promise<Fet
     if (facts.eightBit && !eightBitMime) return { kind: 'content', ...(await fetchDowngraded(body)), facts };
     if (body.kind === 'bytes')
       return { kind: 'content', content: contentOf(body.bytes, facts.dotted), sizeBytes: body.bytes.length, facts };
-    return { kind: 'content', content: { kind: 'blocks', open: body.open, dotted: facts.dotted }, sizeBytes: body.sizeBytes, facts };
+    return {
+      kind: 'content',
+      content: { kind: 'blocks', open: () => body.open({ reuse: true }), dotted: facts.dotted },
+      sizeBytes: body.sizeBytes,
+      facts,
+    };
   } catch (error) {
     if (error instanceof Undowngradable) return { kind: 'unsendable', outcome: unsendable(error.status, error.message, 'downgrade') };
     return { kind: 'unreadable', error: error instanceof Error ? error : new Error(String(error)) };
@@ -49,7 +54,7 @@ export async function fetchContent(job: Job, eightBitMime: boolean): Promise<Fet
  * memory counts for more than time.
  */
 async function fetchDowngraded(body: Body): Promise<{ readonly content: Content; readonly sizeBytes: number }> {
-  const source = body.kind === 'bytes' ? () => blocks(body.bytes) : body.open;
+  const source = body.kind === 'bytes' ? () => blocks(body.bytes) : () => body.open();
   const survey = await surveyed(source());
   const open = () => downgraded(source(), survey);
   let sizeBytes = 0;

@@ -15,20 +15,39 @@ import type { Seal } from '../platform/seal.js';
 export interface OwnServers {
   /** The lane of mail for this server, and what is to be stored about it. */
   admit(server: OwnServer): { readonly lane: LaneKey; readonly about: string };
+  /** The lane of mail that is never stored: the server is known of it until it is released. */
+  lend(server: OwnServer): { readonly lane: LaneKey; readonly release: () => void };
   /** The server of a lane; undefined where what is stored about it is gone or cannot be opened. */
   of(lane: LaneKey): OwnServer | undefined;
 }
 
 /** `about`: what is stored about a lane. `admit` throws what the key file throws; `of` tells the log. */
 export function createOwnServers(seal: Seal, about: (lane: LaneKey) => string | undefined, log: Log): OwnServers {
+  const laneOf = ({ host, port, tls, credentials, timeoutMs }: OwnServer): LaneKey => {
+    const told = JSON.stringify([host, port, tls, credentials?.username, credentials?.password, timeoutMs]);
+    return hostLane(host, port, OWN_DIGEST + seal.digest(told));
+  };
+  const lent = new Map<LaneKey, { readonly server: OwnServer; count: number }>();
   return {
     admit(server) {
-      const { host, port, tls, credentials, timeoutMs } = server;
-      const told = JSON.stringify([host, port, tls, credentials?.username, credentials?.password, timeoutMs]);
-      const lane = hostLane(host, port, OWN_DIGEST + seal.digest(told));
+      const lane = laneOf(server);
       return { lane, about: seal.seal(JSON.stringify(server), lane) };
     },
+    lend(server) {
+      const lane = laneOf(server);
+      const loan = lent.get(lane) ?? { server, count: 0 };
+      lent.set(lane, loan);
+      loan.count++;
+      return {
+        lane,
+        release() {
+          if (--loan.count === 0) lent.delete(lane);
+        },
+      };
+    },
     of(lane) {
+      const loan = lent.get(lane);
+      if (loan !== undefined) return loan.server;
       const sealed = about(lane);
       if (sealed === undefined) return undefined;
       try {

@@ -233,9 +233,8 @@ class SmtpSession implements Session {
         if (this.#current !== transaction) return;
         const stuffed = stuffing.push(block);
         transaction.sentBytes += stuffed.length;
-        if (this.#wire.write(stuffed, 0)) continue;
         this.#wire.expectWithin(this.#timeouts.data);
-        await this.#wire.drained();
+        await this.#wire.writeOut(stuffed);
         this.#wire.expectNothing();
       }
     } catch (error) {

@@ -40,7 +40,6 @@ export class Wire {
   #parser = createReplyParser();
   #listener: WireListener | undefined;
   #waiting: ((answer: Answer) => void) | undefined;
-  #drained: (() => void) | undefined;
   /** Replies owed for what was written. The greeting is owed for the connection itself. */
   #owed = 1;
   #mute = false;
@@ -65,18 +64,19 @@ export class Wire {
     if (this.#fault) listener.onFault(this.#fault);
   }
 
-  /** `owed`: how many replies this will bring. False: the buffers are full, `drained` tells when to go on. */
-  write(data: Buffer | string, owed: number, encoding: 'latin1' | 'utf8' = 'latin1'): boolean {
-    if (this.#fault || this.#mute) return true;
+  /** `owed`: how many replies this will bring. */
+  write(data: Buffer | string, owed: number, encoding: 'latin1' | 'utf8' = 'latin1'): void {
+    if (this.#fault || this.#mute) return;
     this.#owed += owed;
-    return typeof data === 'string' ? this.#stream.write(data, encoding) : this.#stream.write(data);
+    if (typeof data === 'string') this.#stream.write(data, encoding);
+    else this.#stream.write(data);
   }
 
-  /** Resolves when the buffers are empty, or the connection is lost. */
-  drained(): Promise<void> {
-    if (this.#fault || !this.#stream.writableNeedDrain) return Promise.resolve();
+  /** Content. Resolves when all of it has gone out, or the connection is lost: from then on its memory may be used again. */
+  writeOut(data: Buffer): Promise<void> {
+    if (this.#fault || this.#mute) return Promise.resolve();
     return new Promise((resolve) => {
-      this.#drained = resolve;
+      this.#stream.write(data, () => resolve());
     });
   }
 
@@ -156,7 +156,6 @@ export class Wire {
     stream.on('end', this.#onEnd);
     stream.on('close', this.#onEnd);
     stream.on('error', this.#onError);
-    stream.on('drain', this.#onDrain);
   }
 
   /** Not the one under TLS that was begun meanwhile. */
@@ -171,7 +170,6 @@ export class Wire {
     stream.off('end', this.#onEnd);
     stream.off('close', this.#onEnd);
     stream.off('error', this.#onError);
-    stream.off('drain', this.#onDrain);
     stream.on('error', ignore);
   }
 
@@ -193,11 +191,6 @@ export class Wire {
 
   readonly #onEnd = (): void => this.#lose({ reason: 'reset', text: 'the server closed the connection' });
   readonly #onError = (error: Error): void => this.#lose(brokenFault(error));
-  readonly #onDrain = (): void => {
-    const drained = this.#drained;
-    this.#drained = undefined;
-    drained?.();
-  };
 
   #answered(reply: Reply): void {
     this.#owed--;
@@ -246,7 +239,6 @@ export class Wire {
     this.#fault = fault;
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#onDrain();
     const waiting = this.#waiting;
     this.#waiting = undefined;
     waiting?.({ kind: 'fault', fault });

@@ -31,7 +31,7 @@ const MOST_ISSUES = 100;
 /** Rows after which it is asked again whether the disk has room. */
 const ROWS_A_LOOK = 1000;
 
-interface MergeIntakeOptions extends IntakeOptions {
+export interface MergeIntakeOptions extends IntakeOptions {
   readonly spool: IntakeOptions['spool'] & Pick<Spool, 'acceptMerge'>;
 }
 

@@ -40,7 +40,7 @@ test('one error names everything that is wrong with a message, and nothing is st
       { ...LETTER, dsn: { notify: ['never', 'delay'], ret: 'all', envid: 'ü', orcpt: 'x' } },
       ['dsn.orcpt', 'dsn.notify', 'dsn.ret', 'dsn.envid'],
     ],
-    [{ ...LETTER, immediate: true, attachements: [] }, ['attachements', 'immediate']],
+    [{ ...LETTER, attachements: [] }, ['attachements']],
     [
       { ...LETTER, host: 'a b', port: 0, username: '', password: 'a\0b', timeout: -1, ssl: 'yes' },
       ['host', 'port', 'username', 'password', 'timeout', 'ssl'],

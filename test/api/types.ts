@@ -1,5 +1,5 @@
 /** What the compiler must let pass and what it must not: checked with all the rest, and never run. */
-import type { MailEvent, MessageView, QueueOptions, SendOptions, Sent, StatusWord } from '../../src/index.js';
+import type { MailEvent, MessageView, QueueOptions, SendOptions, Sent, SentNow, StatusWord } from '../../src/index.js';
 import { type Compose, compose, createMta, MtaError } from '../../src/index.js';
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -23,8 +23,9 @@ export async function checked(): Promise<void> {
   await mta.send({ from: 'a@b.test', to: 'c@d.test', body: 'b' });
   // @ts-expect-error: no such priority
   await mta.send({ from: 'a@b.test', to: 'c@d.test', subject: 's', body: 'b', priority: 'urgent' });
-  // @ts-expect-error: not an option yet
-  await mta.send({ from: 'a@b.test', to: 'c@d.test', subject: 's', body: 'b', immediate: true });
+  const now = await mta.send({ from: 'a@b.test', to: 'c@d.test', subject: 's', body: 'b', immediate: true });
+  same<typeof now, SentNow>(true);
+  same<(typeof now)['outcomes'][number]['state'], 'delivered' | 'deferred' | 'failed'>(true);
 
   const composed: Compose = compose({ from: 'a@b.test', to: 'c@d.test', subject: 's', body: 'b' });
   await mta.queue({ data: composed });

@@ -14,6 +14,7 @@ import type * as fsp from 'node:fs/promises';
 import path from 'node:path';
 import { MtaError } from '../../core/errors.js';
 import type { MessageId } from '../../core/message.js';
+import { createBlockPool } from '../../platform/blocks.js';
 import type { BodyWriter, StoredBody } from '../spool.js';
 import { crcOf } from './codec.js';
 
@@ -29,6 +30,8 @@ export interface BodyEnvelope {
 const MAGIC = Buffer.from('riatabd1');
 const BLOCK = 64 * 1024;
 const BLOCK_HEAD = 8;
+/** What the head of nearly every file fits in. */
+const USUAL_HEAD = 1024;
 /** Octets that may wait for the disk before a writer is asked to pause. */
 const HIGH_WATER = 4 * BLOCK;
 const SYNCS_AT_ONCE = 2;
@@ -145,8 +148,8 @@ export class Bodies {
     }
   }
 
-  read(place: string, sizeBytes: number): AsyncIterable<Buffer> {
-    return readBodyFile(this.fs, this.pathOf(place), sizeBytes);
+  read(place: string, sizeBytes: number, reuse: boolean): AsyncIterable<Buffer> {
+    return readBodyFile(this.fs, this.pathOf(place), sizeBytes, reuse);
   }
 }
 
@@ -325,13 +328,19 @@ function damaged(file: string, why: string): MtaError {
 
 /** The envelope of a body file, or undefined where that cannot be read. */
 export async function readEnvelope(handle: fsp.FileHandle): Promise<{ envelope: BodyEnvelope; bytes: number } | undefined> {
-  const head = Buffer.alloc(MAGIC.length + BLOCK_HEAD);
-  if (!(await readExactly(handle, head, 0)) || !head.subarray(0, MAGIC.length).equals(MAGIC)) return undefined;
-  const length = head.readUInt32LE(MAGIC.length + 4);
+  const first = Buffer.allocUnsafe(USUAL_HEAD);
+  const { bytesRead } = await handle.read(first, 0, first.length, 0);
+  const start = MAGIC.length + BLOCK_HEAD;
+  if (bytesRead < start || !first.subarray(0, MAGIC.length).equals(MAGIC)) return undefined;
+  const length = first.readUInt32LE(MAGIC.length + 4);
   if (length > 64 * 1024 * 1024) return undefined;
-  const json = Buffer.alloc(length);
-  if (!(await readExactly(handle, json, head.length)) || crcOf(json) !== head.readUInt32LE(MAGIC.length)) return undefined;
-  return { envelope: JSON.parse(json.toString()) as BodyEnvelope, bytes: head.length + length };
+  let json = first.subarray(start, start + length);
+  if (start + length > bytesRead) {
+    json = Buffer.alloc(length);
+    if (!(await readExactly(handle, json, start))) return undefined;
+  }
+  if (crcOf(json) !== first.readUInt32LE(MAGIC.length)) return undefined;
+  return { envelope: JSON.parse(json.toString()) as BodyEnvelope, bytes: start + length };
 }
 
 async function readExactly(handle: fsp.FileHandle, into: Buffer, position: number): Promise<boolean> {
@@ -344,8 +353,11 @@ async function readExactly(handle: fsp.FileHandle, into: Buffer, position: numbe
   return true;
 }
 
-/** Verified blocks in order. Throws `SPOOL_DAMAGED` before a bad block, and before the end if the size is not as recorded. */
-export async function* readBodyFile(fs: SpoolFs, file: string, sizeBytes: number): AsyncGenerator<Buffer> {
+/**
+ * Verified blocks in order. Throws `SPOOL_DAMAGED` before a bad block, and before the end if the size is not as recorded. With `reuse` a
+ * block is good only until the next one is asked for.
+ */
+export async function* readBodyFile(fs: SpoolFs, file: string, sizeBytes: number, reuse = false): AsyncGenerator<Buffer> {
   let handle: fsp.FileHandle;
   try {
     handle = await fs.open(file, 'r');
@@ -353,30 +365,95 @@ export async function* readBodyFile(fs: SpoolFs, file: string, sizeBytes: number
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw damaged(file, 'it is missing');
     throw new MtaError('SPOOL_FAILED', `the body file ${file} cannot be read: ${(error as Error).message}`, { cause: error });
   }
+  const regions = reuse ? REGIONS : FRESH_REGIONS;
+  const taken = new Set<Buffer>();
+  const take = () => {
+    const region = regions.take();
+    taken.add(region);
+    return region;
+  };
+  let reading: Promise<Buffer> | undefined;
   try {
     const head = await readEnvelope(handle);
     if (!head) throw damaged(file, 'its head is broken');
-    const seed = crcOf(head.envelope.id) || 1;
-    let position = head.bytes;
-    let total = 0;
+    const reader = new BlockReader(file, handle, head, sizeBytes);
+    reading = reader.read(take());
     // One block is held back, so that a wrong size at the end is told before the last octet is out.
-    let last: Buffer | undefined;
-    for (let number = 0; ; number++) {
-      const block = Buffer.allocUnsafeSlow(BLOCK_HEAD + Math.min(BLOCK, Math.max(sizeBytes - total, 0)));
-      if (!(await readExactly(handle, block, position))) throw damaged(file, `it ends in block ${number}`);
-      const length = block.readUInt32LE(4);
-      const payload = block.subarray(BLOCK_HEAD);
-      if (length !== payload.length || blockCrc(seed, number, payload) !== block.readUInt32LE(0))
-        throw damaged(file, `block ${number} does not match its checksum`);
-      if (length === 0) break;
-      position += block.length;
-      total += length;
-      if (last) yield last;
-      last = payload;
+    let held: Buffer | undefined;
+    let spare: Buffer | undefined;
+    while (reading !== undefined) {
+      const region: Buffer = await reading;
+      const payloads = reader.verify(region);
+      if (held) yield held;
+      // What was held was the last of the region before: that is free now. The next one is read while this one goes out.
+      reading = reader.ended ? undefined : reader.read(reuse && spare ? spare : take());
+      for (let i = 0; i < payloads.length - 1; i++) yield payloads[i]!;
+      held = payloads.at(-1);
+      spare = region;
     }
-    if (total !== sizeBytes) throw damaged(file, `it holds ${total} octets instead of ${sizeBytes}`);
-    if (last) yield last;
+    if (held) yield held;
   } finally {
+    // Whoever stops early must not leave a read into memory that is somebody else's by then.
+    await reading?.catch(() => {});
     await handle.close();
+    if (reuse) for (const region of taken) regions.give(region);
+  }
+}
+
+/** Blocks that are read together. */
+const BLOCKS_A_REGION = 2;
+const REGION = BLOCKS_A_REGION * (BLOCK_HEAD + BLOCK);
+const REGIONS = createBlockPool(REGION, 32);
+/** For those who keep what they read. */
+const FRESH_REGIONS = createBlockPool(REGION, 0);
+
+/** Where in a file reading stands, and what is to come there. */
+class BlockReader {
+  ended = false;
+  readonly #file: string;
+  readonly #handle: fsp.FileHandle;
+  readonly #seed: number;
+  #position: number;
+  #left: number;
+  #number = 0;
+  /** Octets of the region read last. */
+  #got = 0;
+
+  constructor(file: string, handle: fsp.FileHandle, head: { envelope: BodyEnvelope; bytes: number }, sizeBytes: number) {
+    this.#file = file;
+    this.#handle = handle;
+    this.#seed = crcOf(head.envelope.id) || 1;
+    this.#position = head.bytes;
+    this.#left = sizeBytes;
+  }
+
+  async read(region: Buffer): Promise<Buffer> {
+    this.#got = 0;
+    while (this.#got < region.length) {
+      const { bytesRead } = await this.#handle.read(region, this.#got, region.length - this.#got, this.#position + this.#got);
+      if (bytesRead === 0) break;
+      this.#got += bytesRead;
+    }
+    this.#position += this.#got;
+    return region;
+  }
+
+  /** The contents of the blocks in a region that was read. */
+  verify(region: Buffer): Buffer[] {
+    const payloads: Buffer[] = [];
+    for (let at = 0; at < region.length && !this.ended; ) {
+      const expected = Math.min(BLOCK, this.#left);
+      const end = at + BLOCK_HEAD + expected;
+      if (end > this.#got) throw damaged(this.#file, `it ends in block ${this.#number}`);
+      const payload = region.subarray(at + BLOCK_HEAD, end);
+      if (region.readUInt32LE(at + 4) !== expected || blockCrc(this.#seed, this.#number, payload) !== region.readUInt32LE(at))
+        throw damaged(this.#file, `block ${this.#number} does not match its checksum`);
+      this.#number++;
+      this.#left -= expected;
+      at = end;
+      if (expected === 0) this.ended = true;
+      else payloads.push(payload);
+    }
+    return payloads;
   }
 }

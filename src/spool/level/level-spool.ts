@@ -339,7 +339,11 @@ export class LevelSpool implements Spool {
     const { place, hot } = entry;
     if (hot?.pieces !== undefined) return { kind: 'stream', sizeBytes: message.sizeBytes, open: () => each(hot.pieces!) };
     if (place !== undefined)
-      return { kind: 'stream', sizeBytes: message.sizeBytes, open: () => this.#bodies.read(place, message.sizeBytes) };
+      return {
+        kind: 'stream',
+        sizeBytes: message.sizeBytes,
+        open: (how) => this.#bodies.read(place, message.sizeBytes, how?.reuse === true),
+      };
     return { kind: 'bytes', bytes: await this.#looking.inlineBody(message.id) };
   }
 

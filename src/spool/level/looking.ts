@@ -202,7 +202,7 @@ export class Looking {
     if (about === undefined) throw new MtaError('SPOOL_DAMAGED', `the record of message ${id} does not match its checksum`);
     const { f: place } = about;
     const { sizeBytes } = about.m;
-    if (place !== undefined) return { kind: 'stream', sizeBytes, open: () => this.#bodies.read(place, sizeBytes) };
+    if (place !== undefined) return { kind: 'stream', sizeBytes, open: () => this.#bodies.read(place, sizeBytes, false) };
     return { kind: 'bytes', bytes: await this.inlineBody(id) };
   }
 
