@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { describe, test } from 'node:test';
 import { compose, type MailAgent, type MtaError, raw, type SendOptions, type Tokens, token } from '../../src/index.js';
+import { checkSpool } from '../../src/spool/level/check.js';
 import { defects, header, noPython, readByPython } from '../compose/foreign-reader.js';
 import { destination, temporaryFolder } from '../support/agent.js';
 import { agentTo, ended } from './agent.js';
@@ -168,6 +169,32 @@ describe('a merge', { skip: noPython }, () => {
     const mail = readByPython([sink.messages[0]!.bytes])[0]!;
     assert.deepEqual([defects(mail), header(mail, 'Bcc')], [[], undefined]);
     assert.ok(mail.text!.includes('MAIL FROM:<eve@evil.test>'));
+  });
+});
+
+describe('a merge to many', () => {
+  test('stores one message and one body, and shows a page of it', async (t) => {
+    const path = await temporaryFolder(t);
+    const mta = await agentTo(t, { port: 1 }, { spool: { path } });
+    const COUNT = 5000;
+    const merge = (async function* (): AsyncGenerator<[string, Tokens]> {
+      for (let i = 0; i < COUNT; i++) yield [`user${i}@dest${i % 50}.test`, { name: `Nr. ${i}`, number: String(i) }];
+    })();
+    const { id, recipients } = await mta.send({ ...LETTER, html: `<p>${'x'.repeat(8000)}</p>`, merge, delay: 3600 });
+    assert.equal(recipients, COUNT);
+    const view = await mta.inspect(id);
+    assert.deepEqual([view?.deliveries.length, view?.tally?.queued], [1000, COUNT]);
+    const last = await mta.inspect(id, { limit: 10, after: String(COUNT - 6) });
+    assert.deepEqual([last?.deliveries.length, last?.next], [5, undefined]);
+    await assert.rejects(mta.inspect(id, { limit: 1001 }), { code: 'INVALID_OPTIONS' });
+    let listed = 0;
+    for await (const { message } of mta.list({ id })) if (message.id === id) listed++;
+    assert.equal(listed, COUNT);
+    await mta.close();
+    const report = await checkSpool(path);
+    assert.deepEqual([report.messages, report.deliveries, report.problems], [1, COUNT, []]);
+    // One body, whatever it has; not five thousand.
+    assert.ok(report.bodyBytes + report.bodyFiles < 20_000, `${report.bodyBytes} octets of bodies`);
   });
 });
 

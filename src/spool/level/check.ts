@@ -7,12 +7,12 @@
 import fsp from 'node:fs/promises';
 import path from 'node:path';
 import { MtaError } from '../../core/errors.js';
-import type { MergeCopy, Message } from '../../core/message.js';
 import { isOwnLane } from '../../core/own-server.js';
 import type { Clock } from '../../platform/clock.js';
 import { systemClock } from '../../platform/clock.js';
 import { readBodyFile } from './bodies.js';
 import { checkFormat, readHighWater, readRing } from './books.js';
+import { CopyCheck } from './check-copies.js';
 import {
   type DeliveryRecord,
   type HistoryRecord,
@@ -26,7 +26,6 @@ import {
 import {
   AFTER_SLASH,
   bodyKey,
-  copyKey,
   deliveryKeyOf,
   escapeLane,
   historyKey,
@@ -112,8 +111,7 @@ class Check {
   readonly #lanes = new Map<string, LaneTally>();
   /** Large messages that are being written or indexed, and how many of their deliveries are indexed. */
   readonly #unfinished = new Map<string, number>();
-  /** Read last by `#messageOf`. */
-  #message: { readonly id: string; readonly message: Message | undefined } | undefined;
+  readonly #copies: CopyCheck;
   readonly #problems: SpoolProblem[] = [];
   #problemCount = 0;
   readonly #counts = { messages: 0, deliveries: 0, ready: 0, waiting: 0, held: 0, history: 0, bodyFiles: 0, bodyBytes: 0, stale: 0 };
@@ -122,6 +120,7 @@ class Check {
     this.#store = store;
     this.#folder = folder;
     this.#progress = progress;
+    this.#copies = new CopyCheck(store, (code, text, id) => this.#problem(code, text, id));
   }
 
   async run(): Promise<SpoolReport> {
@@ -131,7 +130,8 @@ class Check {
       for (const [key, value] of page) this.#unfinished.set(key.slice(2), Math.max(0, (unsealNumbers(key, value)?.[0] ?? 0) - 1));
     }
     await this.#deliveries();
-    await this.#copiesOfNothing();
+    for await (const page of this.#walk('v')) await this.#copies.copies(page);
+    for await (const page of this.#walk('n')) this.#copies.tallies(page);
     await this.#messages();
     await this.#ready();
     await this.#timers();
@@ -238,7 +238,7 @@ class Check {
         if (found[i] === undefined) moved(this.#lane(record.l));
         else this.#lane(record.l).waiting++;
       }
-      await this.#copies(page);
+      await this.#copies.deliveries(page);
       await this.#openCounts(open, page.length < PAGE ? undefined : page[page.length - 1]![0]);
     }
   }
@@ -262,46 +262,6 @@ class Check {
       );
     else if (entry !== undefined && entry.ordinal !== about)
       this.#problem('orphan', `the index entry of delivery ${deliveryKeyOf(about)} names ${deliveryKeyOf(entry.ordinal)}`);
-  }
-
-  /** Every delivery of a template has what its copy needs. */
-  async #copies(page: readonly [string, string][]): Promise<void> {
-    const wanted: string[] = [];
-    for (const [key, value] of page) {
-      const id = key.slice(2, key.indexOf('/', 2));
-      const record = unsealJson<DeliveryRecord>(key, value);
-      if (record !== undefined && (record.m ?? (await this.#messageOf(id)))?.merge !== undefined) wanted.push(copyKey(key.slice(2)));
-    }
-    const found = await this.#store.getMany(wanted);
-    for (const [i, key] of wanted.entries())
-      if (found[i] === undefined)
-        this.#problem('missing', `what the template needs for delivery ${deliveryKeyOf(key.slice(2))} is missing`, key.slice(2, 28));
-  }
-
-  /** Of a message with several deliveries, which follow each other. */
-  async #messageOf(id: string): Promise<Message | undefined> {
-    if (this.#message?.id === id) return this.#message.message;
-    const key = messageKey(id);
-    const value = await this.#store.get(key);
-    const message = value === undefined ? undefined : unsealJson<MessageRecord>(key, value)?.m;
-    this.#message = { id, message };
-    return message;
-  }
-
-  async #copiesOfNothing(): Promise<void> {
-    for await (const page of this.#walk('v')) {
-      const records = await this.#store.getMany(page.map(([key]) => `d/${key.slice(2)}`));
-      for (const [i, [key, value]] of page.entries()) {
-        const about = key.slice(2);
-        if (unsealJson<MergeCopy>(key, value) === undefined)
-          this.#problem('checksum', `what the template needs for delivery ${deliveryKeyOf(about)} does not match its checksum`);
-        if (records[i] === undefined) this.#problem('orphan', `there is no delivery ${deliveryKeyOf(about)} for what a template needs`);
-      }
-    }
-    for await (const page of this.#walk('n'))
-      for (const [key, value] of page)
-        if (unsealNumbers(key, value) === undefined)
-          this.#problem('checksum', `the tally of message ${key.slice(2)} does not match its checksum`, key.slice(2));
   }
 
   /** Of messages with several deliveries, those that the walk has passed. */
