@@ -75,7 +75,7 @@ describe('a merge on its way in', () => {
       tags: ['spring'],
       notify: ['failure'],
     });
-    submission.write(Buffer.from(TEMPLATE));
+    await submission.write(Buffer.from(TEMPLATE));
     const merged = await submission.finish(list(3));
     assert.deepEqual([merged.recipients, merged.unknownTokens], [3, { more: 3 }]);
     const { items } = await spool.list({}, { limit: 10 });
@@ -105,7 +105,7 @@ describe('a merge on its way in', () => {
   test('goes by the server that it brought along, every copy of it', async () => {
     const { intake, spool, deliveries } = await open();
     const submission = intake.beginMerge({ ...ENVELOPE, server: { host: 'mx.own.test', port: 25, tls: 'opportunistic' } });
-    submission.write(Buffer.from(TEMPLATE));
+    await submission.write(Buffer.from(TEMPLATE));
     await submission.finish(list(4));
     assert.deepEqual([...new Set((await deliveries()).map(({ delivery }) => delivery.lane))], ['host:mx.own.test:25:o1']);
     assert.equal(spool.server('host:mx.own.test:25:o1'), 'sealed');
@@ -114,7 +114,7 @@ describe('a merge on its way in', () => {
   test('is given up where the disk fills while its list comes in', async () => {
     const { intake, events, fill, deliveries } = await open();
     const submission = intake.beginMerge(ENVELOPE);
-    submission.write(Buffer.from(TEMPLATE));
+    await submission.write(Buffer.from(TEMPLATE));
     let read = 0;
     const rows = list(100_000, (i) => {
       read = i;
@@ -129,10 +129,10 @@ describe('a merge on its way in', () => {
     const { intake, deliveries } = await open();
     const rows = list(1, () => assert.fail('it was read'));
     const withNul = intake.beginMerge(ENVELOPE);
-    withNul.write(Buffer.from('Subject: x\r\n\r\n\0\r\n'));
+    await withNul.write(Buffer.from('Subject: x\r\n\r\n\0\r\n'));
     await assert.rejects(withNul.finish(rows), isRefused('MESSAGE_REFUSED', /NUL/));
     const large = intake.beginMerge(ENVELOPE);
-    for (let i = 0; i < 3; i++) large.write(Buffer.alloc(MIB, 'x\r\n'));
+    for (let i = 0; i < 3; i++) await large.write(Buffer.alloc(MIB, 'x\r\n'));
     await assert.rejects(large.finish(rows), isRefused('MESSAGE_TOO_LARGE', /larger than/));
     assert.deepEqual(await deliveries(), []);
   });
@@ -148,7 +148,7 @@ describe('a merge on its way in', () => {
     const { intake } = await open();
     intake.renew({ maxMessageSizeBytes: 500, expiryMs: 1000 });
     const submission = intake.beginMerge(ENVELOPE);
-    submission.write(Buffer.from(TEMPLATE));
+    await submission.write(Buffer.from(TEMPLATE));
     const long = (async function* (): AsyncGenerator<RawRow> {
       yield { to: 'a@b.test', values: { text: 'x'.repeat(600) } };
     })();
