@@ -16,7 +16,7 @@ import { visibleLines } from './visible.js';
 /** Commands that have commands. */
 const GROUPS: ReadonlySet<string> = new Set(['queue', 'config', 'spool', 'user']);
 /** Arguments that may come more than once. */
-const REPEATED: ReadonlySet<string> = new Set(['id', 'recipient', 'to', 'cc', 'bcc', 'attach', 'token', 'as']);
+const REPEATED: ReadonlySet<string> = new Set(['id', 'recipient', 'to', 'cc', 'bcc', 'attach', 'token', 'as', 'sending', 'selector']);
 
 const WHICH = 'Which command?';
 /** Runs one command line. Never rejects: what went wrong was said on standard error. */

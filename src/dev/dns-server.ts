@@ -25,6 +25,7 @@ export interface DnsName {
   readonly a?: readonly string[];
   readonly aaaa?: readonly string[];
   readonly txt?: readonly string[];
+  readonly ptr?: readonly string[];
   readonly cname?: string;
   /** Seconds. Default 300. */
   readonly ttl?: number;
@@ -222,7 +223,9 @@ function recordsOf(data: DnsName, name: string, type: string): Answer[] {
     case 'AAAA':
       return (data.aaaa ?? []).map((address) => ({ type, name, ttl, data: address }));
     case 'TXT':
-      return (data.txt ?? []).map((text) => ({ type, name, ttl, data: text }));
+      return (data.txt ?? []).map((text) => ({ type, name, ttl, data: text.match(/[^]{1,255}/g) ?? '' }));
+    case 'PTR':
+      return (data.ptr ?? []).map((host) => ({ type, name, ttl, data: host }));
     case 'CNAME':
       return data.cname === undefined ? [] : [{ type, name, ttl, data: data.cname }];
     default:

@@ -13,6 +13,10 @@ export interface RecordOf {
   MX: MxRecord;
   A: string;
   AAAA: string;
+  /** Its strings joined, as SPF, DKIM and DMARC want them. */
+  TXT: string;
+  /** A name, lower case, no final dot. */
+  PTR: string;
 }
 export type AskedType = keyof RecordOf;
 
@@ -50,7 +54,8 @@ export function readAnswer<T extends AskedType>(packet: DecodedPacket, name: str
     const alias = own.find((answer) => answer.type === 'CNAME');
     if (alias?.type !== 'CNAME') break;
     if (aliases === MAX_ALIASES) return { kind: 'failed', text: 'too many CNAMEs' };
-    const target = normalizeDomain(withoutDot(alias.data));
+    // Policies stand at names with underscores, which no host has.
+    const target = type === 'TXT' ? withoutDot(alias.data).toLowerCase() : normalizeDomain(withoutDot(alias.data));
     if (target === undefined) return { kind: 'failed', text: 'a CNAME that is not a name' };
     ttl = Math.min(ttl, seconds(alias));
     owner = target;
@@ -72,6 +77,8 @@ function recordOf<T extends AskedType>(type: T, answer: Answer): RecordOf[T] | u
     MX: mxOf,
     A: (a) => addressOf(a, 4),
     AAAA: (a) => addressOf(a, 6),
+    TXT: textOf,
+    PTR: (a) => (a.type === 'PTR' ? normalizeDomain(withoutDot(a.data)) : undefined),
   };
   return readers[type](answer);
 }
@@ -81,6 +88,14 @@ function mxOf(answer: Answer): MxRecord | undefined {
   const { exchange, preference = 0 } = answer.data;
   const host = exchange === '.' ? '' : normalizeDomain(withoutDot(exchange));
   return host === undefined ? undefined : { exchange: host, preference };
+}
+
+function textOf(answer: Answer): string | undefined {
+  if (answer.type !== 'TXT') return undefined;
+  return [answer.data]
+    .flat()
+    .map((part) => part.toString())
+    .join('');
 }
 
 function addressOf(answer: Answer, family: 4 | 6): string | undefined {

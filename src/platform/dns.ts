@@ -70,7 +70,7 @@ export function createDnsResolver(options: DnsOptions): Resolver {
 }
 
 /** Asks on where an answer only says that the name stands for another one. */
-async function follow<T extends AskedType>(ask: Ask, name: string, type: T, signal: AbortSignal): Promise<DnsAnswer<RecordOf[T]>> {
+export async function follow<T extends AskedType>(ask: Ask, name: string, type: T, signal: AbortSignal): Promise<DnsAnswer<RecordOf[T]>> {
   let asked = name;
   let ttlMs = MAX_TTL_MS;
   const failed = (text: string) => ({ kind: 'failed', text: `DNS, ${type} of ${name}: ${text}` }) as const;

@@ -5,6 +5,7 @@ import type { CommandLine } from '../outline.js';
 import { completionCommand } from './completion.js';
 import { configCommands } from './config.js';
 import { devCommand } from './dev.js';
+import { doctorCommand } from './doctor.js';
 import { healthCommand } from './health.js';
 import { mxCommand } from './mx.js';
 import { queueCommands } from './queue.js';
@@ -25,6 +26,7 @@ export const COMMANDS: Readonly<Record<string, Declare>> = {
   why: whyCommand,
   top: topCommand,
   health: healthCommand,
+  doctor: doctorCommand,
   send: sendCommand,
   mx: mxCommand,
   config: configCommands,
