@@ -289,3 +289,12 @@ test('another token holds from the next request on, and ends the sessions of the
   assert.equal((await askAs({ authorization, host: 'other.example.test' }, 'GET', '/v1/agent')).status, 200);
   assert.equal((await askAs({ authorization, host: 'mail.example.test' }, 'GET', '/v1/agent')).status, 421);
 });
+
+test('what names paths of the machine is not done from afar, whatever the token', async (t) => {
+  const { ask } = await serveHttp(t);
+  for (const target of ['/v1/spool/snapshot?folder=%2Ftmp%2Fcopy', '/v1/spool/compact']) {
+    const { status, body } = await ask('POST', target);
+    assert.equal(status, 403, target);
+    assert.match(body, /Unix socket/);
+  }
+});
