@@ -279,10 +279,8 @@ class Agent implements MailAgent {
 
   async immediate(options: SendOptions | QueueOptions): Promise<SentNow> {
     this.#open();
-    const { now } = this.#door;
-    if (now === undefined) throw new MtaError('INVALID_OPTIONS', 'immediate: only an agent in this process sends at once');
     const handed = this.#handIn.now(options);
-    return outsideBatches(() => this.#awaited(now(handed)));
+    return outsideBatches(() => this.#awaited(this.#door.now(handed)));
   }
 
   queue(options: QueueOptions & { readonly immediate: true }): Promise<SentNow>;

@@ -7,7 +7,7 @@
  *  - Waiting for events does not keep the process.
  */
 import { connectControl } from '../control/client.js';
-import type { ControlVerbs } from '../control/types.js';
+import type { ControlVerbs, HandInBody } from '../control/types.js';
 import { MtaError } from '../core/errors.js';
 import type { Emit } from '../core/event.js';
 import { createBroadAbort } from '../platform/abort.js';
@@ -16,6 +16,7 @@ import type { Clock } from '../platform/clock.js';
 import { chunksOf } from './content.js';
 import type { Door } from './door.js';
 import type { Handed, Sent } from './hand-in.js';
+import type { SentNow } from './now.js';
 import { toHead, toRows } from './taking-over.js';
 
 export interface Away extends Door {
@@ -68,11 +69,18 @@ class FarDoor implements Away {
     this.followed = new Promise((resolve) => void this.#follow(resolve));
   }
 
-  async take(handed: Handed): Promise<Sent> {
+  take(handed: Handed): Promise<Sent> {
+    return this.#uploaded(handed, (body) => this.verbs.handIn(toHead(handed), body, handed.signal));
+  }
+
+  now(handed: Handed): Promise<SentNow> {
+    return this.#uploaded(handed, (body) => this.verbs.sendNow(toHead(handed, true), body, handed.signal));
+  }
+
+  async #uploaded<T>(handed: Handed, upload: (body: HandInBody) => Promise<T>): Promise<T> {
     const { content, signal } = handed;
     try {
-      const body = { content: buffersOf(chunksOf(content, signal)), rows: toRows(handed) };
-      return await aliveUntil(this.verbs.handIn(toHead(handed), body, signal));
+      return await aliveUntil(upload({ content: buffersOf(chunksOf(content, signal)), rows: toRows(handed) }));
     } catch (error) {
       content.stop();
       throw error;

@@ -24,8 +24,8 @@ export interface Door {
   readonly about: DoorAbout;
   readonly verbs: DoorVerbs;
   take(handed: Handed): Promise<Sent>;
-  /** Sends at once what is not queued. Undefined: not through this door. */
-  readonly now?: (handed: Handed) => Promise<SentNow>;
+  /** Sends at once what is not queued. */
+  now(handed: Handed): Promise<SentNow>;
   /** Every event from now on. Called once. */
   listen(emit: Emit): void;
   /** Where SMTP is spoken. */

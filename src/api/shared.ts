@@ -5,7 +5,8 @@
  * Promises
  *  - What was asked of an owner that ended is asked of the next one. Every question bears that; a message is handed in under a key, which the
  *    owner that took it has stored with it, so it is not taken twice.
- *  - A message whose stream was begun cannot be handed in again: that is `NOT_RUNNING`, and whether it was taken is not known.
+ *  - A message whose stream was begun cannot be handed in again: that is `ABORTED`, and whether it was taken is not known. Nor is it of one
+ *    that was to be sent at once: that is never asked twice.
  *
  * Must not: do anything that `createMta` does not do, but for the socket.
  */
@@ -64,6 +65,8 @@ export async function openShared(config: Config, world: StartOptions): Promise<D
     },
     verbs: verbsOf(persist),
     take: (handed) => persist(taking(handed, random)),
+    // Once, whatever comes: it may have been sent when the owner ends.
+    now: async (handed) => (await seats.current()).door.now(handed),
     listen(call) {
       emit = call;
     },

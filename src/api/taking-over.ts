@@ -17,8 +17,8 @@ type Implied = 'origin' | 'received' | 'smtpUtf8';
 type Carried = Required<Omit<SubmissionEnvelope, Implied>>;
 type Options = Readonly<Record<string, unknown>>;
 
-/** The options of `queue` that say what was read. */
-export function toHead({ envelope, content, key, merge }: Handed): HandInRequest {
+/** The options of `queue` that say what was read; `immediate`: of what is sent at once. */
+export function toHead({ envelope, content, key, merge, timeoutMs }: Handed, immediate = false): HandInRequest {
   const { recipients } = merge ?? envelope;
   const options: { readonly [K in keyof Carried]: Options } = {
     sender: { from: envelope.sender },
@@ -33,9 +33,19 @@ export function toHead({ envelope, content, key, merge }: Handed): HandInRequest
     tags: { tags: envelope.tags },
   };
   return {
-    options: Object.assign({ idempotencyKey: key, tokens: merge?.defaults }, ...Object.values(options)),
+    options: Object.assign(
+      { idempotencyKey: key, tokens: merge?.defaults, timeout: seconds(timeoutMs) },
+      ...Object.values(immediate ? { ...options, ...OF_THE_QUEUE } : options),
+    ),
     ...(content.chance.length === 0 ? {} : { chance: content.chance }),
   };
+}
+
+/** What `checkNow` lets nobody say. */
+const OF_THE_QUEUE = { notBefore: {}, expiresAt: {}, bounces: {}, tags: {} } as const satisfies { readonly [K in keyof Carried]?: Options };
+
+function seconds(ms: number | undefined): number | undefined {
+  return ms === undefined ? undefined : ms / 1000;
 }
 
 /** Undefined where it is no merge. */
@@ -55,7 +65,7 @@ function reports(dsn: SubmissionEnvelope['dsn'], notify: HandedMerge['notify']):
 const SSL = { implicit: true, starttls: 'starttls', opportunistic: false } as const;
 
 function ownServer({ host, port, tls, credentials, timeoutMs }: OwnServer): Options {
-  return { host, port, ssl: SSL[tls], ...credentials, timeout: timeoutMs === undefined ? undefined : timeoutMs / 1000 };
+  return { host, port, ssl: SSL[tls], ...credentials, timeout: seconds(timeoutMs) };
 }
 
 /** Throws as `queue` does. */
@@ -64,6 +74,7 @@ export function fromHead(
   { content, rows }: HandInBody,
   signal: AbortSignal | undefined,
   reading: Pick<HandInOptions, 'clock' | 'maxRecipients'>,
+  immediate = false,
 ): Handed {
   const given = {
     ...options,
@@ -71,7 +82,7 @@ export function fromHead(
     ...(rows === undefined ? {} : { merge: pairs(rows) }),
     ...(signal === undefined ? {} : { signal }),
   };
-  const handed = readQueue(given, reading);
+  const handed = readQueue(given, reading, immediate);
   return { ...handed, content: { ...handed.content, chance } };
 }
 

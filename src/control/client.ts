@@ -15,7 +15,17 @@ import { fromProblem } from './problem.js';
 import { MOST_IDS } from './routes.js';
 import { controlSocketPaths, surroundings } from './socket.js';
 import { readEvents } from './sse.js';
-import type { ChangeReport, ChangeRequest, ControlVerbs, Exposition, RawMessage, SubmitRequest, Told } from './types.js';
+import type {
+  ChangeReport,
+  ChangeRequest,
+  ControlVerbs,
+  Exposition,
+  HandInBody,
+  HandInRequest,
+  RawMessage,
+  SubmitRequest,
+  Told,
+} from './types.js';
 
 /** JSON answers are pages and reports; more than this is none of ours. */
 const MAX_ANSWER = 64 * 1024 * 1024;
@@ -64,8 +74,8 @@ export async function connectControl(socketPath: string, { holds = true } = {}):
     mx: (domain, options) => wire.json('GET', `/v1/mx/${encodeURIComponent(domain)}`, { refresh: options?.refresh }),
     change: (request, signal) => change(wire, request, signal),
     submit: (request, content) => wire.upload(`/v1/messages${queryString(submitParams(request))}`, 'message/rfc822', content),
-    handIn: (request, { content, rows }, signal) =>
-      wire.upload('/v1/submissions', FRAMED_TYPE, frame(request, content, rows as AsyncIterable<object> | undefined), signal),
+    handIn: (request, body, signal) => wire.upload('/v1/submissions', FRAMED_TYPE, framed(request, body), signal),
+    sendNow: (request, body, signal) => wire.upload('/v1/submissions/now', FRAMED_TYPE, framed(request, body), signal),
     idle: async (waitMs, signal) => (await wire.json<{ idle: boolean }>('GET', '/v1/idle', { wait: waitMs }, signal)).idle,
     events: (after, signal, opened) => wire.events({ after }, signal, opened),
     send: (content, idempotencyKey) => wire.upload(`/v1/messages${queryString({ idempotencyKey })}`, LETTER_TYPE, content),
@@ -78,6 +88,10 @@ export async function connectControl(socketPath: string, { holds = true } = {}):
     compact: () => wire.json('POST', '/v1/spool/compact', {}),
     close: async () => wire.close(),
   };
+}
+
+function framed(request: HandInRequest, { content, rows }: HandInBody): AsyncIterable<Buffer> {
+  return frame(request, content, rows as AsyncIterable<object> | undefined);
 }
 
 function filterParams({ ids, ...query }: Query): Params {

@@ -414,6 +414,20 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
     },
   ),
   route(
+    {
+      method: 'POST',
+      path: '/v1/submissions/now',
+      verb: 'sendNow',
+      takes: FRAMED_TYPE,
+      doc: 'Sends a message at once, ahead of the queue and stored nowhere; the answer comes when every recipient has its outcome.',
+    },
+    {},
+    async ({ verbs, content, signal }) => {
+      const framed = await unframe(content);
+      return json(await verbs.sendNow(readHandIn(framed.head), { content: framed.content(), rows: framed.rows?.() }, signal));
+    },
+  ),
+  route(
     { method: 'GET', path: '/v1/idle', verb: 'idle', doc: 'Whether nothing that is due waits or is on its way.' },
     { wait: integer('wait for it at most so many milliseconds', 0, 3_600_000) },
     async ({ verbs, signal }, { wait }) => json({ idle: await verbs.idle(wait ?? 0, signal) }),

@@ -42,6 +42,8 @@ import type {
   MessageView,
   MxReport,
   MxServerReport,
+  NowOutcome,
+  NowReport,
   QueueEntry,
   RecentReport,
   RecipientStatus,
@@ -186,6 +188,7 @@ export const COMPONENTS: Readonly<Record<string, JsonSchema>> = schemasOf({
 
 const shapeRow = { domain: string, total: integer, byAge: list(integer) };
 
+const handedIn = { id, messageId: string, recipients: integer, size: octets, unknownTokens: maybe(byName(integer)) } as const;
 const submitted = object<SubmitReport>({ id, messageId: string, sizeBytes: octets, recipients: integer });
 const statusReport = object<StatusReport>({
   id,
@@ -256,7 +259,20 @@ export const ANSWERS: Readonly<Record<string, JsonSchema>> = schemasOf({
   messages: page<MessageSummary>(named('MessageSummary')),
   submit: submitted,
   send: submitted,
-  handIn: object<HandInReport>({ id, messageId: string, recipients: integer, size: octets, unknownTokens: maybe(byName(integer)) }),
+  handIn: object<HandInReport>(handedIn),
+  sendNow: object<NowReport>({
+    ...handedIn,
+    outcomes: list(
+      object<NowOutcome>({
+        address: string,
+        state: word('delivered', 'deferred', 'failed'),
+        status: string,
+        text: string,
+        server: maybe(string),
+        transcript: maybe(string),
+      }),
+    ),
+  }),
   idle: object<{ idle: boolean }>({ idle: boolean }),
   show: object<MessageView>({
     message: named('Message'),

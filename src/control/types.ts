@@ -296,6 +296,23 @@ export interface AgentLimits {
   readonly connectMs: number;
 }
 
+/** What became of one recipient of a message that was sent at once. As the API's `Outcome`. */
+export interface NowOutcome {
+  readonly address: string;
+  readonly state: 'delivered' | 'deferred' | 'failed';
+  /** RFC 3463. */
+  readonly status: string;
+  readonly text: string;
+  /** `host[address]:port`, where one was reached. */
+  readonly server?: string;
+  readonly transcript?: string;
+}
+
+/** As the API's `SentNow`. */
+export interface NowReport extends HandInReport {
+  readonly outcomes: readonly NowOutcome[];
+}
+
 /** What another process of the same program hands in: the options of the API's `queue` but for its data, as JSON. */
 export interface HandInRequest {
   readonly options: Readonly<Record<string, unknown>>;
@@ -425,6 +442,8 @@ export interface ControlVerbs extends ReadingVerbs {
   submit(request: SubmitRequest, content: AsyncIterable<Buffer>): Promise<SubmitReport>;
   /** The same with every option that the API has. Rejects as the API does. */
   handIn(request: HandInRequest, body: HandInBody, signal?: AbortSignal): Promise<HandInReport>;
+  /** The same sent at once, ahead of the queue and stored nowhere: resolves when every recipient has its outcome. */
+  sendNow(request: HandInRequest, body: HandInBody, signal?: AbortSignal): Promise<NowReport>;
   /** Whether nothing that is due waits or is on its way; waits for it at most `waitMs`. */
   idle(waitMs: number, signal?: AbortSignal): Promise<boolean>;
   /** Options of `send` as JSON, data in base64: composed by the agent. Resolves when durable. */

@@ -134,6 +134,8 @@ export interface VerbOptions {
   readonly connectMs: number;
   /** Takes in what comes with the options of the API. */
   readonly handIn: ControlVerbs['handIn'];
+  /** Sends it at once. */
+  readonly sendNow: ControlVerbs['sendNow'];
   /** Composes what comes as JSON. Absent: only formatted messages are taken. */
   readonly sendLetter?: SendLetter;
   /** Told of every change an operator makes. */
@@ -155,6 +157,7 @@ export function controlVerbs(agent: ControlledAgent, options: VerbOptions): Cont
     send: createLetters(options.sendLetter, () => options.maxMessageSize),
     submit: (request, content) => submit(agent, options, request, content),
     handIn: options.handIn,
+    sendNow: options.sendNow,
     idle: (waitMs, signal) => untilIdle(agent, options.clock, waitMs, signal),
     mx: (domain, asked) => agent.mxLookup(domain, asked),
     flush: async () => agent.flush(),

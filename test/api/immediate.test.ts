@@ -8,7 +8,7 @@ import type { MailAgent, MtaError, SentNow } from '../../src/index.js';
 import { destination, madeUpDns, temporaryFolder } from '../support/agent.js';
 import { succeed } from '../support/commands.js';
 import { until } from '../support/scope.js';
-import { agentTo, LETTER } from './agent.js';
+import { agentTo, everywhere, LETTER } from './agent.js';
 
 const states = ({ outcomes }: SentNow) => outcomes.map(({ address, state }) => `${address} ${state}`);
 
@@ -26,7 +26,7 @@ const refusal = (work: Promise<unknown>) =>
     (error: MtaError) => error,
   );
 
-test('each recipient has its outcome, and nothing is stored, retried, told or returned', async (t) => {
+everywhere('each recipient has its outcome, and nothing is stored, retried, told or returned', async (t, agentTo) => {
   const sink = await destination(t);
   const folder = await temporaryFolder(t);
   const mta = await agentTo(t, sink, { spool: folder });
@@ -61,7 +61,7 @@ test('each recipient has its outcome, and nothing is stored, retried, told or re
   assert.deepEqual(events, []);
 });
 
-test('it rejects only where nobody was accepted, and says why for each', async (t) => {
+everywhere('it rejects only where nobody was accepted, and says why for each', async (t, agentTo) => {
   const sink = await destination(t);
   const mta = await agentTo(t, sink);
   const error = await refusal(mta.immediate({ ...LETTER, to: ['fail-550@dest.test', 'defer-450@dest.test'] }));
@@ -120,7 +120,7 @@ test('it goes before all that is queued, on the connection that is open, and cou
   assert.equal(sink.counts.connections, 1);
 });
 
-test('for a place it waits so long as it is told to, and no longer', async (t) => {
+everywhere('for a place it waits so long as it is told to, and no longer', async (t, agentTo) => {
   const sink = await destination(t, { script: ({ verb }) => (verb === 'DOT' ? { hang: true } : undefined) });
   const mta = await agentTo(t, sink, { delivery: { connectionsPerServer: 1 }, shutdown: { timeout: 100 } });
   await mta.send(LETTER);
@@ -132,7 +132,7 @@ test('for a place it waits so long as it is told to, and no longer', async (t) =
   assert.ok(performance.now() - before > 290);
 });
 
-test('whoever gives it up while it waits is told so, and nothing is sent or left', async (t) => {
+everywhere('whoever gives it up while it waits is told so, and nothing is sent or left', async (t, agentTo) => {
   const sink = await destination(t, { script: ({ verb }) => (verb === 'DOT' ? { hang: true } : undefined) });
   const folder = await temporaryFolder(t);
   const mta = await agentTo(t, sink, { spool: folder, delivery: { connectionsPerServer: 1 }, shutdown: { timeout: 100 } });
@@ -177,7 +177,7 @@ test('more recipients than a server takes at once go in several transactions', a
   );
 });
 
-test('content that is large, 8-bit and read once only is made 7-bit for a server that needs it', async (t) => {
+everywhere('content that is large, 8-bit and read once only is made 7-bit for a server that needs it', async (t, agentTo) => {
   const sink = await destination(t, { extensions: ['PIPELINING'] });
   const mta = await agentTo(t, sink);
   const lines = Array.from({ length: 20_000 }, (_, n) => `Zeile ${n}: äöü und noch mehr davon\r\n`).join('');
@@ -189,7 +189,7 @@ test('content that is large, 8-bit and read once only is made 7-bit for a server
   assert.match(arrived, /Content-Transfer-Encoding: (?:quoted-printable|base64)/);
 });
 
-test('with values for each, everybody gets a copy of their own and has an outcome of their own', async (t) => {
+everywhere('with values for each, everybody gets a copy of their own and has an outcome of their own', async (t, agentTo) => {
   const sink = await destination(t);
   const mta = await agentTo(t, sink);
   const people = Object.fromEntries(Array.from({ length: 80 }, (_, n) => [`p${n}@dest.test`, { name: `Nr. ${n}` }]));
@@ -213,7 +213,7 @@ test('with values for each, everybody gets a copy of their own and has an outcom
   }
 });
 
-test('through a server of its own, by its own login', async (t) => {
+everywhere('through a server of its own, by its own login', async (t, agentTo) => {
   const ordinary = await destination(t);
   const own = await destination(t, { users: { ann: 'correct horse' } });
   const mta = await agentTo(t, ordinary);
@@ -228,7 +228,7 @@ test('through a server of its own, by its own login', async (t) => {
   assert.equal(ordinary.counts.messages, 0);
 });
 
-test('what belongs to the queue is refused, not passed over', async (t) => {
+everywhere('what belongs to the queue is refused, not passed over', async (t, agentTo) => {
   const mta = await agentTo(t, { port: 1 });
   const queued = { delay: 5, expires: new Date(Date.now() + 1e6), bounces: 'none', tags: 'a', idempotencyKey: 'k' } as const;
   const error = await refusal(mta.send({ ...LETTER, ...queued, immediate: true }));

@@ -76,6 +76,7 @@ export interface FakeSubmission {
 export const UNUSED = {
   connectMs: 30_000,
   handIn: (): Promise<never> => Promise.reject(new Error('nothing is handed in here')),
+  sendNow: (): Promise<never> => Promise.reject(new Error('nothing is handed in here')),
 };
 
 export class FakeAgent implements ControlledAgent {
