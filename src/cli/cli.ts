@@ -15,8 +15,21 @@ import { visibleLines } from './visible.js';
 
 /** Commands that have commands. */
 const GROUPS: ReadonlySet<string> = new Set(['queue', 'config', 'spool', 'user']);
-/** Arguments that may come more than once. */
-const REPEATED: ReadonlySet<string> = new Set(['id', 'recipient', 'to', 'cc', 'bcc', 'attach', 'token', 'as', 'sending', 'selector']);
+/** Arguments that may come more than once: everywhere, or of one command. */
+const REPEATED: ReadonlySet<string> = new Set([
+  'id',
+  'recipient',
+  'to',
+  'cc',
+  'bcc',
+  'attach',
+  'token',
+  'as',
+  'sending',
+  'selector',
+  'send --tag',
+  'send --header',
+]);
 
 const WHICH = 'Which command?';
 /** Runs one command line. Never rejects: what went wrong was said on standard error. */
@@ -76,10 +89,11 @@ function declare(cli: Cli, run: Run): Argv<Globals> {
  * at by nobody. Where mail is removed, neither may happen. (Its own `check` tells, and then runs the command all the same.)
  */
 function nothingForgotten(args: Readonly<Record<string, unknown>>): void {
-  for (const [name, value] of Object.entries(args)) {
-    if (Array.isArray(value) && name !== '_' && !REPEATED.has(name)) throw new CliError(EXIT.usage, `--${name} was given more than once`);
-  }
   const words = args['_'] as readonly unknown[];
+  for (const [name, value] of Object.entries(args)) {
+    const repeated = REPEATED.has(name) || REPEATED.has(`${words[0]} --${name}`);
+    if (Array.isArray(value) && name !== '_' && !repeated) throw new CliError(EXIT.usage, `--${name} was given more than once`);
+  }
   const extra = words[GROUPS.has(String(words[0])) ? 2 : 1];
   if (extra !== undefined) throw new CliError(EXIT.usage, `what is ${JSON.stringify(extra)} for? Nothing is expected there`);
 }

@@ -18,6 +18,8 @@ export interface LetterArgs {
   readonly body: string | undefined;
   readonly html: string | undefined;
   readonly attach: readonly string[] | undefined;
+  readonly replyTo: string | undefined;
+  readonly header: readonly string[] | undefined;
   readonly recipient: readonly string[] | undefined;
   readonly file: string | undefined;
   readonly headers: boolean | undefined;
@@ -25,7 +27,17 @@ export interface LetterArgs {
   readonly merge: string | undefined;
 }
 
-const COMPOSING = ['to', 'cc', 'bcc', 'subject', 'body', 'html', 'attach'] as const satisfies readonly (keyof LetterArgs)[];
+const COMPOSING = [
+  'to',
+  'cc',
+  'bcc',
+  'subject',
+  'body',
+  'html',
+  'attach',
+  'replyTo',
+  'header',
+] as const satisfies readonly (keyof LetterArgs)[];
 
 /** Whether it is to be composed. Throws 64 where it is both that and formatted already. */
 export function isLetter(args: LetterArgs): boolean {
@@ -33,7 +45,7 @@ export function isLetter(args: LetterArgs): boolean {
   if (asked === undefined) return false;
   const given = args.file !== undefined ? '--file' : args.headers ? '-t' : args.recipient?.length ? 'a recipient without --to' : undefined;
   if (given === undefined) return true;
-  throw new CliError(EXIT.usage, `--${asked} composes a message, and ${given} is for one that is there already: not both`);
+  throw new CliError(EXIT.usage, `--${FLAGS[asked] ?? asked} composes a message, and ${given} is for one that is there already: not both`);
 }
 
 export interface Letter {
@@ -48,8 +60,9 @@ export async function composedLetter(args: LetterArgs, date: number | undefined,
   const [body, html] = [await text('--body', args.body, cli), await text('--html', args.html, cli)];
   const attachments = args.attach?.map((file) => path.resolve(cli.cwd, file));
   for (const file of attachments ?? []) await access(file, constants.R_OK);
-  const { from, to, cc, bcc, subject } = args;
-  const options = { from, to, cc, bcc, subject, body, html, attachments, date };
+  const { from, to, cc, bcc, subject, replyTo } = args;
+  const extraMIMEHeaders = args.header?.map(readHeader);
+  const options = { from, to, cc, bcc, subject, replyTo, extraMIMEHeaders, body, html, attachments, date };
   const demands = { subject: true, recipients: args.merge === undefined, content: true };
   const compose = (hostname: string) => {
     const issues: Issue[] = [];
@@ -67,10 +80,18 @@ export async function composedLetter(args: LetterArgs, date: number | undefined,
   };
 }
 
+function readHeader(line: string): [string, string] {
+  const colon = line.indexOf(':');
+  if (colon < 1) throw new CliError(EXIT.usage, `--header: ${JSON.stringify(line)} is not like "Name: value"`);
+  return [line.slice(0, colon).trim(), line.slice(colon + 1).trim()];
+}
+
+const FLAGS: Readonly<Record<string, string>> = { attachments: 'attach', replyTo: 'reply-to', extraMIMEHeaders: 'header' };
+
 /** `attachments[0].path` is the first `--attach`. */
 function flag(issuePath: string): string {
   const [name = ''] = issuePath.split(/[[.]/, 1);
-  return name === 'attachments' ? 'attach' : name;
+  return FLAGS[name] ?? name;
 }
 
 async function text(option: string, file: string | undefined, cli: Cli): Promise<string | undefined> {

@@ -6,7 +6,6 @@ import { createReadStream } from 'node:fs';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import type { ControlVerbs, HandInReport, SubmitReport, SubmitRequest } from '../control/types.js';
-import type { Priority } from '../core/message.js';
 import { type Cli, type Command, type Globals, STDIN } from './command.js';
 import { CliError, EXIT } from './exit.js';
 import { withAgent } from './reach.js';
@@ -14,38 +13,32 @@ import { span } from './selection.js';
 import { composedLetter, isLetter, type Letter, type LetterArgs } from './send-composed.js';
 import { readAddresses, splitHeader } from './send-header.js';
 import { isMerge, type MergeArgs, mergeFault, openList, readTokens, tellMerged } from './send-merge.js';
+import { asOptions, readTerms, type SendTerms, type TermArgs } from './send-terms.js';
 import { statusLines } from './status.js';
-import { when } from './when.js';
 
-interface SendArgs extends Globals, LetterArgs, MergeArgs {
+interface SendArgs extends Globals, LetterArgs, MergeArgs, TermArgs {
   readonly recipient: readonly string[] | undefined;
   readonly merge: string | undefined;
   readonly file: string | undefined;
   readonly headers: boolean | undefined;
-  readonly priority: Priority | undefined;
-  readonly date: string | undefined;
   readonly wait: boolean | undefined;
   readonly timeout: string;
 }
 
 export const send: Command<SendArgs> = async (args, cli) => {
-  const notBefore = args.date === undefined ? undefined : when('--date', args.date, cli.clock.now());
+  const terms = await readTerms(args, cli);
   const timeoutMs = span('--timeout', args.timeout);
   const merge = isMerge(args);
-  const letter = isLetter(args) ? await composedLetter(args, notBefore, cli) : undefined;
-  if (merge) return sendMerge(args, letter, notBefore, timeoutMs, cli);
+  const letter = isLetter(args) ? await composedLetter(args, terms.notBefore, cli) : undefined;
+  if (merge) return sendMerge(args, letter, terms, timeoutMs, cli);
   if (letter === undefined && (args.recipient ?? []).length === 0 && !args.headers)
     throw new CliError(EXIT.usage, 'to whom? Name recipients, take those of the headers with -t, or compose a message with --to');
   return withAgent(args, cli, async (verbs) => {
     const { request, content } = letter === undefined ? await asGiven(args, cli) : letter((await verbs.agent()).hostname);
-    const report = await verbs.submit(
-      {
-        ...request,
-        ...(args.priority === undefined ? {} : { priority: args.priority }),
-        ...(notBefore === undefined ? {} : { notBefore }),
-      },
-      content,
-    );
+    const report =
+      terms.server === undefined
+        ? await verbs.submit({ ...request, ...terms.request }, content)
+        : await verbs.handIn({ options: { from: request.from, recipients: request.to, ...asOptions(terms) } }, { content });
     return args.wait ? told(verbs, report, timeoutMs, args.json, cli) : accepted(report, args.json, cli);
   });
 };
@@ -54,18 +47,18 @@ export const send: Command<SendArgs> = async (args, cli) => {
 async function sendMerge(
   args: SendArgs,
   letter: ((hostname: string) => Letter) | undefined,
-  date: number | undefined,
+  terms: SendTerms,
   timeoutMs: number,
   cli: Cli,
 ): Promise<number> {
-  const { merge = STDIN, priority } = args;
+  const { merge = STDIN } = args;
   const tokens = readTokens(args.token);
   if (letter === undefined && merge === STDIN && (args.file === undefined || args.file === STDIN))
     throw new CliError(EXIT.usage, 'the template and the list cannot both be standard input: name a --file for one of them');
   const list = await openList(merge, cli);
   return withAgent(args, cli, async (verbs) => {
     const { from, content } = letter === undefined ? await template(args, cli) : fromLetter(letter((await verbs.agent()).hostname));
-    const options = { from, tokens, ...(priority === undefined ? {} : { priority }), ...(date === undefined ? {} : { date }) };
+    const options = { from, tokens, ...asOptions(terms) };
     let report: HandInReport;
     try {
       report = await verbs.handIn({ options }, { content, rows: list.rows });
