@@ -29,6 +29,7 @@ import { createMergeIntake } from './intake/merge.js';
 import { createTurns, type TakeTurn } from './intake/once.js';
 import { type SmtpListener, type SmtpListenerSettings, startSmtpListener } from './intake/smtp/listener.js';
 import type { MergeEnvelope, MergeIntake, MergeSubmission, Submission, SubmissionEnvelope } from './intake/submission.js';
+import { tracedBegin } from './intake/traced.js';
 import { createMetrics, type Measures } from './outcome/metrics.js';
 import { createOperator, type Operator } from './outcome/operate.js';
 import type { RetryPolicy } from './outcome/retry.js';
@@ -41,10 +42,12 @@ import { type Log, silentLog } from './platform/log.js';
 import { type Random, systemRandom } from './platform/random.js';
 import type { Resolver } from './platform/resolver.js';
 import { createSeal, randomKey, readKeyFile, type Seal } from './platform/seal.js';
+import { findTracing, type Tracing } from './platform/tracing.js';
 import type { LaneNow } from './scheduler/lane-now.js';
 import { createScheduler, type Scheduler } from './scheduler/scheduler.js';
 import { openLevelSpool } from './spool/level/open.js';
 import type { Lease, Spool } from './spool/spool.js';
+import { version } from './version.js';
 
 /** More `Received` fields than this are a loop (RFC 5321 §6.3 asks for at least 100 hops to be let through; real ones have ten). */
 const MAX_RECEIVED = 50;
@@ -69,6 +72,8 @@ export interface StartOptions extends Partial<World> {
   readonly mxPort?: number;
   /** Sockets that listen already, handed to us by the service manager: mail is taken on them besides what the configuration says. */
   readonly sockets?: readonly { readonly fd: number; readonly implicitTls: boolean }[];
+  /** Default: OpenTelemetry, where this process has a provider of traces registered. */
+  readonly tracing?: Tracing;
   /** Hears every event, live. Must not throw. */
   readonly onEvent?: (event: MailEvent) => void;
 }
@@ -202,13 +207,15 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
   const newId = createIdSource(clock, random, spool.lastId());
   const laneOf = (recipient: string, sender: string) => router.laneOf(recipient, sender);
   const door = { clock, newId, hostname: config.hostname, maxReceived: MAX_RECEIVED, expiryMs: config.retry.expiry, laneOf };
-  const intake = createMergeIntake({
+  const tracing = options.tracing ?? (await findTracing(version()));
+  const plain = createMergeIntake({
     ...door,
     spool,
     maxMessageSizeBytes: config.spool.maxMessageSize,
     ownServer: (server) => ownServers.admit(server),
     emit,
   });
+  const intake = tracing === undefined ? plain : { ...plain, begin: tracedBegin(plain, tracing) };
   const copies = createCopies(spool);
   const body = (lease: Lease) => (lease.delivery.message.merge === undefined ? spool.body(lease) : copies.body(lease.delivery));
   const settler = createSettler({
@@ -222,6 +229,7 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
     emit,
     log,
     attempted: (ms) => metrics.attempted(ms),
+    tracing,
   });
   const reroute = (lane: LaneKey) => rerouteLane(lane, spool, router, log);
   const scheduler = createScheduler({ spool, body, clock, random, log, emit, settling: settler, reroute });

@@ -12,8 +12,8 @@ import type { OwnServer } from '../core/own-server.js';
 import type { SubmissionEnvelope } from '../intake/submission.js';
 import { type Handed, type HandedMerge, type HandInOptions, readQueue } from './hand-in.js';
 
-/** What the other side knows by itself: that it comes through the API, and what the addresses need. */
-type Implied = 'origin' | 'received' | 'smtpUtf8';
+/** What the other side knows by itself: that it comes through the API, what the addresses need, and the trace it begins there. */
+type Implied = 'origin' | 'received' | 'smtpUtf8' | 'trace';
 type Carried = Required<Omit<SubmissionEnvelope, Implied>>;
 type Options = Readonly<Record<string, unknown>>;
 

@@ -1,6 +1,6 @@
 /** What the control API answers with, as JSON Schemas: the named parts, and the answer of each verb. */
 import type { Attempt, Recipient } from '../core/delivery.js';
-import type { ContentFacts, Message, Origin } from '../core/message.js';
+import type { ContentFacts, Message, Origin, TraceContext } from '../core/message.js';
 import { PRIORITIES } from '../core/message.js';
 import { type Server, STAGES, type Trouble } from '../core/outcome.js';
 import type { CompactReport, LaneCounts, MessageSummary, Pause, SnapshotReport, SpoolCounts } from '../spool/spool.js';
@@ -109,6 +109,7 @@ export const COMPONENTS: Readonly<Record<string, JsonSchema>> = schemasOf({
     messageId: string,
     bounces: word('mail', 'none'),
     tags: maybe(list(string)),
+    trace: maybe(object<TraceContext>({ traceparent: string, tracestate: maybe(string) }, 'W3C Trace Context')),
     merge: maybe(object<NonNullable<Message['merge']>>({ defaults: mergeValues })),
     dsn: maybe(object<NonNullable<Message['dsn']>>({ ret: maybe(word('full', 'hdrs')), envid: maybe(string) })),
   }),

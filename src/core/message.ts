@@ -44,6 +44,12 @@ export interface MergeCopy {
   readonly name?: string;
 }
 
+/** W3C Trace Context of whoever handed a message in. */
+export interface TraceContext {
+  readonly traceparent: string;
+  readonly tracestate?: string;
+}
+
 export interface Message {
   readonly id: MessageId;
   /** Epoch milliseconds. */
@@ -69,6 +75,8 @@ export interface Message {
   readonly bounces: 'mail' | 'none';
   /** Words of the sender's, to search by. */
   readonly tags?: readonly string[];
+  /** Where what happens to it links to, if somebody traces. */
+  readonly trace?: TraceContext;
   /**
    * The content is a template: each delivery has exactly one recipient and a copy of its own, merged just before it is sent. What is said
    * of the content here is said of the template. Lists and the history have it without its defaults.

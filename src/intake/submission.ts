@@ -24,6 +24,8 @@ export interface SubmissionEnvelope {
   readonly server?: OwnServer;
   /** Words to search by. */
   readonly tags?: readonly string[];
+  /** Kept with the message. */
+  readonly trace?: Message['trace'];
   /**
    * The trace line to stand on top, complete with its CRLF; `''` for none. A function is given what is known only
    * inside: the id and the date, as RFC 5322 writes it.

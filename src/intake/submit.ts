@@ -200,7 +200,7 @@ export class Incoming implements Submission, HeaderSink {
 
   /** What it is, once its content has ended. */
   messageAt(acceptedAt: number): Message {
-    const { sender, recipients, origin, priority, notBefore, bounces, requireTls, tags, dsn } = this.#envelope;
+    const { sender, recipients, origin, priority, notBefore, bounces, requireTls, tags, trace, dsn } = this.#envelope;
     const utf8 = this.#envelope.smtpUtf8 || !isPlain(sender) || !recipients.every((recipient) => isPlain(recipient.address));
     return {
       id: this.id,
@@ -221,6 +221,7 @@ export class Incoming implements Submission, HeaderSink {
       messageId: this.#messageIdAdded || this.#header.messageIdText(),
       bounces,
       ...(tags === undefined ? undefined : { tags }),
+      ...(trace === undefined ? undefined : { trace }),
       ...(dsn === undefined ? undefined : { dsn }),
     };
   }

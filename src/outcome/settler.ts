@@ -17,6 +17,7 @@ import { type Body, copyMessageId, type Message, type MessageId } from '../core/
 import type { TransactionResult, Trouble } from '../core/outcome.js';
 import type { Clock } from '../platform/clock.js';
 import type { Log } from '../platform/log.js';
+import type { Tracing } from '../platform/tracing.js';
 import type { Acceptance, Lease, Settlement, Spool } from '../spool/spool.js';
 import {
   type DueReport,
@@ -46,6 +47,8 @@ export interface SettlerOptions {
   readonly log: Log;
   /** Told how long each transaction took, in milliseconds. */
   readonly attempted?: (ms: number) => void;
+  /** Absent where nobody traces. */
+  readonly tracing?: Pick<Tracing, 'attempted' | 'ended'> | undefined;
 }
 
 export interface Settler {
@@ -83,7 +86,10 @@ export function createSettler(options: SettlerOptions): Settler {
   const write = (lease: Lease, decision: Decision, settlement: Settlement): Promise<boolean> =>
     spool.settle(lease, settlement).then(
       (held) => {
-        if (held) tell(options, lease, decision, settlement);
+        if (held) {
+          tell(options, lease, decision, settlement);
+          if (options.tracing !== undefined && settlement.next.kind === 'done') traceEnd(options.tracing, lease, settlement);
+        }
         // Somebody else had the right to decide by then: what we found changes nothing.
         else log.warn('delivery.leaseLost', { delivery: lease.delivery.key });
         ended();
@@ -108,6 +114,7 @@ export function createSettler(options: SettlerOptions): Settler {
   return {
     settle(lease, result) {
       options.attempted?.(result.endedAt - result.startedAt);
+      options.tracing?.attempted(lease.delivery, result);
       if (result.outcomes.some((outcome) => outcome.kind === 'delivered')) spool.note(lease, result.outcomes);
       void conclude(lease, decide(lease.delivery, result, policy, clock.now()));
     },
@@ -225,6 +232,11 @@ function tellFate(
     default:
       return assertNever(kind);
   }
+}
+
+function traceEnd(tracing: Pick<Tracing, 'ended'>, { delivery }: Lease, { recipients, attempts, at }: Settlement): void {
+  const delivered = recipients.filter(({ state }) => state === 'delivered').length;
+  tracing.ended(delivery, { attempts, delivered, failed: recipients.length - delivered }, at);
 }
 
 function messageOf(error: unknown): string {
