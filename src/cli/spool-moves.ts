@@ -4,6 +4,7 @@ import fsp from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { silentLog } from '../platform/log.js';
 import { exportSpool, importSpool } from '../spool/level/moves.js';
 import { type MovedCounts, noneMoved } from '../spool/moving.js';
 import { type Cli, type Command, type Globals, STDIN } from './command.js';
@@ -76,6 +77,7 @@ export const spoolImport: Command<FileArgs> = async (args, cli) => {
         inlineLimitBytes: inlineLimit,
         lost: losses.add,
         known: (id) => void known.add(id),
+        log: { ...silentLog, warn: (_event, _fields, text = '') => screen.say(text) },
         progress: (now) => screen.progress(movedSoFar(now)),
       }),
     cli,

@@ -1,6 +1,6 @@
 /** What templates need, verified for `riata spool check`: every delivery of one has its copy, every copy has its delivery, and all can be read. */
 import type { MergeCopy, Message } from '../../core/message.js';
-import type { SpoolProblem } from './check.js';
+import type { ToldProblem } from './check.js';
 import { type DeliveryRecord, type MessageRecord, unsealJson, unsealNumbers } from './codec.js';
 import { copyKey, deliveryKeyOf, messageKey } from './keys.js';
 import type { Store } from './store.js';
@@ -9,11 +9,11 @@ type Entries = readonly (readonly [string, string])[];
 
 export class CopyCheck {
   readonly #store: Store;
-  readonly #problem: (code: SpoolProblem['code'], text: string, id?: string) => void;
+  readonly #problem: ToldProblem;
   /** Read last: deliveries of a message follow each other. */
   #message: { readonly id: string; readonly message: Message | undefined } | undefined;
 
-  constructor(store: Store, problem: (code: SpoolProblem['code'], text: string, id?: string) => void) {
+  constructor(store: Store, problem: ToldProblem) {
     this.#store = store;
     this.#problem = problem;
   }

@@ -7,11 +7,11 @@
 import fsp from 'node:fs/promises';
 import path from 'node:path';
 import { MtaError } from '../../core/errors.js';
-import { isOwnLane } from '../../core/own-server.js';
 import type { Clock } from '../../platform/clock.js';
 import { systemClock } from '../../platform/clock.js';
 import { readBodyFile } from './bodies.js';
 import { checkFormat, readHighWater, readRing } from './books.js';
+import { BesidesCheck } from './check-besides.js';
 import { CopyCheck } from './check-copies.js';
 import {
   type DeliveryRecord,
@@ -35,10 +35,7 @@ import {
   splitTimed,
   timerKey,
   unescapeLane,
-  untilKey,
 } from './keys.js';
-import type { OnceRecord } from './once.js';
-import type { ServerRecord } from './own-servers.js';
 import { claimForReading } from './reading.js';
 import type { Store } from './store.js';
 
@@ -52,6 +49,8 @@ export interface SpoolProblem {
   /** The message it is about, where that is known. */
   readonly id?: string;
 }
+
+export type ToldProblem = (code: SpoolProblem['code'], text: string, id?: string) => void;
 
 export interface SpoolReport {
   readonly folder: string;
@@ -112,6 +111,7 @@ class Check {
   /** Large messages that are being written or indexed, and how many of their deliveries are indexed. */
   readonly #unfinished = new Map<string, number>();
   readonly #copies: CopyCheck;
+  readonly #besides: BesidesCheck;
   readonly #problems: SpoolProblem[] = [];
   #problemCount = 0;
   readonly #counts = { messages: 0, deliveries: 0, ready: 0, waiting: 0, held: 0, history: 0, bodyFiles: 0, bodyBytes: 0, stale: 0 };
@@ -120,7 +120,9 @@ class Check {
     this.#store = store;
     this.#folder = folder;
     this.#progress = progress;
-    this.#copies = new CopyCheck(store, (code, text, id) => this.#problem(code, text, id));
+    const problem: ToldProblem = (code, text, id) => this.#problem(code, text, id);
+    this.#copies = new CopyCheck(store, problem);
+    this.#besides = new BesidesCheck(store, problem);
   }
 
   async run(): Promise<SpoolReport> {
@@ -137,10 +139,11 @@ class Check {
     await this.#timers();
     await this.#inlineBodies();
     await this.#history();
-    await this.#onceKeys();
+    for await (const page of this.#walk('k')) await this.#besides.keys(page);
     await this.#bodyFiles();
-    await this.#pauses();
-    await this.#servers();
+    for await (const page of this.#walk('q')) this.#besides.pauses(page);
+    for await (const page of this.#walk('s')) this.#besides.servers(page);
+    this.#besides.serversOf(this.#lanes.keys());
     await this.#counters();
     return {
       folder: this.#folder,
@@ -150,29 +153,6 @@ class Check {
       problems: this.#problems,
       problemCount: this.#problemCount,
     };
-  }
-
-  async #pauses(): Promise<void> {
-    for await (const page of this.#walk('q')) {
-      for (const [key, value] of page)
-        if (unsealJson(key, value) === undefined)
-          this.#problem('checksum', `the pause of ${unescapeLane(key.slice(2))} does not match its checksum`);
-    }
-  }
-
-  async #servers(): Promise<void> {
-    const known = new Set<string>();
-    for await (const page of this.#walk('s')) {
-      for (const [key, value] of page) {
-        const lane = unescapeLane(key.slice(2));
-        known.add(lane);
-        if (unsealJson<ServerRecord>(key, value) === undefined)
-          this.#problem('checksum', `what is stored about the server of ${lane} does not match its checksum`);
-      }
-    }
-    for (const lane of this.#lanes.keys())
-      if (isOwnLane(lane) && !known.has(lane))
-        this.#problem('missing', `mail of ${lane} brought its server along, and nothing is stored about it`);
   }
 
   #problem(code: SpoolProblem['code'], text: string, id?: string): void {
@@ -366,18 +346,6 @@ class Check {
       const found = await this.#store.getMany(keys);
       for (const [i, [key]] of page.entries())
         if (found[i] === undefined) this.#problem('orphan', `the history of delivery ${deliveryKeyOf(key.slice(2))} is missing`);
-    }
-  }
-
-  /** Each is forgotten some day, or it would be kept for ever. */
-  async #onceKeys(): Promise<void> {
-    for await (const page of this.#walk('k')) {
-      for (const [key, value] of page) {
-        const record = unsealJson<OnceRecord>(key, value);
-        if (record === undefined) this.#problem('checksum', `what was accepted under the key ${key} does not match its checksum`);
-        else if ((await this.#store.get(untilKey(record.u, key.slice(2)))) === undefined)
-          this.#problem('missing', `what was accepted under the key ${key} would never be forgotten`, record.i);
-      }
     }
   }
 

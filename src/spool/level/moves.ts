@@ -8,7 +8,7 @@ import fsp from 'node:fs/promises';
 import path from 'node:path';
 import { MtaError } from '../../core/errors.js';
 import type { Clock } from '../../platform/clock.js';
-import { silentLog } from '../../platform/log.js';
+import { type Log, silentLog } from '../../platform/log.js';
 import { readArchive, writeArchive } from '../archive.js';
 import { countPiece, type Loss, type MovedCounts, noneMoved, type Piece } from '../moving.js';
 import { Batch, type Operation } from './batch.js';
@@ -65,6 +65,8 @@ export interface ImportOptions extends MoveOptions {
   /** Bodies above this go to files. */
   readonly inlineLimitBytes: number;
   readonly known: RebuildOptions['known'];
+  /** Told what an agent would log: that the format of the store is about to be raised. */
+  readonly log: Log;
 }
 
 /**
@@ -92,12 +94,12 @@ export async function importSpool(given: string, octets: AsyncIterable<Buffer>, 
   }
 }
 
-async function openToWrite({ folder, store }: Claim, highWater: HighWater, { clock, inlineLimitBytes }: ImportOptions) {
+async function openToWrite({ folder, store }: Claim, highWater: HighWater, { clock, inlineLimitBytes, log }: ImportOptions) {
   const { format, isNew } = await checkFormat(store, folder);
   if (isNew) await syncFolder(folder);
   const gap = await missingBatches(store, folder);
   if (gap !== undefined) throw new MtaError('SPOOL_DAMAGED', `the spool ${folder} is damaged: ${gap}; run \`riata spool repair\` first`);
-  const ledger = bookkeeping(store, clock);
+  const ledger = bookkeeping(store, clock, log);
   ledger.format = format;
   const ring = await readRing(store);
   takeRing(ledger, ring);
@@ -112,9 +114,9 @@ async function openToWrite({ folder, store }: Claim, highWater: HighWater, { clo
 }
 
 /** The books of a store in which nothing is sent: no windows, no history of its own. */
-export function bookkeeping(store: Store, clock: Clock): Ledger {
+export function bookkeeping(store: Store, clock: Clock, log = silentLog): Ledger {
   const lanes = new LaneTable({ windowSize: 0, windowTotal: 0, promoteAfterMs: Number.POSITIVE_INFINITY });
-  return new Ledger(store, lanes, { clock, log: silentLog, hotBodyBytes: 0, keepHistory: true });
+  return new Ledger(store, lanes, { clock, log, hotBodyBytes: 0, keepHistory: true });
 }
 
 /** What an import, or an agent, was interrupted in. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import fsp from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import { silentLog } from '../../../src/platform/log.js';
 import { checkSpool } from '../../../src/spool/level/check.js';
 import { sealNumbers } from '../../../src/spool/level/codec.js';
 import { partialKey } from '../../../src/spool/level/keys.js';
@@ -54,6 +55,7 @@ describe('moving a spool', () => {
       ...moveOptions(),
       inlineLimitBytes: INLINE_LIMIT,
       known: (id) => void known.push(id),
+      log: silentLog,
       ...more,
     });
   };
