@@ -32,17 +32,21 @@ const systemdNotify: Say = (assignments) =>
 export function serviceManager(env: Environment, clock: Clock, log: Log, say: Say = systemdNotify): ServiceManager {
   if (!env['NOTIFY_SOCKET']) return { ready() {}, reloading() {}, stopping() {} };
   let told = false;
+  let waiting = 0;
   /** One after the other: the order is what they mean. */
   let last: Promise<void> = Promise.resolve();
   const tell = (...assignments: string[]) => {
+    waiting++;
     last = last
       .then(() => say(assignments))
       .catch((error: Error) => {
         if (!told) log.warn('systemd.notTold', { what: assignments[0] }, `systemd-notify: ${error.message}`);
         told = true;
-      });
+      })
+      .finally(() => waiting--);
   };
-  let watching = watchdog(env, clock, () => tell('WATCHDOG=1'));
+  // Any word says that we live: where one is still on its way, it needs no other behind it.
+  let watching = watchdog(env, clock, () => waiting === 0 && tell('WATCHDOG=1'));
   return {
     ready: (status) => tell('READY=1', `STATUS=${status}`),
     reloading: () => tell('RELOADING=1', `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`, 'STATUS=reading the configuration'),
@@ -55,7 +59,7 @@ export function serviceManager(env: Environment, clock: Clock, log: Log, say: Sa
 }
 
 /** Says that we are alive, as long as our event loop goes round, twice in the time that systemd allows. Returns how to stop it. */
-function watchdog(env: Environment, clock: Clock, alive: () => void): () => void {
+function watchdog(env: Environment, clock: Clock, alive: () => unknown): () => void {
   const allowed = Number(env['WATCHDOG_USEC']) / 1000;
   if (!(allowed > 0) || (env['WATCHDOG_PID'] && Number(env['WATCHDOG_PID']) !== process.pid)) return () => {};
   let timer = clock.after(allowed / 2, again);

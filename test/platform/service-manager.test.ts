@@ -60,6 +60,22 @@ test('the watchdog hears twice in its time, until the end, and only if it is our
   assert.equal(alive, 5);
 });
 
+test('a watchdog whose words are slow to leave does not heap them up', async () => {
+  const clock = createVirtualClock();
+  let begun = 0;
+  let leave = () => {};
+  const say = () => {
+    begun++;
+    return new Promise<void>((resolve) => (leave = resolve));
+  };
+  const manager = serviceManager({ ...NOTIFY, WATCHDOG_USEC: '2000000' }, clock, silentLog, say);
+  await clock.advance(100_000);
+  leave();
+  await clock.advance(10_000);
+  assert.equal(begun, 2, 'the first, and the next after it had left');
+  manager.stopping();
+});
+
 test('sockets are ours only where they were meant for this process, each with its name', () => {
   const env = { LISTEN_FDS: '2', LISTEN_PID: '42', LISTEN_FDNAMES: 'submission:submissions' };
   assert.deepEqual(givenSockets(env, 42), [
