@@ -7,7 +7,6 @@
  * mail finds an agent that delivers it. Stopping goes the other way: no new session and no
  * new dot, the answers to dots already sent are waited for, what is known is settled, and the store is closed.
  */
-import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createCopies } from './compose/merge/copies.js';
@@ -20,20 +19,20 @@ import { MtaError } from './core/errors.js';
 import type { MailEvent } from './core/event.js';
 import { createIdSource } from './core/id.js';
 import type { LaneKey } from './core/lane.js';
-import { type CarrierLimits, createCarrier, type DeliveryCarrier, type MxLookupOptions, type MxView } from './delivery/carrier.js';
+import { createCarrier, type DeliveryCarrier, type MxLookupOptions, type MxView } from './delivery/carrier.js';
 import { createImmediateCarrier, type ImmediateCarrier } from './delivery/immediate.js';
 import { createOwnServers } from './delivery/own-servers.js';
-import { createRouter, type RouteRule, type Router, type RouterOptions } from './delivery/routes.js';
+import { createRouter, type Router } from './delivery/routes.js';
 import { createImmediateIntake, type ImmediateIntake } from './intake/immediate.js';
 import { createMergeIntake } from './intake/merge.js';
 import { createTurns, type TakeTurn } from './intake/once.js';
-import { type SmtpListener, type SmtpListenerSettings, startSmtpListener } from './intake/smtp/listener.js';
+import { type SmtpListener, startSmtpListener } from './intake/smtp/listener.js';
 import type { MergeEnvelope, MergeIntake, MergeSubmission, Submission, SubmissionEnvelope } from './intake/submission.js';
 import { tracedBegin } from './intake/traced.js';
 import { createMetrics, type Measures } from './outcome/metrics.js';
 import { createOperator, type Operator } from './outcome/operate.js';
-import type { RetryPolicy } from './outcome/retry.js';
 import { createSettler, type Settler } from './outcome/settler.js';
+import { type Certificate, carrierLimits, listenerSettings, readCertificate, retryPolicy, routing } from './parts.js';
 import { type Clock, systemClock } from './platform/clock.js';
 import { type Dialer, systemDialer } from './platform/dialer.js';
 import { createDnsResolver } from './platform/dns.js';
@@ -333,36 +332,6 @@ function sealOf({ spool: { path, keyFile } }: Config, spool: Spool): Seal {
   return createSeal(() => readKeyFile(resolve(keyFile === '' ? join(path, 'key') : keyFile), { make: keyFile === '' }));
 }
 
-function retryPolicy({ retry }: Config): RetryPolicy {
-  return {
-    firstDelayMs: retry.firstDelay,
-    factor: retry.factor,
-    maxDelayMs: retry.maxDelay,
-    jitter: retry.jitter,
-    expiryMs: retry.expiry,
-    delayNoticeMs: retry.delayNotice,
-    maxAttempts: retry.maxAttempts,
-  };
-}
-
-function routing({ route, delivery }: Config, { mxPort }: StartOptions): RouterOptions {
-  return {
-    routes: route.map(routeRule),
-    defaultTls: delivery.tls,
-    heloName: delivery.heloName,
-    ...(mxPort === undefined ? {} : { mxPort }),
-  };
-}
-
-function carrierLimits({ delivery }: Config): CarrierLimits {
-  const { idleTimeout: idleTimeoutMs, timeouts, transcripts } = delivery;
-  return { limits: delivery, idleTimeoutMs, timeouts, transcripts };
-}
-
-function routeRule({ port, tls, ...route }: Config['route'][number]): RouteRule {
-  return { ...route, ...(port === undefined ? {} : { port }), ...(tls === undefined ? {} : { tls }) };
-}
-
 /** Deliveries rerouted at once: enough to share a commit. */
 const REROUTED_AT_ONCE = 256;
 
@@ -400,52 +369,13 @@ async function untilIdle(scheduler: Scheduler, settler: Settler, clock: Clock, s
 
 // — the door —
 
-function readCertificate({ submission: { tls } }: Config): { cert: string; key: string } | undefined {
-  if (tls.certFile === '') return undefined;
-  const read = (path: string, setting: string) => {
-    try {
-      return readFileSync(path, 'utf8');
-    } catch (cause) {
-      const message = `submission.tls.${setting}: ${path} cannot be read: ${(cause as Error).message}`;
-      throw new MtaError('INVALID_OPTIONS', message, {
-        cause,
-        issues: [{ path: `submission.tls.${setting}`, code: 'UNREADABLE', message }],
-      });
-    }
-  };
-  return { cert: read(tls.certFile, 'certFile'), key: read(tls.keyFile, 'keyFile') };
-}
-
 function listensAnywhere({ submission }: Config, { sockets }: Core): boolean {
   return submission.listen.length + submission.listenTls.length + sockets.length > 0;
 }
 
-function listen(config: Config, core: Core, tls: { cert: string; key: string } | undefined): Promise<SmtpListener> {
+function listen(config: Config, core: Core, tls: Certificate | undefined): Promise<SmtpListener> {
   const { intake, clock, log } = core;
-  return startSmtpListener({ intake, clock, log, hostname: config.hostname, ...listenerSettings(config, core, tls) });
-}
-
-function listenerSettings(
-  { submission, spool }: Config,
-  { sockets }: Core,
-  tls: { cert: string; key: string } | undefined,
-): SmtpListenerSettings {
-  return {
-    listen: [
-      ...sockets.map(({ fd, implicitTls }) => ({ host: `socket ${fd}`, port: 0, implicitTls, fd })),
-      ...submission.listen.map((address) => ({ ...address, implicitTls: false })),
-      ...submission.listenTls.map((address) => ({ ...address, implicitTls: true })),
-    ],
-    ...(tls ? { tls } : {}),
-    trustedNetworks: submission.trustedNetworks,
-    allowedSenders: submission.allowedSenders,
-    usersFile: submission.usersFile,
-    bareNewlines: submission.bareNewlines,
-    maxConnections: submission.maxConnections,
-    maxRecipients: submission.maxRecipients,
-    maxMessageSizeBytes: spool.maxMessageSize,
-    idleTimeoutMs: submission.idleTimeout,
-  };
+  return startSmtpListener({ intake, clock, log, hostname: config.hostname, ...listenerSettings(config, core.sockets, tls) });
 }
 
 /** Everything that can be wrong is found before anything is changed. Returns the listener there is now. */
@@ -458,7 +388,7 @@ async function renewAgent(changes: Changes, core: Core, listener: SmtpListener |
     commit();
     return opened;
   }
-  await listener.renew(listenerSettings(config, core, tls));
+  await listener.renew(listenerSettings(config, core.sockets, tls));
   commit();
   return listener;
 }

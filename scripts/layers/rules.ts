@@ -16,6 +16,7 @@ export const LAYERS: Readonly<Record<string, readonly string[] | 'all'>> = {
   cli: ['core', 'platform', 'config', 'compose', 'control', 'spool', 'dev', 'mta', 'api', 'version'],
   version: [],
   page: [],
+  parts: ['core', 'config', 'delivery', 'intake', 'outcome'],
   mta: 'all',
   api: ['core', 'platform', 'config', 'compose', 'spool', 'intake', 'control', 'mta', 'version'],
   testing: ['core', 'platform', 'config', 'compose', 'spool', 'dev', 'api'],
