@@ -55,6 +55,8 @@ export async function readContent(raw: RawMessage): Promise<ContentView> {
 
 /** What somebody who looks at a message wants to see first. */
 export interface ContentLook extends ContentView {
+  /** Decoded; absent where there is none. */
+  readonly subject?: string;
   /** The first part that is plain text to be read; `cut` where it goes on. */
   readonly text?: { readonly path: string; readonly content: string; readonly cut: boolean };
   /** Path of the first part that is HTML to be read. */
@@ -74,6 +76,7 @@ export async function lookInto(raw: RawMessage): Promise<ContentLook> {
   const content = text?.node.textContent ?? '';
   return {
     ...viewOf(parsed),
+    ...(parsed.subject === undefined ? {} : { subject: parsed.subject }),
     ...(text === undefined ? {} : { text: { path: text.path, content: content.slice(0, MAX_TEXT), cut: content.length > MAX_TEXT } }),
     ...(html === undefined ? {} : { html: html.path }),
   };
@@ -120,6 +123,7 @@ export async function readPart(open: () => Promise<RawMessage>, path: string): P
 
 interface Parsed {
   readonly headers: readonly HeaderField[];
+  readonly subject: string | undefined;
   readonly root: ParsedNode | undefined;
   /** In the order in which they stand, their sizes known. */
   readonly attachments: readonly AttachmentStream[];
@@ -142,7 +146,12 @@ async function newParser(): Promise<MailParser> {
 async function parse(raw: RawMessage, most: number, onAttachment?: (part: AttachmentStream) => void): Promise<Parsed> {
   const parser = await newParser();
   let headers: readonly HeaderField[] = [];
+  let subject: string | undefined;
   const attachments: AttachmentStream[] = [];
+  parser.on('headers', (fields) => {
+    const given: unknown = fields.get('subject');
+    if (typeof given === 'string') subject = given;
+  });
   parser.on('headerLines', (lines) => {
     headers = lines.map(({ line }) => field(line));
   });
@@ -163,7 +172,7 @@ async function parse(raw: RawMessage, most: number, onAttachment?: (part: Attach
   if (await feed(parser, raw, most)) incomplete = `only the first ${most / 1024 / 1024} MiB were looked at`;
   await parsed;
   const root = (parser as unknown as { readonly tree: ParsedNode | false }).tree;
-  return { headers, root: root || undefined, attachments, ...(incomplete === undefined ? {} : { incomplete }) };
+  return { headers, subject, root: root || undefined, attachments, ...(incomplete === undefined ? {} : { incomplete }) };
 }
 
 function passOver(part: AttachmentStream): void {

@@ -314,6 +314,7 @@ export const ANSWERS: Readonly<Record<string, JsonSchema>> = schemasOf({
     more: maybe(truth),
   }),
   look: object<ContentLook>({
+    subject: maybe(string),
     headers: list(object<HeaderField>({ name: string, value: string })),
     structure: maybe(named('Part')),
     incomplete: maybe(string),

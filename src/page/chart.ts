@@ -102,10 +102,10 @@ export class Chart {
   }
 }
 
-/** 1, 2 or 5 and zeros: the least at or above. */
+/** A round number: the least at or above. */
 function niceTop(value: number): number {
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((each) => each * power).find((each) => each >= value) ?? value;
+  return [1, 2, 3, 4, 5, 6, 8, 10].map((each) => each * power).find((each) => each >= value) ?? value;
 }
 
 function summary(samples: readonly Sample[], { overMs, depth }: ChartOptions): string {

@@ -40,7 +40,7 @@ function whyOf({ state, settledAt }: Delivery, why: WhyDelivery | undefined): Ch
     why.waits.map(({ text, since, until }, i) =>
       fact(i === 0 ? 'Now' : 'Besides', [
         sentence(text),
-        until !== undefined && h('span', { class: 'muted' }, ' Until ', time(until), '.'),
+        until !== undefined && until !== why.next?.at && h('span', { class: 'muted' }, ' It ends ', time(until), '.'),
         until === undefined && since !== undefined && since > 0 && h('span', { class: 'muted' }, ' Since ', time(since), '.'),
       ]),
     ),
@@ -50,8 +50,12 @@ function whyOf({ state, settledAt }: Delivery, why: WhyDelivery | undefined): Ch
   );
 }
 
+function capital(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+}
+
 function sentence(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+  return `${capital(text)}.`;
 }
 
 function recipientRow({ address, state, last }: Delivery['recipients'][number], delivery: Delivery): HTMLElement {

@@ -78,6 +78,7 @@ export class Look {
     const panel = h('div', { id: 'look', role: 'tabpanel', tabindex: 0, 'aria-labelledby': `tab-${tab}` });
     replace(
       this.#shown,
+      this.#look!.subject !== undefined && h('h3', {}, this.#look!.subject),
       this.#look!.incomplete !== undefined && h('p', { class: 'notice' }, `Not all of it: ${this.#look!.incomplete}.`),
       panel,
       this.#files(),

@@ -168,7 +168,7 @@ function figuresOf({ stats, oldest }: Seen): Child {
     figure(
       'Oldest',
       waitsSince === undefined ? '–' : time(waitsSince, 'since'),
-      waitsSince === undefined ? 'nothing waits' : 'since it was accepted',
+      waitsSince === undefined ? 'nothing waits' : 'in the queue',
     ),
   ];
 }

@@ -167,6 +167,12 @@ test('to look into a message is to read its first text, decoded, not what came a
   assert.deepEqual([none.text, none.html], [undefined, undefined]);
 });
 
+test('the subject is decoded to be read', async () => {
+  const { subject, headers } = await lookInto(raw('Subject: =?iso-8859-1?q?Gr=FC=DFe?= =?utf-8?b?4pyT?=\n\nx\n'));
+  assert.deepEqual([subject, headers[0]!.value], ['Grüße✓', '=?iso-8859-1?q?Gr=FC=DFe?= =?utf-8?b?4pyT?=']);
+  assert.equal((await lookInto(raw('From: a@b.test\n\nx\n'))).subject, undefined);
+});
+
 test('a long text is cut, and that is told', async () => {
   const { text } = await lookInto(raw(`Subject: x\n\n${'long\n'.repeat(60_000)}`, 4096));
   assert.deepEqual([text!.content.length, text!.cut], [256 * 1024, true]);
