@@ -196,7 +196,7 @@ test('several messages are chosen and acted on together, all of a lane or of the
   await page.getByRole('dialog').getByText('Remove all queued mail?').waitFor();
   await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
   await bar.getByRole('button', { name: 'Hold' }).click();
-  await said(page, 'held.');
+  await said(page, '4 messages held.');
   assert.deepEqual(await states(), ['held', 'held', 'held', 'held']);
   await page.goto(`${site.url}#/messages?lane=${encodeURIComponent('mx:dev.test')}`);
   await row(page, 'ann@dev.test').waitFor();
