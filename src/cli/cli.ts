@@ -10,6 +10,8 @@ import { version } from '../version.js';
 import { type Cli, type Globals, type Run, STDIN } from './command.js';
 import { COMMAND_LINE, COMMANDS } from './commands/all.js';
 import { CliError, EXIT, exitCode } from './exit.js';
+import { asksForHelp, commandOf, helpText } from './help.js';
+import { outline } from './outline.js';
 import { tell } from './tell.js';
 import { visibleLines } from './visible.js';
 
@@ -35,6 +37,11 @@ const WHICH = 'Which command?';
 /** Runs one command line. Never rejects: what went wrong was said on standard error. */
 export async function runCli(argv: readonly string[], cli: Cli): Promise<number> {
   if (argv[0] === 'sendmail' && !argv.includes('--help')) return asSendmail(argv.slice(1), cli);
+  if (asksForHelp(argv)) {
+    const root = outline(COMMAND_LINE);
+    cli.screen.print(...helpText(root, commandOf(root, argv), cli.screen.columns, cli.screen.paint));
+    return EXIT.ok;
+  }
   let chosen: (() => Promise<number>) | undefined;
   // Only noted: a handler that returns a promise makes yargs lay out the help text of its command, in case it should be wanted.
   const run: Run = (load) => (args) => {

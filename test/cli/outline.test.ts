@@ -46,7 +46,25 @@ test('the help of every command fits into 80 columns and ends with 0', async () 
   for (const command of [root, ...root.commands, ...leaves(root)]) {
     const { code, out, err } = await run([...command.path, '--help']);
     assert.deepEqual([code, err], [0, ''], named(command));
-    for (const line of out.split('\n')) assert.ok(width(line) <= 80, `${named(command)}: ${line}`);
+    // An example is one line, to be copied.
+    for (const line of out.split('\n'))
+      assert.ok(width(line) <= 80 || line.startsWith('    riata ') || line.startsWith('    printf '), `${named(command)}: ${line}`);
+  }
+});
+
+test('help is that of the command which the words name, wherever --help stands, and examples can be copied', async () => {
+  const first = async (...argv: string[]) => (await run(argv)).out.split('\n')[0];
+  assert.equal(await first('--help'), 'riata <command>');
+  assert.equal(await first('queue', '-h'), 'riata queue <command>');
+  assert.equal(await first('--help', 'queue', 'list'), 'riata queue list [options] [id...]');
+  // The folder of a spool may be called like a command.
+  assert.equal(await first('--spool', 'queue', 'mx', 'example.net', '--help'), 'riata mx [options] <domain>');
+  assert.equal(await first('nothing', '--help'), 'riata <command>');
+  assert.equal(await first('sendmail', '--help'), 'riata sendmail [recipient...]');
+  for (const command of leaves(root)) {
+    const { out } = await run([...command.path, '--help']);
+    for (const [line] of command.examples) assert.ok(out.includes(`    ${line.replaceAll('$0', 'riata')}\n`), line);
+    for (const { name, describe } of command.options) assert.ok(out.replace(/\s+/g, ' ').includes(describe), name);
   }
 });
 

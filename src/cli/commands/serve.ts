@@ -7,6 +7,11 @@ function first(doc: string): string {
   return /^.*?[.:](?= |$)/.exec(doc)?.[0].slice(0, -1) ?? doc;
 }
 
+/** What is empty or off goes without saying. */
+function standard(shown: string): string {
+  return ['""', '[]', 'false', ''].includes(shown) ? '' : ` [${shown}]`;
+}
+
 export const serveCommand: Declare = (yargs, run) =>
   yargs.command(
     'serve',
@@ -25,7 +30,7 @@ export const serveCommand: Declare = (yargs, run) =>
                   type: 'string',
                   requiresArg: true,
                   group,
-                  describe: `${first(option.doc)} [${option.kind.show(option.default)}]`,
+                  describe: first(option.doc) + standard(option.kind.show(option.default)),
                 }),
           command,
         )
