@@ -23,6 +23,14 @@ export type { MergeInput } from './api/merge.js';
 export type { MxLookup } from './api/mx.js';
 export type { Outcome, SentNow } from './api/now.js';
 export type { Selection } from './api/selection.js';
+export {
+  SmtpClient,
+  type SmtpClientOptions,
+  type SmtpCommand,
+  type SmtpMessage,
+  type SmtpReply,
+  type SmtpSent,
+} from './api/smtp-client.js';
 export type { DeliveryOptions, DsnOptions } from './api/terms.js';
 export type { Attachment, Attachments, Image, Images } from './compose/attachments.js';
 export type { AttachmentInput, Compose, DataOptions, HtmlInput } from './compose/compose.js';

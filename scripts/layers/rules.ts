@@ -18,7 +18,7 @@ export const LAYERS: Readonly<Record<string, readonly string[] | 'all'>> = {
   page: [],
   parts: ['core', 'config', 'delivery', 'intake', 'outcome'],
   mta: 'all',
-  api: ['core', 'platform', 'config', 'compose', 'spool', 'intake', 'control', 'mta', 'version'],
+  api: ['core', 'platform', 'config', 'compose', 'spool', 'intake', 'delivery', 'control', 'mta', 'version'],
   testing: ['core', 'platform', 'config', 'compose', 'spool', 'dev', 'api'],
   nodemailer: ['api', 'version'],
   index: 'all',

@@ -23,18 +23,18 @@ export interface Content {
 
 const CHUNK = 64 * 1024;
 
-export function readData(data: unknown, issues: Issues, template = false): Content | undefined {
-  if (data === undefined) return put(issues, 'data', 'MISSING_FIELD', 'is missing: the message, header and body');
+export function readData(data: unknown, issues: Issues, template = false, path = 'data'): Content | undefined {
+  if (data === undefined) return put(issues, path, 'MISSING_FIELD', 'is missing: the message, header and body');
   if (typeof data === 'string') return octets(Buffer.from(data, 'utf8'));
   // What is handed in may be written to again once it is durable, while the agent still holds on to it.
   if (data instanceof Uint8Array) return octets(Buffer.from(data));
   if (data instanceof Compose) {
-    if (data.messageId === '') return put(issues, 'data', 'INVALID_VALUE', 'is a part: a message has from, to or subject');
+    if (data.messageId === '') return put(issues, path, 'INVALID_VALUE', 'is a part: a message has from, to or subject');
     return composedContent(data, template);
   }
   if (!(data instanceof Readable))
-    return put(issues, 'data', 'WRONG_TYPE', 'must be a string, a Buffer or Uint8Array, a readable stream, or what compose returned');
-  if (data.readableDidRead || data.destroyed) return put(issues, 'data', 'STREAM_CONSUMED', 'the stream was read already');
+    return put(issues, path, 'WRONG_TYPE', 'must be a string, a Buffer or Uint8Array, a readable stream, or what compose returned');
+  if (data.readableDidRead || data.destroyed) return put(issues, path, 'STREAM_CONSUMED', 'the stream was read already');
   return { chunks: () => buffers(unread(data)), size: async () => undefined, chance: [], stop: () => void data.destroy() };
 }
 

@@ -28,6 +28,7 @@ const BY_CODE: Readonly<Record<ErrorCode, number>> = {
   UNENCODABLE: EXIT.data,
   MESSAGE_TOO_LARGE: EXIT.data,
   MESSAGE_REFUSED: EXIT.data,
+  CONNECTION_FAILED: EXIT.unavailable,
   REMOTE_REJECTED: EXIT.unavailable,
   IDEMPOTENCY_CONFLICT: EXIT.data,
   SPOOL_LOCKED: EXIT.tryLater,

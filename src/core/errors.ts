@@ -11,6 +11,7 @@ export const ERROR_CODES = {
   UNENCODABLE: 'text does not fit its character set or transfer encoding',
   MESSAGE_TOO_LARGE: 'the message exceeds the size limit',
   MESSAGE_REFUSED: 'the content breaks a rule (NUL, too many Received, header too large)',
+  CONNECTION_FAILED: 'a server could not be reached, refused the connection, or broke it off',
   REMOTE_REJECTED: 'no recipient of an immediate message was accepted',
   IDEMPOTENCY_CONFLICT: 'the same idempotency key was used with other content',
   SPOOL_LOCKED: 'another process owns the spool',

@@ -33,7 +33,7 @@ import { Stuffing } from './stuffing.js';
 import type { Transaction } from './transaction.js';
 import { ConnectionTranscripts } from './transcripts.js';
 import { Upcoming } from './upcoming.js';
-import type { Wire } from './wire.js';
+import type { Answer, Wire } from './wire.js';
 
 export interface SessionOptions extends OpeningOptions {
   /** Transactions before it ends itself. */
@@ -43,7 +43,21 @@ export interface SessionOptions extends OpeningOptions {
 }
 
 /** Dials, greets, encrypts, logs in. Never rejects: if `signal` aborts meanwhile, the trouble's reason is `stopped`. */
-export async function openSession(options: SessionOptions, signal: AbortSignal): Promise<Opened> {
+export function openSession(options: SessionOptions, signal: AbortSignal): Promise<Opened> {
+  return openClientSession(options, signal);
+}
+
+/** A session that also takes commands by hand, while it is idle. */
+export interface ClientSession extends Session {
+  /** One command with its line end. What it began on the server is ended before the next message. */
+  command(line: string, timeoutMs: number): Promise<Answer>;
+}
+
+/** As `openSession`, for whoever holds the connection. */
+export async function openClientSession(
+  options: SessionOptions,
+  signal: AbortSignal,
+): Promise<{ readonly kind: 'open'; readonly session: ClientSession } | Extract<Opened, { kind: 'trouble' }>> {
   const ready = await openReady(options, signal);
   return ready.kind === 'ready' ? { kind: 'open', session: new SmtpSession(ready, options) } : ready;
 }
@@ -59,7 +73,7 @@ interface Written {
 
 const NOTHING = Buffer.alloc(0);
 
-class SmtpSession implements Session {
+class SmtpSession implements ClientSession {
   readonly server: Server;
   readonly tls: string | undefined;
   messages = 0;
@@ -127,6 +141,12 @@ class SmtpSession implements Session {
     });
     this.#advance();
     return this.#ended;
+  }
+
+  command(line: string, timeoutMs: number): Promise<Answer> {
+    if (this.#state !== 'idle') return Promise.resolve({ kind: 'fault', fault: { reason: 'reset', text: 'the connection is closed' } });
+    this.#resetDue = true;
+    return this.#wire.ask(line, timeoutMs);
   }
 
   onLost(call: () => void): void {

@@ -219,7 +219,7 @@ function deliveryOf(message: Message, { lane, recipients }: NewDelivery, n: numb
   return { key: deliveryKey(id, n), message, lane, priority, recipients, attempts: 0, log: [], delayNoticed: false, held: false, due };
 }
 
-function outcomeOf(outcome: RecipientOutcome): Omit<NowOutcome, 'address' | 'transcript'> {
+export function outcomeOf(outcome: RecipientOutcome): Omit<NowOutcome, 'address' | 'transcript'> {
   if (outcome.kind === 'delivered') {
     const { host, address, port } = outcome.server;
     return { state: 'delivered', status: outcome.status, text: outcome.text, server: `${host}[${address}]:${port}` };
@@ -237,7 +237,7 @@ function outcomeOf(outcome: RecipientOutcome): Omit<NowOutcome, 'address' | 'tra
 /** Named in one error, so many of them and no more. */
 const MOST_NAMED = 100;
 
-function rejected(outcomes: readonly NowOutcome[]): MtaError {
+export function rejected(outcomes: readonly NowOutcome[]): MtaError {
   const issues = outcomes
     .slice(0, MOST_NAMED)
     .map(({ address, state, text }) => ({ path: address, code: state.toUpperCase(), message: text }));
