@@ -12,6 +12,7 @@ export {
   type LaneOptions,
   type MailAgent,
   type MtaOptions,
+  type MxLookupOptions,
   type PausedLane,
   type PauseOptions,
 } from './api/agent.js';

@@ -35,7 +35,7 @@ import { createSettler, type Settler } from './outcome/settler.js';
 import { type Certificate, carrierLimits, listenerSettings, readCertificate, retryPolicy, routing } from './parts.js';
 import { type Clock, systemClock } from './platform/clock.js';
 import { type Dialer, systemDialer } from './platform/dialer.js';
-import { createDnsResolver } from './platform/dns.js';
+import { createDnsResolver, dnsServerAt } from './platform/dns.js';
 import { keepHouse } from './platform/housekeeping.js';
 import { type Log, silentLog } from './platform/log.js';
 import { type Random, systemRandom } from './platform/random.js';
@@ -77,6 +77,11 @@ export interface StartOptions extends Partial<World> {
   readonly onEvent?: (event: MailEvent) => void;
 }
 
+/** `hostname`: the DNS server to ask, by name or address, with `:port` where it is not 53. */
+export interface MxLookup extends Omit<MxLookupOptions, 'resolver'> {
+  readonly hostname?: string;
+}
+
 /** Besides what stands here: what an operator does to deliveries and lanes. */
 export interface Mta extends Operator {
   readonly hostname: string;
@@ -93,7 +98,7 @@ export interface Mta extends Operator {
   readonly immediate: ImmediateIntake;
   /** For what is handed in under a key. */
   readonly takeTurn: TakeTurn;
-  mxLookup(domain: string, options?: MxLookupOptions): Promise<MxView>;
+  mxLookup(domain: string, options?: MxLookup): Promise<MxView>;
   /** Where mail for a recipient waits, by the routes there are. */
   laneOf(recipient: string, sender: string): LaneKey;
   /** Connections outward, by `host[address]:port`. */
@@ -266,7 +271,10 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
     submitMerge: (envelope) => intake.beginMerge(envelope),
     immediate,
     takeTurn: createTurns(spool),
-    mxLookup: (domain, lookup) => carrier.mxLookup(domain, lookup),
+    async mxLookup(domain, { hostname, ...lookup } = {}) {
+      if (hostname === undefined) return carrier.mxLookup(domain, lookup);
+      return carrier.mxLookup(domain, { ...lookup, resolver: await dnsServerAt(hostname, { resolver, clock, random }) });
+    },
     connections: () => carrier.connections(),
     metrics: () => metrics.snapshot(clock.now()),
     measures: () => metrics.measures(),

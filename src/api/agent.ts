@@ -50,6 +50,11 @@ export interface MtaOptions extends Omit<ConfigOptions, 'log' | 'control'> {
   readonly shared?: boolean | undefined;
 }
 
+export interface MxLookupOptions {
+  readonly refresh?: boolean | undefined;
+  readonly hostname?: string | undefined;
+}
+
 export interface IdleOptions {
   /** Rejects with `ABORTED` after so many seconds, or so long as `'30s'` says. */
   readonly timeout?: number | string | undefined;
@@ -133,8 +138,11 @@ export interface MailAgent extends AsyncDisposable {
   resume(lanes: LaneOptions): Promise<LanesReport>;
   /** The lanes that are paused, since when, and why. */
   pauses(): Promise<readonly PausedLane[]>;
-  /** Where mail for a domain would go; `refresh` asks DNS anew. */
-  mxLookup(domain: string, options?: { readonly refresh?: boolean | undefined }): Promise<MxLookup>;
+  /**
+   * Where mail for a domain would go; `refresh` asks DNS anew. `hostname`: the DNS server to ask, by name or address, with `:port` where it is
+   * not 53; deliveries know nothing of its answer.
+   */
+  mxLookup(domain: string, options?: MxLookupOptions): Promise<MxLookup>;
   /** Live events, at most once each. A listener that throws is told of in the log, and hurts nobody else. */
   on<T extends MailEventType>(type: T, listener: MailListener<T>): this;
   off<T extends MailEventType>(type: T, listener: MailListener<T>): this;
@@ -371,14 +379,18 @@ class Agent implements MailAgent {
     return found;
   }
 
-  async mxLookup(domain: string, options: { readonly refresh?: boolean | undefined } = {}): Promise<MxLookup> {
+  async mxLookup(domain: string, options: MxLookupOptions = {}): Promise<MxLookup> {
     this.#open();
     const issues: Issues = [];
     const name = readDomainName(domain, 'domain', issues);
-    const given = known(options, ['refresh'], issues);
+    const given = known(options, ['refresh', 'hostname'], issues);
     const refresh = given['refresh'] === undefined ? false : boolean(given['refresh'], 'refresh', issues);
+    const hostname = given['hostname'] === undefined ? undefined : line(given['hostname'], 'hostname', issues);
     if (name === undefined || refresh === undefined || issues.length > 0) throw errorOf(issues);
-    return mxLookupOf(await this.#door.verbs.mx(name, { refresh }), this.#door.about.connectMs);
+    return mxLookupOf(
+      await this.#door.verbs.mx(name, { refresh, ...(hostname === undefined ? {} : { hostname }) }),
+      this.#door.about.connectMs,
+    );
   }
 
   on<T extends MailEventType>(type: T, listener: MailListener<T>): this {

@@ -8,9 +8,14 @@ import { withAgent } from './reach.js';
 import { table, wrap } from './table.js';
 import { oneLine } from './visible.js';
 
-export const mx: Command<Globals & { readonly domain: string; readonly refresh: boolean | undefined }> = async (args, cli) =>
+export const mx: Command<
+  Globals & { readonly domain: string; readonly refresh: boolean | undefined; readonly server: string | undefined }
+> = async (args, cli) =>
   withAgent(args, cli, async (verbs) => {
-    const report = await verbs.mx(args.domain, { refresh: args.refresh ?? false });
+    const report = await verbs.mx(args.domain, {
+      refresh: args.refresh ?? false,
+      ...(args.server === undefined ? {} : { hostname: args.server }),
+    });
     if (args.json) cli.screen.json(report);
     else cli.screen.print(...lines(report, cli));
     if (report.trouble === undefined) return EXIT.ok;

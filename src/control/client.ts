@@ -71,7 +71,8 @@ export async function connectControl(socketPath: string, { holds = true } = {}):
     why: (id) => wire.json('GET', `/v1/messages/${encodeURIComponent(id)}/why`, {}),
     news: (id, waitMs, signal) => wire.json('GET', `/v1/messages/${encodeURIComponent(id)}/news`, { wait: waitMs }, signal),
     raw: (id, recipient) => wire.content(`/v1/messages/${encodeURIComponent(id)}/content${queryString({ recipient })}`),
-    mx: (domain, options) => wire.json('GET', `/v1/mx/${encodeURIComponent(domain)}`, { refresh: options?.refresh }),
+    mx: (domain, options) =>
+      wire.json('GET', `/v1/mx/${encodeURIComponent(domain)}`, { refresh: options?.refresh, hostname: options?.hostname }),
     change: (request, signal) => change(wire, request, signal),
     submit: (request, content) => wire.upload(`/v1/messages${queryString(submitParams(request))}`, 'message/rfc822', content),
     handIn: (request, body, signal) => wire.upload('/v1/submissions', FRAMED_TYPE, framed(request, body), signal),

@@ -547,8 +547,17 @@ export const CONTROL_ROUTES: readonly ControlRoute[] = [
   ),
   route(
     { method: 'GET', path: '/v1/mx/:domain', verb: 'mx', doc: 'Where mail for a domain would go now.' },
-    { refresh: flag('ask the DNS, not the cache') },
-    async ({ verbs, params }, { refresh }) => json(await verbs.mx(readDomain(params['domain']!), refresh === undefined ? {} : { refresh })),
+    {
+      refresh: flag('ask the DNS, not the cache'),
+      hostname: text('the DNS server to ask: a name or an address, with `:port` where it is not 53'),
+    },
+    async ({ verbs, params }, { refresh, hostname }) =>
+      json(
+        await verbs.mx(readDomain(params['domain']!), {
+          ...(refresh === undefined ? {} : { refresh }),
+          ...(hostname === undefined ? {} : { hostname }),
+        }),
+      ),
   ),
   route(
     { method: 'GET', path: '/metrics', verb: 'exposition', doc: 'Counters, gauges and histograms for Prometheus.', gives: 'text/plain' },

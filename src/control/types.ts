@@ -450,7 +450,8 @@ export interface ControlVerbs extends ReadingVerbs {
   send(content: AsyncIterable<Buffer>, idempotencyKey?: string): Promise<SubmitReport>;
   /** The status as soon as something is known of every recipient, or after `waitMs` what there is. */
   news(id: MessageId, waitMs: number, signal?: AbortSignal): Promise<StatusReport>;
-  mx(domain: string, options?: { readonly refresh?: boolean }): Promise<MxReport>;
+  /** `hostname`: the DNS server to ask. */
+  mx(domain: string, options?: { readonly refresh?: boolean; readonly hostname?: string }): Promise<MxReport>;
   /**
    * Events, live, until `signal`. `after` (epoch ms, or the `cursor` of an event): first everything that ended since then, from the history;
    * then every end comes at least once. `opened`: from when it is called, nothing is missed.

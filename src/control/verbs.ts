@@ -102,7 +102,7 @@ export interface ControlledAgent {
   readonly startedAt: number;
   submit(envelope: ControlledEnvelope): ControlledSubmission;
   takeTurn(key: string): Promise<ControlledTurn>;
-  mxLookup(domain: string, options?: { readonly refresh?: boolean }): Promise<MxReport>;
+  mxLookup(domain: string, options?: { readonly refresh?: boolean; readonly hostname?: string }): Promise<MxReport>;
   connections(): ReadonlyMap<string, { readonly open: number; readonly busy: number }>;
   listening(): readonly { readonly host: string; readonly port: number }[];
   /** Epoch ms. */

@@ -84,6 +84,8 @@ export interface MxView {
 export interface MxLookupOptions {
   /** Ask DNS anew, and let deliveries have the new answer too. */
   readonly refresh?: boolean;
+  /** Another DNS to ask; deliveries know nothing of its answer. */
+  readonly resolver?: Resolver;
   /** Envelope sender, where routes depend on it. Default: the null sender. */
   readonly sender?: string;
   readonly signal?: AbortSignal;
@@ -159,9 +161,9 @@ async function viewMx(text: string, lookup: MxLookupOptions, router: Router, sit
   const lane = router.laneOf(path.address, lookup.sender ?? '');
   const plan = router.planOf(lane);
   if (plan.kind === 'unknown' || plan.kind === 'sealed') throw new TypeError(`the router does not know its own lane ${lane}`);
-  const { refresh = false, signal } = lookup;
-  const survey = await sites.survey(plan, { refresh, ...(signal ? { signal } : {}) });
-  if (refresh) sites.forget(lane);
+  const { refresh = false, signal, resolver } = lookup;
+  const survey = await sites.survey(plan, { refresh, ...(signal ? { signal } : {}), ...(resolver ? { resolver } : {}) });
+  if (refresh && resolver === undefined) sites.forget(lane);
   const { credentials, tls, heloName } = plan.policy;
   return {
     domain,

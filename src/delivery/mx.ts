@@ -61,12 +61,14 @@ export interface SurveyOptions {
 }
 
 export interface LookupOptions {
+  /** Asked instead of the one that deliveries ask. */
+  readonly resolver?: Resolver;
   readonly refresh?: boolean;
   readonly signal?: AbortSignal;
 }
 
 export async function surveyMx(domain: string, options: SurveyOptions, lookup: LookupOptions = {}): Promise<Survey> {
-  const answer = await options.resolver.mx(domain, lookup);
+  const answer = await (lookup.resolver ?? options.resolver).mx(domain, asked(lookup));
   switch (answer.kind) {
     case 'failed':
       return none('mx', temporary('4.4.3', 'dns', `the mail servers of ${domain} could not be looked up: ${answer.text}`), 0);
@@ -100,7 +102,7 @@ export function surveyLiteral(address: string, options: SurveyOptions): Survey {
 export async function surveyHost(host: string, options: SurveyOptions, lookup: LookupOptions = {}): Promise<Survey> {
   const ip = readIp(host);
   if (ip !== undefined) return { via: 'relay', hosts: [{ host, preference: 0, addresses: [ip], refused: [] }], ttlMs: FIXED_TTL_MS };
-  const answer = await options.resolver.hostAddresses(host, lookup.signal ? { signal: lookup.signal } : {});
+  const answer = await (lookup.resolver ?? options.resolver).hostAddresses(host, lookup.signal ? { signal: lookup.signal } : {});
   if (answer.kind === 'found') {
     const addresses = inOrder(readIps(answer.records), options.random);
     if (addresses.length > 0) return { via: 'relay', hosts: [{ host, preference: 0, addresses, refused: [] }], ttlMs: answer.ttlMs };
@@ -114,6 +116,10 @@ export async function surveyHost(host: string, options: SurveyOptions, lookup: L
           `${host} has no address: correct the name where it is given (in a [[route]], or with the message), or the DNS`,
         );
   return none('relay', trouble, 'ttlMs' in answer ? answer.ttlMs : 0);
+}
+
+function asked({ refresh, signal }: LookupOptions): { refresh?: boolean; signal?: AbortSignal } {
+  return { ...(refresh === undefined ? {} : { refresh }), ...(signal === undefined ? {} : { signal }) };
 }
 
 // — exchangers —
@@ -164,7 +170,7 @@ async function surveyExchanger({ exchange, preference }: MxRecord, options: Surv
       ttlMs: Number.POSITIVE_INFINITY,
     };
   }
-  const answer: DnsAnswer<string> = await options.resolver.addresses(exchange, lookup);
+  const answer: DnsAnswer<string> = await (lookup.resolver ?? options.resolver).addresses(exchange, asked(lookup));
   switch (answer.kind) {
     case 'found':
       return { host: judge(exchange, preference, readIps(answer.records), options), ttlMs: answer.ttlMs };

@@ -8,6 +8,7 @@
 import { lookup } from 'node:dns/promises';
 import net from 'node:net';
 import { normalizeDomain } from '../core/address.js';
+import { MtaError } from '../core/errors.js';
 import type { AskedType, RecordOf } from './dns-answer.js';
 import { type Ask, type AskerOptions, createAsker } from './dns-asker.js';
 import { createDnsCache } from './dns-cache.js';
@@ -20,6 +21,7 @@ export interface DnsOptions extends AskerOptions {
   readonly hostsFile?: string;
 }
 
+const DNS_PORT = 53;
 const MIN_TTL_MS = 5_000;
 const MAX_TTL_MS = 86_400_000;
 const MAX_ABSENCE_MS = 900_000;
@@ -67,6 +69,26 @@ export function createDnsResolver(options: DnsOptions): Resolver {
       return listed.length > 0 ? { kind: 'found', records: listed, ttlMs: SYSTEM_TTL_MS } : addresses(name, asked);
     },
   };
+}
+
+/**
+ * The DNS as one server tells it: by name or address, with `:port` where it is not 53. Its name is looked up as any host's. Throws
+ * `INVALID_OPTIONS` where it has no address.
+ */
+export async function dnsServerAt(
+  hostname: string,
+  { resolver, ...options }: Omit<DnsOptions, 'servers'> & { readonly resolver: Pick<Resolver, 'hostAddresses'> },
+): Promise<Resolver> {
+  const [, bracketed, name, port = String(DNS_PORT)] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(hostname) ?? [];
+  const found = await resolver.hostAddresses(bracketed ?? name ?? hostname);
+  if (found.kind !== 'found') {
+    const message = `the DNS server ${hostname} has no address`;
+    throw new MtaError('INVALID_OPTIONS', `hostname: ${message}`, { issues: [{ path: 'hostname', code: 'INVALID_VALUE', message }] });
+  }
+  return createDnsResolver({
+    ...options,
+    servers: found.records.map((address) => (net.isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`)),
+  });
 }
 
 /** Asks on where an answer only says that the name stands for another one. */

@@ -9,6 +9,7 @@ export const mxCommand: Declare = (yargs, run) =>
       command
         .positional('domain', { type: 'string', demandOption: true, describe: 'Domain of the recipient' })
         .option('refresh', { type: 'boolean', describe: 'Ask the DNS, not the cache' })
+        .option('server', { type: 'string', requiresArg: true, describe: 'DNS server to ask: name or address, with :port if it is not 53' })
         .example('$0 mx example.net', 'servers in the order in which they are tried'),
     run(async () => (await import('../mx.js')).mx),
   );
