@@ -253,17 +253,20 @@ export class Pool {
   }
 
   /** An idle connection of somebody else's channel keeps a place that is wanted. */
-  #evictAt({ server }: SiteTarget): void {
+  #evictAt(wanted: SiteTarget): void {
     for (const connection of this.#idleOrder) {
-      if (connection.target.server !== server) continue;
-      for (const { phase, target } of this.#all) if (phase === 'closing' && target.server === server) return;
-      this.#retire(connection, 'place needed');
+      if (connection.target.server !== wanted.server) continue;
+      let closing = 0;
+      for (const { phase, target } of this.#all) if (phase === 'closing' && target.server === wanted.server) closing++;
+      // Where the limit was lowered, a connection that ends need not leave a place.
+      if (!this.#servers.hasRoom(wanted, closing)) this.#retire(connection, 'place needed');
       return;
     }
   }
 
   #evictForCap(): void {
-    const wanted = Math.max(1, Math.ceil(this.#limits.limits.maxConnections * EVICTED_AT_ONCE));
+    const { maxConnections } = this.#limits.limits;
+    const wanted = Math.max(1, Math.ceil(maxConnections * EVICTED_AT_ONCE)) + Math.max(0, this.#servers.total - maxConnections);
     for (const connection of this.#idleOrder) {
       if (this.#closing >= wanted) return;
       this.#retire(connection, 'place needed');

@@ -72,9 +72,10 @@ export class Servers {
     return this.#servers.get(server)?.taken ?? 0;
   }
 
-  hasRoom(target: SiteTarget): boolean {
+  /** Whether there is a place, now or once so many connections there have ended. */
+  hasRoom(target: SiteTarget, ending = 0): boolean {
     const state = this.#servers.get(target.server);
-    return state === undefined || state.taken < this.#limitOf(state);
+    return state === undefined || state.taken - ending < this.#limitOf(state);
   }
 
   /** Throws where there is no place: the caller asked before. */

@@ -235,7 +235,7 @@ test('limits that change at any moment are kept by what is opened from then on, 
       assert.equal(pool.connections().size, 0, 'every place was given back');
       assert.equal(world.total, 0);
     }),
-    { numRuns: 300 },
+    { numRuns: 1000 },
   );
 });
 
