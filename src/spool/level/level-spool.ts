@@ -482,6 +482,7 @@ export class LevelSpool implements Spool {
     for (const operation of this.#commit.abandon()) operation.abandoned?.(this.#health.refusal());
     // What still reads is told that it reads in vain.
     this.#ledger.generation++;
+    this.#refill.reset();
     this.#dots.close();
     this.#parts.highWater.close();
     await this.#parts.release();

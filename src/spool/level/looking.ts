@@ -159,15 +159,16 @@ export class Looking {
   async copy(key: DeliveryKey): Promise<MergeCopy | undefined> {
     const { id, n } = splitDeliveryKey(key);
     const about = ordinal(id, n);
-    const copy = await this.#copy(about);
+    const copy = this.#copy(about);
     // Every copy of a delivery that is still there is there.
     if (copy !== undefined || !(await this.#lacksCopy(id, about))) return copy;
     throw new MtaError('SPOOL_DAMAGED', `what the template needs for delivery ${key} is missing`);
   }
 
-  async #copy(about: string): Promise<MergeCopy | undefined> {
+  #copy(about: string): MergeCopy | undefined {
     const key = copyKey(about);
-    const value = await this.#ledger.store.get(key);
+    // One for each copy that is sent: a way through the thread pool costs more than the rest of it, and most are in memory.
+    const value = this.#ledger.store.getSync(key);
     if (value === undefined) return undefined;
     const copy = unsealJson<MergeCopy>(key, value);
     if (copy === undefined)
