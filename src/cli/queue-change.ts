@@ -49,6 +49,8 @@ async function select(action: Action, args: ChangeArgs, cli: Cli): Promise<Selec
   const empty = Object.keys(query).length === 0;
   if (empty && !args.all) throw new CliError(EXIT.usage, `say which: ids, filters, or --all (see "riata queue ${action} --help")`);
   if (!empty && args.all) throw new CliError(EXIT.usage, '--all and a selection contradict each other');
+  // What is not held has nothing to be released from, and is not to be counted.
+  if (action === 'release' && query.ids === undefined) return { state: 'held', ...query };
   return args.all ? { all: true } : query;
 }
 

@@ -40,6 +40,17 @@ test('reschedule without a moment, with two, or with one that has no zone change
   assert.ok(agent.entries.every(({ deliveries }) => deliveries[0]!.due === NOW + 60_000));
 });
 
+test('release means what is held, and counts nothing else', async (t) => {
+  const { agent, riata } = await served(t);
+  await riata(['hold', '--tag', 'two']);
+  assert.equal((await riata(['release', '--all'])).out, 'Released 1 delivery of 1 message.\n');
+  assert.deepEqual(
+    agent.entries.map(({ deliveries }) => deliveries[0]!.state),
+    ['waiting', 'ready'],
+  );
+  assert.equal((await riata(['release', '--domain', 'one.test'])).out, 'Nothing in the queue matches.\n');
+});
+
 test('fail asks before a broad selection, and one id needs no question', async (t) => {
   const { riata } = await served(t);
   const asked: string[] = [];
