@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream';
 import { parseDuration } from '../config/values.js';
 import { readId } from '../control/reading.js';
-import { readDomain } from '../control/routes.js';
+import { readDomain } from '../control/route.js';
 import type { MessageId } from '../core/message.js';
 import type { Query } from '../spool/spool.js';
 import { type Cli, STDIN } from './command.js';

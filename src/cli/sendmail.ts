@@ -6,7 +6,7 @@
  * keeps the message and tries again. Bcc is taken out; a Bcc recipient is one all the same.
  */
 import { readId } from '../control/reading.js';
-import { readDomain } from '../control/routes.js';
+import { readDomain } from '../control/route.js';
 import type { SubmitRequest } from '../control/types.js';
 import { MtaError } from '../core/errors.js';
 import type { Cli, Globals } from './command.js';

@@ -12,7 +12,7 @@ import type { Query } from '../spool/spool.js';
 import { FRAMED_TYPE, frame } from './framing.js';
 import { LETTER_TYPE } from './letter.js';
 import { fromProblem } from './problem.js';
-import { MOST_IDS } from './routes.js';
+import { MOST_IDS } from './route.js';
 import { controlSocketPaths, surroundings } from './socket.js';
 import { readEvents } from './sse.js';
 import type {

@@ -5,7 +5,8 @@
 import type { Fields } from './fields.js';
 import { DATA_OPTIONS, LETTER_OPTIONS, LETTER_TYPE } from './letter.js';
 import { PROBLEM_TYPE } from './problem.js';
-import { CONTROL_ROUTES, type ControlRoute } from './routes.js';
+import type { ControlRoute } from './route.js';
+import { CONTROL_ROUTES } from './routes.js';
 import type { JsonSchema } from './schema.js';
 import { ANSWERS, COMPONENTS } from './schemas.js';
 

@@ -6,7 +6,7 @@ import { type Server, STAGES, type Trouble } from '../core/outcome.js';
 import type { CompactReport, LaneCounts, MessageSummary, Pause, SnapshotReport, SpoolCounts } from '../spool/spool.js';
 import type { ContentLook, HeaderField, PartView } from './content.js';
 import type { Problem } from './problem.js';
-import type { Session, Ticket } from './routes.js';
+import type { Session, Ticket } from './route.js';
 import {
   anyOf,
   boolean,

@@ -2,7 +2,7 @@
  * The agent, asked over its control API. A session stands for the token, which is typed in once and kept nowhere. Who listens is told
  * when the agent can be reached no more, when it can again, and when it wants the token.
  */
-import type { Session, Ticket } from '../control/routes.js';
+import type { Session, Ticket } from '../control/route.js';
 
 export type Standing = 'asking' | 'online' | 'offline' | 'locked';
 

@@ -5,7 +5,7 @@
 import path from 'node:path';
 import { showHostPort } from '../../config/addresses.js';
 import type { LoadedConfig } from '../../config/config.js';
-import { readDomain } from '../../control/routes.js';
+import { readDomain } from '../../control/route.js';
 import { systemDialer } from '../../platform/dialer.js';
 import { createDnsResolver } from '../../platform/dns.js';
 import { createDnsRecords } from '../../platform/dns-records.js';

@@ -8,7 +8,7 @@
 import type http from 'node:http';
 import { BlockList, isIP } from 'node:net';
 import { HttpError } from '../problem.js';
-import type { Access, ControlRoute } from '../routes.js';
+import type { Access, ControlRoute } from '../route.js';
 import type { Keys } from './keys.js';
 import type { Tries } from './tries.js';
 

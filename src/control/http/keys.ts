@@ -12,7 +12,7 @@ import { createHash, createHmac, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { Clock } from '../../platform/clock.js';
 import type { Random } from '../../platform/random.js';
-import type { Session, Ticket } from '../routes.js';
+import type { Session, Ticket } from '../route.js';
 
 export const SESSION_MS = 12 * 3_600_000;
 export const TICKET_MS = 60_000;
