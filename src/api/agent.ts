@@ -58,12 +58,14 @@ export interface MxLookupOptions {
 export interface IdleOptions {
   /** Rejects with `ABORTED` after so many seconds, or so long as `'30s'` says. */
   readonly timeout?: number | string | undefined;
+  /** Rejects with `ABORTED`. */
   readonly signal?: AbortSignal | undefined;
 }
 
 export interface EventsOptions {
   /** The `cursor` of an event, or a moment: a Date, epoch milliseconds, or ISO 8601 with an offset. Default: nothing of before. */
   readonly after?: Date | string | number | undefined;
+  /** Ends the reading. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -72,8 +74,11 @@ export type FollowedEvent = MailEvent & { readonly cursor: number };
 
 /** One lane by its key, or all lanes of a domain; to resume, `all` for every one that is paused. */
 export interface LaneOptions {
+  /** Its key, as `mx:example.com`. */
   readonly lane?: LaneKey | undefined;
+  /** All lanes that hold mail for this domain alone. */
   readonly domain?: string | undefined;
+  /** To resume: every lane that is paused. */
   readonly all?: true | undefined;
 }
 
@@ -120,6 +125,7 @@ export interface MailAgent extends AsyncDisposable {
   list(selection?: Selection): AsyncIterable<QueueEntry>;
   /** Nothing of it is sent until it is released. */
   hold(selection: Selection): Promise<ChangeReport>;
+  /** What was held goes on: at once, or when it is due. */
   release(selection: Selection): Promise<ChangeReport>;
   /** What waits is tried now. */
   retryNow(selection: Selection): Promise<ChangeReport>;
@@ -145,6 +151,7 @@ export interface MailAgent extends AsyncDisposable {
   mxLookup(domain: string, options?: MxLookupOptions): Promise<MxLookup>;
   /** Live events, at most once each. A listener that throws is told of in the log, and hurts nobody else. */
   on<T extends MailEventType>(type: T, listener: MailListener<T>): this;
+  /** The listener hears nothing of it any more. */
   off<T extends MailEventType>(type: T, listener: MailListener<T>): this;
   /**
    * Every event from when it is asked for, and with `after` first those that ended a recipient's way since then, from the history: at

@@ -15,14 +15,17 @@ const STATES = ['ready', 'waiting', 'held', 'sending'] as const;
 
 /** Every given field must hold. To change deliveries, one must be given, or `all`. */
 export interface Selection {
+  /** Of messages, one or several. */
   readonly id?: MessageId | readonly MessageId[] | undefined;
   /** `ready` to be sent, `waiting` for its time, `held` by an operator, `sending` at this moment. */
   readonly state?: (typeof STATES)[number] | undefined;
+  /** Key of a lane, as `mx:example.com`. */
   readonly lane?: LaneKey | undefined;
   /** Of a recipient, exact. */
   readonly domain?: string | undefined;
   /** Envelope sender; `''` for the null sender. */
   readonly sender?: string | undefined;
+  /** Address of a recipient. */
   readonly recipient?: string | undefined;
   /** One of the tags it was given, exact. */
   readonly tag?: string | undefined;
@@ -30,6 +33,7 @@ export interface Selection {
   readonly olderThan?: number | string | undefined;
   /** The last error contains this, in any letter case. */
   readonly error?: string | undefined;
+  /** Every delivery there is: nothing else may be given then. */
   readonly all?: true | undefined;
 }
 

@@ -34,8 +34,9 @@ export interface DeliveryOptions {
   readonly expires?: Date | string | number | undefined;
   /** `none`: a failure is recorded, and no mail about it is sent. Default: `mail`. */
   readonly bounces?: (typeof BOUNCES)[number] | undefined;
-  /** Only over verified TLS, the whole way (RFC 8689). */
+  /** Only over verified TLS, the whole way (RFC 8689). Default: false. */
   readonly requireTls?: boolean | undefined;
+  /** What the servers on the way are asked to report, and to whom (RFC 3461): `{notify, ret, envid}`. */
   readonly dsn?: DsnOptions | undefined;
   /**
    * It goes through this server, whatever the routes say: a name or an IP address. Its login is stored sealed, and never shown. Bounces

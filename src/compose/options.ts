@@ -31,31 +31,43 @@ import { type AddressInput, distinctAddresses, readEnvelopeAddress, readMailboxe
 import { readDelay, readMoment } from './moment.js';
 import { type CalendarInput, type PartInput, type Piece, readCalendar, readPart } from './pieces.js';
 
-/** Everything but the content: addresses, header, structure. See each option's page in the API reference. */
+/** What a message is made of: addresses, header, content, structure. `docs/api.md` lists all of it. */
 export interface ComposeOptions {
+  /** The author. Several need a `sender`. */
   readonly from?: AddressInput | undefined;
+  /** Recipients, in lists of any form: names, groups, IDN domains, local parts beyond ASCII. Each address is served once. */
   readonly to?: AddressInput | undefined;
+  /** Further recipients, shown. */
   readonly cc?: AddressInput | undefined;
   /** Envelope only: it is never in what is composed. */
   readonly bcc?: AddressInput | undefined;
+  /** Who sends it for the author: a field, and the envelope sender. */
   readonly sender?: AddressInput | undefined;
+  /** Where answers go. */
   readonly replyTo?: AddressInput | undefined;
   /** Envelope sender; `''` for the null sender. Default: `sender`, else `from`. */
   readonly returnPath?: string | undefined;
   /** Replaces the envelope that follows from the header. */
   readonly envelope?: EnvelopeInput | undefined;
+  /** One line, in any script. */
   readonly subject?: string | undefined;
+  /** The text. */
   readonly body?: string | undefined;
+  /** The page. With `body`, both are alternatives. */
   readonly html?: string | undefined;
   /** Shown within the page: `<img src="X">` with exactly the path or name given here, or `cid:` and the file name. */
   readonly htmlImages?: Images | undefined;
+  /** Paths, `{name, data, contentType?}`, `{path, name?, contentType?}`, composed parts, or a map from names to data. Data may be a stream. */
   readonly attachments?: Attachments | undefined;
+  /** The same, for one. */
   readonly attachment?: Attachment | undefined;
+  /** What `compose` made, or MIME that is formatted already, placed as it is. */
   readonly parts?: readonly PartInput[] | undefined;
+  /** An invitation: iCalendar text, or `{data, method}`. */
   readonly calendar?: CalendarInput | undefined;
-  /** Of the text; `multipart/…` of the whole. */
+  /** Of the text; `multipart/…` of the whole. Default: as the content is. */
   readonly contentType?: string | undefined;
-  /** Default: UTF-8. */
+  /** Any that iconv-lite knows; what it lacks is an error that names it. Default: UTF-8. */
   readonly characterSet?: string | undefined;
   /** `7bit`, `8bit`, `quoted-printable` or `base64`, for body and html. Default: by the content. */
   readonly transferEncoding?: string | undefined;
@@ -63,16 +75,21 @@ export interface ComposeOptions {
   readonly contentDisposition?: string | undefined;
   /** What kind of multipart this is: `mixed`, `related`, `alternative`, `parallel`, … Default: as its pieces demand. */
   readonly headerType?: string | undefined;
+  /** Further fields: pairs in their order, repeats allowed, or a map. */
   readonly extraMIMEHeaders?: ExtraHeaders | undefined;
-  /** A header without a body. */
+  /** A header without a body. Default: false. */
   readonly simpleForm?: boolean | undefined;
   /** When it is to be sent: a Date, epoch milliseconds, or ISO 8601 with an offset. The Date field shows it. */
   readonly date?: Date | string | number | undefined;
   /** The same, in seconds from now. */
   readonly delay?: number | undefined;
+  /** Default: one is drawn. */
   readonly messageId?: string | undefined;
+  /** Message-IDs of what is answered. */
   readonly inReplyTo?: string | readonly string[] | undefined;
+  /** Message-IDs of the conversation, oldest first. */
   readonly references?: string | readonly string[] | undefined;
+  /** How to leave the list: a URL, a `mailto:`, or `{url, mailto, oneClick}` (RFC 2369, RFC 8058). */
   readonly listUnsubscribe?: ListUnsubscribe | undefined;
 }
 

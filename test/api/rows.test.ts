@@ -7,7 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
-import { compose, type MailAgent, merge, type QueueOptions, raw, type SendOptions, token } from '../../src/index.js';
+import { compose, type MailAgent, merge, type QueueOptions, raw, type SendOptions, SmtpClient, token } from '../../src/index.js';
 import { createTestMta, type TestMta, type TestMtaOptions } from '../../src/testing/index.js';
 import { defects, type ForeignEntity, header, noPython, readByPython, shape } from '../compose/foreign-reader.js';
 import { destination, temporaryFolder } from '../support/agent.js';
@@ -314,6 +314,21 @@ const ROWS: Readonly<Record<number, readonly [what: string, check: (t: Scope) =>
       await assert.rejects(send({ extraMIMEHeaders: { 'X-A': 'b\r\nBcc: c@d.test' } }), { code: 'HEADER_INJECTION' });
     },
   ],
+  19: [
+    'immediate sends now, tells each outcome, and queues nothing',
+    async (t) => {
+      const sink = await destination(t);
+      const mta = await agentTo(t, sink);
+      const { id, outcomes } = await mta.send({ ...LETTER, to: 'joe@dest.test, fail-550@dest.test', immediate: true });
+      assert.deepEqual(
+        outcomes.map(({ address, state }) => `${address} ${state}`),
+        ['joe@dest.test delivered', 'fail-550@dest.test failed'],
+      );
+      assert.equal(header(readByPython([sink.messages[0]!.bytes])[0]!, 'Subject'), LETTER.subject);
+      assert.equal(await mta.status(id), 'unknown');
+      await assert.rejects(mta.immediate({ ...LETTER, to: 'fail-550@dest.test' }), { code: 'REMOTE_REJECTED' });
+    },
+  ],
   20: [
     'a message goes through its own server, by its own login',
     async (t) => {
@@ -554,6 +569,21 @@ const ROWS: Readonly<Record<number, readonly [what: string, check: (t: Scope) =>
       const { mta } = await wire(t);
       const ids = await mta.batch(() => Promise.all(Array.from({ length: 100 }, () => mta.send(LETTER).then(({ id }) => id))));
       for (const status of await Promise.all(ids.map((id) => mta.status(id)))) assert.notEqual(status, 'unknown');
+    },
+  ],
+  38: [
+    'a client of one\u2019s own speaks by hand, and sends whole messages',
+    async (t) => {
+      const sink = await destination(t);
+      const smtp = new SmtpClient();
+      await smtp.open({ host: '127.0.0.1', port: sink.port, timeout: 10 });
+      assert.equal(await smtp.command({ send: 'NOOP', expect: 250 }), true);
+      assert.equal((await smtp.command({ send: 'XYZZY', read: true })).code, 500);
+      await assert.rejects(async () => smtp.command({ send: 'NOOP\r\nRSET' }), { name: 'MtaError' });
+      await smtp.send({ from: 'a@x.test', recipients: 'joe@dest.test', message: 'Subject: by hand\n\nGrüße\n' });
+      await smtp.close();
+      const [entity] = readByPython([sink.messages[0]!.bytes]);
+      assert.equal(header(entity!, 'Subject'), 'by hand');
     },
   ],
   39: [
