@@ -49,6 +49,9 @@ export class Bodies {
   #keeping = 0;
   readonly #keepBytes: number;
   #syncing = 0;
+  /** The sync of names that is running, and the one that those wait for who came since it began. */
+  #namesNow: Promise<void> = Promise.resolve();
+  #namesNext: Promise<void> | undefined;
   #waiting: (() => void)[] = [];
   /** While files are being copied, none is removed. */
   #kept: Promise<void> = Promise.resolve();
@@ -123,12 +126,23 @@ export class Bodies {
         await handle.close();
       }
       await this.fs.rename(`${this.pathOf(place)}.tmp`, this.pathOf(place));
-      await this.#syncFolder(path.join(this.#folder, this.#epoch));
     } finally {
       const next = this.#waiting.shift();
       if (next) next();
       else this.#syncing--;
     }
+    await this.#syncNames();
+  }
+
+  /** One sync of the folder for all whose names stood there before it began. */
+  #syncNames(): Promise<void> {
+    this.#namesNext ??= this.#namesNow.then(() => {
+      this.#namesNext = undefined;
+      const names = this.#syncFolder(path.join(this.#folder, this.#epoch));
+      this.#namesNow = names.catch(() => {});
+      return names;
+    });
+    return this.#namesNext;
   }
 
   /** Until the returned function is called, files that are removed stay a while longer. */
@@ -400,9 +414,9 @@ export async function* readBodyFile(fs: SpoolFs, file: string, sizeBytes: number
   }
 }
 
-/** Blocks that are read together. */
-const BLOCKS_A_REGION = 2;
-const REGION = BLOCKS_A_REGION * (BLOCK_HEAD + BLOCK);
+/** Blocks that are read together, with room for the end, which comes along with the last of them. */
+const BLOCKS_A_REGION = 4;
+const REGION = BLOCKS_A_REGION * (BLOCK_HEAD + BLOCK) + BLOCK_HEAD;
 const REGIONS = createBlockPool(REGION, 32);
 /** For those who keep what they read. */
 const FRESH_REGIONS = createBlockPool(REGION, 0);
@@ -434,14 +448,14 @@ class BlockReader {
       if (bytesRead === 0) break;
       this.#got += bytesRead;
     }
-    this.#position += this.#got;
     return region;
   }
 
   /** The contents of the blocks in a region that was read. */
   verify(region: Buffer): Buffer[] {
     const payloads: Buffer[] = [];
-    for (let at = 0; at < region.length && !this.ended; ) {
+    let at = 0;
+    while (!this.ended && (payloads.length < BLOCKS_A_REGION || this.#left === 0)) {
       const expected = Math.min(BLOCK, this.#left);
       const end = at + BLOCK_HEAD + expected;
       if (end > this.#got) throw damaged(this.#file, `it ends in block ${this.#number}`);
@@ -454,6 +468,7 @@ class BlockReader {
       if (expected === 0) this.ended = true;
       else payloads.push(payload);
     }
+    this.#position += at;
     return payloads;
   }
 }

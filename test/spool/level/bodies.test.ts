@@ -149,6 +149,74 @@ describe('bodies in files', () => {
     assert.ok((await bytesOf((await spool.readBody(id))!)).equals(pattern(70_000)));
   });
 
+  test('one sync of the folder serves all whose names were there when it began, and nobody else', async () => {
+    const told: string[] = [];
+    let syncs = 0;
+    const listening: SpoolFs = {
+      ...fsp,
+      rename: async (from, to) => {
+        await fsp.rename(from, to);
+        told.push(`named ${path.basename(String(to))}`);
+      },
+      open: async (...args) => {
+        const handle = await fsp.open(...args);
+        if (!/bodies.\d+$/.test(String(args[0]))) return handle;
+        const sync = handle.sync.bind(handle);
+        handle.sync = async () => {
+          const number = ++syncs;
+          told.push(`begun ${number}`);
+          // The first one takes until all have their names.
+          if (number === 1) await until(() => told.filter((one) => one.startsWith('named')).length === 30);
+          await sync();
+          told.push(`synced ${number}`);
+        };
+        return handle;
+      },
+    };
+    await reopen({ fs: listening });
+    const ids = Array.from({ length: 30 }, () => nextId());
+    await Promise.all(
+      ids.map(async (id) => {
+        await store(pattern(100_000), id);
+        told.push(`kept ${id}`);
+      }),
+    );
+    for (const id of ids) {
+      const named = told.indexOf(`named ${id}`);
+      const kept = told.indexOf(`kept ${id}`);
+      const between = told.slice(named + 1, kept);
+      const whole = between.some((one) => one.startsWith('begun ') && between.includes(one.replace('begun', 'synced')));
+      assert.ok(named >= 0 && whole, `${id} was said to be kept before its name was\n${told.join('\n')}`);
+    }
+    assert.equal(syncs, 2);
+  });
+
+  test('a body of any size is read back octet for octet, keeping its blocks or using their memory again', async () => {
+    for (const size of [20_000, 65_536, 65_537, 4 * 65_536, 4 * 65_536 + 1, 8 * 65_536 - 1, 8 * 65_536, 9 * 65_536, 3_000_000]) {
+      const body = pattern(size);
+      const { id } = await accept(body);
+      const stream = await spool.readBody(id);
+      assert.ok(stream?.kind === 'stream');
+      const kept: Buffer[] = [];
+      for await (const block of stream.open()) kept.push(block);
+      assert.ok(Buffer.concat(kept).equals(body), `${size}, kept`);
+      const lease = spool.pull('mx:one.test')!;
+      await reopen();
+      await until(() => spool.head('mx:one.test') !== undefined);
+      const again = spool.pull('mx:one.test')!;
+      assert.equal(again.delivery.key, lease.delivery.key);
+      const read = await spool.body(again);
+      assert.ok(read.kind === 'stream');
+      let at = 0;
+      for await (const block of read.open({ reuse: true })) {
+        assert.ok(block.equals(body.subarray(at, at + block.length)), `${size}, at ${at}`);
+        at += block.length;
+      }
+      assert.equal(at, size);
+      await spool.settle(again, delivered(again.delivery, clock.now()));
+    }
+  });
+
   test('bodies in memory have a cap; beyond it they are read back', async () => {
     await reopen({ hotBodyBytes: 25_000 });
     const bodies = [pattern(10_000), pattern(10_001), pattern(10_002)];
