@@ -29,7 +29,6 @@ const HEAD_TIMEOUT_MS = 10_000;
 /** For a whole request, a message of any allowed size included. */
 const REQUEST_TIMEOUT_MS = 5 * 60_000;
 const IDLE_TIMEOUT_MS = 15_000;
-/** A client that neither sends nor takes anything for so long, while it is its turn. */
 const STALL_MS = 30_000;
 const GRACE_MS = 2_000;
 
@@ -50,6 +49,10 @@ export interface HttpControlOptions extends HttpControlKeys {
   readonly random: Random;
   /** Folder with the files of the page. Default: the one beside the compiled code. */
   readonly page?: string;
+  /** For the head of a request; default 10 s. */
+  readonly headTimeoutMs?: number;
+  /** A client that neither sends nor takes anything for so long, while it is its turn, is dropped; default 30 s. */
+  readonly stallMs?: number;
 }
 
 export interface HttpControl {
@@ -80,6 +83,7 @@ export async function startHttpControl(options: HttpControlOptions): Promise<Htt
   try {
     for (const where of options.listen) {
       const server = boundedServer(
+        options,
         (request, response) => void serve({ ...options, ending: ending.signal }, gate, files, request, response),
       );
       servers.push(server);
@@ -129,16 +133,19 @@ async function serve(
 
 // — connections —
 
-function boundedServer(onRequest: http.RequestListener): http.Server {
+function boundedServer(
+  { headTimeoutMs = HEAD_TIMEOUT_MS, stallMs = STALL_MS }: HttpControlOptions,
+  onRequest: http.RequestListener,
+): http.Server {
   const server = http.createServer({
     maxHeaderSize: MAX_REQUEST_HEAD,
-    headersTimeout: HEAD_TIMEOUT_MS,
+    headersTimeout: headTimeoutMs,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: IDLE_TIMEOUT_MS,
-    connectionsCheckingInterval: 5_000,
+    connectionsCheckingInterval: headTimeoutMs / 2,
   });
   server.maxConnections = MAX_CONNECTIONS;
-  server.timeout = STALL_MS;
+  server.timeout = stallMs;
   const underWay = new WeakMap<Socket, http.IncomingMessage>();
   server.on('request', (request, response) => {
     underWay.set(request.socket, request);
