@@ -9,7 +9,7 @@ import path from 'node:path';
 import { MtaError } from '../../core/errors.js';
 import type { Clock } from '../../platform/clock.js';
 import { systemClock } from '../../platform/clock.js';
-import { readBodyFile } from './bodies.js';
+import { readBodyFile } from './body-file.js';
 import { checkFormat, readHighWater, readRing } from './books.js';
 import { BesidesCheck } from './check-besides.js';
 import { CopyCheck } from './check-copies.js';

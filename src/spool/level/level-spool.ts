@@ -40,7 +40,8 @@ import {
 import { asideVersion, isConsistent, type NextVersion } from '../versions.js';
 import { AcceptOperation } from './accept.js';
 import { Batch, type Operation } from './batch.js';
-import type { Bodies, BodyEnvelope } from './bodies.js';
+import type { Bodies } from './bodies.js';
+import type { BodyEnvelope } from './body-file.js';
 import type { HighWater } from './books.js';
 import { ChangeOperation } from './change.js';
 import type { Entry } from './entry.js';

@@ -1,7 +1,7 @@
 /** What the LevelDB driver is opened with. */
 import type { Clock } from '../../platform/clock.js';
 import type { Log } from '../../platform/log.js';
-import type { SpoolFs } from './bodies.js';
+import type { SpoolFs } from './body-file.js';
 import type { OpenStore } from './store.js';
 
 export interface LevelSpoolOptions {

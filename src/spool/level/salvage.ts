@@ -14,7 +14,7 @@ import type { Loss, MovedDelivery, Piece } from '../moving.js';
 import type { Pause } from '../spool.js';
 import { notedVersion } from '../versions.js';
 import { TALLIED } from './batch.js';
-import { readBodyFile, readEnvelope } from './bodies.js';
+import { readBodyFile, readEnvelope } from './body-file.js';
 import { type DeliveryRecord, type HistoryRecord, type MessageRecord, unsealBody, unsealJson, unsealNumbers } from './codec.js';
 import { deliveryOf } from './entry.js';
 import { type Note, readJournal } from './journal.js';

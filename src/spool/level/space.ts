@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import type { Clock } from '../../platform/clock.js';
-import type { SpoolFs } from './bodies.js';
+import type { SpoolFs } from './body-file.js';
 
 const MIB = 1024 * 1024;
 /** Of the free-space mark: so much more must be free before intake opens again. */

@@ -5,7 +5,8 @@
 import type { Dirent } from 'node:fs';
 import path from 'node:path';
 import type { Batch, Operation } from './batch.js';
-import { type Bodies, readEnvelope } from './bodies.js';
+import type { Bodies } from './bodies.js';
+import { readEnvelope } from './body-file.js';
 import { type DeliveryRecord, unsealJson } from './codec.js';
 import { AFTER_SLASH, messageKey, splitTimed, tallyKey, time32 } from './keys.js';
 import type { Ledger } from './ledger.js';

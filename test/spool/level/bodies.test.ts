@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import fsp from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import type { SpoolFs } from '../../../src/spool/level/bodies.js';
+import type { SpoolFs } from '../../../src/spool/level/body-file.js';
 import type { LevelSpool } from '../../../src/spool/level/level-spool.js';
 import { openLevelSpool } from '../../../src/spool/level/open.js';
 import type { LevelSpoolOptions } from '../../../src/spool/level/options.js';
