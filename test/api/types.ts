@@ -1,6 +1,10 @@
 /** What the compiler must let pass and what it must not: checked with all the rest, and never run. */
-import type { MailEvent, MessageView, QueueOptions, SendOptions, Sent, SentNow, StatusWord } from '../../src/index.js';
+import { expectTypeOf } from 'expect-type';
+import nodemailer from 'nodemailer';
+import type { MailAgent, MailEvent, MessageView, QueueOptions, SendOptions, Sent, SentNow, StatusWord } from '../../src/index.js';
 import { type Compose, compose, createMta, MtaError } from '../../src/index.js';
+import { riataTransport } from '../../src/nodemailer.js';
+import { createTestMta, type OutboxMail } from '../../src/testing/index.js';
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const same = <A, B>(_yes: Same<A, B>) => {};
@@ -43,6 +47,45 @@ export async function checked(): Promise<void> {
   // @ts-expect-error: no such state
   mta.list({ state: 'lost' });
   new MtaError('INVALID_OPTIONS', 'x').issues[0]?.path satisfies string | undefined;
+}
+
+export async function checkedDoors(mta: MailAgent): Promise<void> {
+  expectTypeOf(mta.batch(() => 7)).resolves.toEqualTypeOf<number>();
+  expectTypeOf(mta.batch(async () => mta.queue({ data: 'x', from: '', recipients: [] }))).resolves.toEqualTypeOf<Sent>();
+  // @ts-expect-error: a batch is a function
+  await mta.batch(mta.status('x'));
+  for await (const event of mta.events({ after: new Date(0) })) {
+    expectTypeOf(event.cursor).toEqualTypeOf<number>();
+    expectTypeOf(event).toMatchTypeOf<MailEvent>();
+    if (event.type === 'delivered') expectTypeOf(event.recipient).toEqualTypeOf<string>();
+    // @ts-expect-error: not every event is about a recipient
+    event.recipient;
+  }
+  expectTypeOf<SendOptions>().toHaveProperty('idempotencyKey').toEqualTypeOf<string | undefined>();
+  expectTypeOf<SendOptions>().toHaveProperty('tags').toEqualTypeOf<string | readonly string[] | undefined>();
+  // @ts-expect-error: a key is text
+  await mta.send({ from: 'a@b.test', to: 'c@d.test', subject: 's', body: 'b', idempotencyKey: 7 });
+  // @ts-expect-error: one tag is searched for
+  mta.list({ tag: ['a'] });
+  // @ts-expect-error: all is said, or not
+  await mta.remove({ all: false });
+
+  const test = await createTestMta({
+    start: '2030-01-01T00:00:00Z',
+    fates: { '@x.test': ['refuse', 'accept'], 'a@y.test': '450 4.2.1 later' },
+  });
+  expectTypeOf(test).toMatchTypeOf<MailAgent>();
+  expectTypeOf(test.outbox).toEqualTypeOf<readonly OutboxMail[]>();
+  test.fate('a@x.test', { at: 'dot', reply: '554 no' }, 'accept').reset();
+  // @ts-expect-error: success is no such reply
+  test.fate('a@x.test', '250 2.0.0 Ok');
+  // @ts-expect-error: there is no network to listen on
+  await createTestMta({ submission: { listen: ['127.0.0.1:0'] } });
+
+  const info = await nodemailer.createTransport(riataTransport(test, { tags: 'x' })).sendMail({ from: 'a@b.test', to: 'c@d.test' });
+  expectTypeOf(info.id).toEqualTypeOf<string>();
+  // @ts-expect-error: what comes from nodemailer has its own envelope
+  riataTransport(test, { recipients: 'a@b.test' });
 }
 
 ({ from: 'a@b.test', subject: 's', bcc: 'c@d.test', html: '<p>' }) satisfies SendOptions;
