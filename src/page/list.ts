@@ -11,8 +11,11 @@ import { type Room, run, type View } from './view.js';
 import { count, counted, few, laneName, size, summaryStanding } from './words.js';
 
 const SHOWN = 50;
-/** Requests for one page. */
-const MOST_ASKED = 5;
+/** Requests for one page: a search looks through some thousands of messages with each. */
+const MOST_ASKED = 40;
+/** A search that took more than this is not made anew with every event. */
+const FEW_ASKED = 5;
+const DEEP_AGAIN_MS = 20_000;
 
 const FILTERS = [
   { state: 'any', word: 'All' },
@@ -33,6 +36,7 @@ export function list(room: Room, query: URLSearchParams): View {
   const choice = new Choice(room, asked, () => describe(state, lane));
   const rows = h('ul', { class: 'messages', 'aria-label': 'Messages' });
   const empty = h('p', { class: 'empty' });
+  let notBefore = 0;
   const pager = h('nav', { class: 'pager', 'aria-label': 'Further messages' });
   const element = h(
     'div',
@@ -67,8 +71,10 @@ export function list(room: Room, query: URLSearchParams): View {
     title: 'Messages',
     element,
     async refresh() {
+      if (Date.now() < notBefore) return;
       const page = lane === undefined ? await found(room, { state, search, after }) : await waiting(room, lane, after);
       const shown = page.items;
+      notBefore = page.deep ? Date.now() + DEEP_AGAIN_MS : 0;
       keyed(
         rows,
         shown,
@@ -90,22 +96,23 @@ export function list(room: Room, query: URLSearchParams): View {
 }
 
 /** The agent gives each page a bounded time: a short one is filled up from the next, but not for ever. */
-async function found({ api }: Room, query: Query): Promise<Page<MessageSummary>> {
+async function found({ api }: Room, query: Query): Promise<Page<MessageSummary> & { readonly deep: boolean }> {
   const items: MessageSummary[] = [];
   let { after } = query;
-  for (let asked = 0; asked < MOST_ASKED; asked++) {
+  let asked = 0;
+  while (asked++ < MOST_ASKED) {
     const page = await api.get<Page<MessageSummary>>('/v1/messages', { ...query, after, limit: SHOWN - items.length });
     items.push(...page.items);
     after = page.next;
     if (after === undefined || items.length >= SHOWN) break;
   }
-  return { items, ...(after === undefined ? {} : { next: after as string }) };
+  return { items, deep: asked > FEW_ASKED, ...(after === undefined ? {} : { next: after as string }) };
 }
 
 /** What waits in a lane; the lane is all that is asked for then. */
-async function waiting({ api }: Room, lane: string, after: string | undefined): Promise<Page<MessageSummary>> {
+async function waiting({ api }: Room, lane: string, after: string | undefined): ReturnType<typeof found> {
   const { items, next } = await api.get<QueuePage>('/v1/queue', { lane, limit: SHOWN, after });
-  return { items: summariesOf(items), ...(next === undefined ? {} : { next }) };
+  return { items: summariesOf(items), deep: false, ...(next === undefined ? {} : { next }) };
 }
 
 function listHref({ state, ...rest }: Query): string {
@@ -118,7 +125,7 @@ function describe(state: string, lane: string | undefined): string {
 }
 
 function emptyWords(state: string, search: string, goesOn: boolean): Child {
-  if (goesOn) return 'Nothing found on this page; there are more.';
+  if (goesOn) return 'Nothing found so far; the next page looks further.';
   if (search !== '') return ['Nothing matches ', h('b', {}, search), '. Search goes by address, domain, or message id.'];
   if (state === 'any') return 'No mail yet.';
   if (state === 'error') return standing({ tone: 'good', word: 'No mail in trouble.' });
