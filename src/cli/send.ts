@@ -5,7 +5,7 @@
 import { createReadStream } from 'node:fs';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
-import type { ControlVerbs, HandInReport, SubmitReport, SubmitRequest } from '../control/types.js';
+import type { ControlVerbs, HandInReport, NowReport, SubmitReport, SubmitRequest } from '../control/types.js';
 import { type Cli, type Command, type Globals, STDIN } from './command.js';
 import { CliError, EXIT } from './exit.js';
 import { withAgent } from './reach.js';
@@ -15,12 +15,14 @@ import { readAddresses, splitHeader } from './send-header.js';
 import { isMerge, type MergeArgs, mergeFault, openList, readTokens, tellMerged } from './send-merge.js';
 import { asOptions, readTerms, type SendTerms, type TermArgs } from './send-terms.js';
 import { statusLines } from './status.js';
+import { fit, oneLine } from './visible.js';
 
 interface SendArgs extends Globals, LetterArgs, MergeArgs, TermArgs {
   readonly recipient: readonly string[] | undefined;
   readonly merge: string | undefined;
   readonly file: string | undefined;
   readonly headers: boolean | undefined;
+  readonly immediate: boolean | undefined;
   readonly wait: boolean | undefined;
   readonly timeout: string;
 }
@@ -35,10 +37,12 @@ export const send: Command<SendArgs> = async (args, cli) => {
     throw new CliError(EXIT.usage, 'to whom? Name recipients, take those of the headers with -t, or compose a message with --to');
   return withAgent(args, cli, async (verbs) => {
     const { request, content } = letter === undefined ? await asGiven(args, cli) : letter((await verbs.agent()).hostname);
+    const options = () => ({ from: request.from, recipients: request.to, ...asOptions(terms) });
+    if (args.immediate) return sentNow(await verbs.sendNow({ options: options() }, { content }), args.json, cli);
     const report =
       terms.server === undefined
         ? await verbs.submit({ ...request, ...terms.request }, content)
-        : await verbs.handIn({ options: { from: request.from, recipients: request.to, ...asOptions(terms) } }, { content });
+        : await verbs.handIn({ options: options() }, { content });
     return args.wait ? told(verbs, report, timeoutMs, args.json, cli) : accepted(report, args.json, cli);
   });
 };
@@ -61,7 +65,9 @@ async function sendMerge(
     const options = { from, tokens, ...asOptions(terms) };
     let report: HandInReport;
     try {
-      report = await verbs.handIn({ options }, { content, rows: list.rows });
+      const body = { content, rows: list.rows };
+      if (args.immediate) return sentNow(await verbs.sendNow({ options }, body), args.json, cli);
+      report = await verbs.handIn({ options }, body);
     } catch (error) {
       throw mergeFault(error);
     } finally {
@@ -109,6 +115,20 @@ function accepted(report: SubmitReport | HandInReport, json: boolean, { screen }
   if (json) screen.json(report);
   else screen.print(report.id);
   return EXIT.ok;
+}
+
+/** Zero only where everybody has it. */
+function sentNow(report: NowReport, json: boolean, { screen }: Cli): number {
+  const { outcomes } = report;
+  const paints = { delivered: screen.paint.good, deferred: screen.paint.warn, failed: screen.paint.bad };
+  if (json) screen.json(report);
+  else
+    for (const { address, state, text, server } of outcomes) {
+      const where = server === undefined ? '' : ` (${server})`;
+      screen.print(`${oneLine(address)}  ${paints[state](state)}`, screen.paint.dim(fit(`  ${oneLine(text + where)}`, screen.columns)));
+    }
+  if (outcomes.some(({ state }) => state === 'failed')) return EXIT.unavailable;
+  return outcomes.some(({ state }) => state === 'deferred') ? EXIT.tryLater : EXIT.ok;
 }
 
 async function told(verbs: ControlVerbs, { id }: Pick<SubmitReport, 'id'>, timeoutMs: number, json: boolean, cli: Cli): Promise<number> {

@@ -254,7 +254,7 @@ everywhere('where mail would go is told with the preferred server in front', asy
   assert.equal(all.length, 1);
   assert.doesNotMatch(JSON.stringify(found), /secret/);
   await assert.rejects(
-    mta.mxLookup('a b', { hostname: '127.0.0.1' } as never),
+    mta.mxLookup('a b', { host: '127.0.0.1' } as never),
     (error: { issues?: { path: string }[] }) => error.issues?.length === 2,
   );
 });

@@ -40,6 +40,27 @@ test('a message from send to history, and every verb on the way', async (t) => {
     assert.notEqual(waits.code, 0, 'there is no recipient named -');
   });
 
+  await t.test('send --immediate asks the servers at once, says what each answered, and stores nothing', async () => {
+    const now = (to: readonly string[], ...more: readonly string[]) =>
+      agent.riata(['send', '--immediate', '--from', 'a@b.test', ...to, ...more], { stdin: news });
+    const taken = await now(['ok@dest.test']);
+    assert.deepEqual([taken.code, taken.err], [0, '']);
+    assert.match(taken.out, /^ok@dest\.test {2}delivered\n {2}2\.0\.0 Ok/);
+    const mixed = await now(['ok@dest.test', 'fail-550@dest.test'], '--json');
+    assert.equal(mixed.code, 69);
+    const { id, outcomes } = JSON.parse(mixed.out) as { id: string; outcomes: { state: string }[] };
+    assert.deepEqual(
+      outcomes.map(({ state }) => state),
+      ['delivered', 'failed'],
+    );
+    assert.equal((await agent.verbs.status(id)).status, 'unknown');
+    const refused = await now(['fail-550@dest.test']);
+    assert.deepEqual([refused.code, refused.out], [69, '']);
+    assert.match(refused.err, /^riata: .*fail-550@dest\.test/s);
+    const dated = await now(['ok@dest.test'], '--delay', '5m');
+    assert.equal(dated.code, 64);
+  });
+
   await t.test('send --wait says what became of it, also by its exit code', () => {
     assert.deepEqual([sent.code, sent.err], [0, '']);
     assert.match(sent.out, /^[0-9A-Z]{26}: sent\n {2}ok@dest\.test {2}delivered /);

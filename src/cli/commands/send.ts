@@ -50,12 +50,15 @@ export const sendCommand: Declare = (yargs, run) =>
         })
         .option('username', { type: 'string', requiresArg: true, describe: 'With --host: name to log in with' })
         .option('password-file', { type: 'string', requiresArg: true, describe: 'With --host: file whose first line is the password' })
+        .option('immediate', { type: 'boolean', describe: 'Now, ahead of the queue and stored nowhere; says what became of it' })
+        .conflicts('immediate', 'wait')
         .option('wait', { type: 'boolean', describe: 'Wait for what becomes of it, and say so' })
         .option('timeout', { type: 'string', requiresArg: true, default: '60s', describe: 'With --wait: at most so long' })
         .example('$0 send -t < message.eml', 'recipients from the headers')
         .example("printf 'Subject: Hi\\n\\nHello.\\n' | $0 send --from me@example.com you@example.net", 'a first mail')
         .example('$0 send -f me@example.com --to joe@example.net -s Invoice --body note.txt --attach invoice.pdf', 'composed here')
         .example('$0 send -f me@example.com -s "Dear #name#" --html news.html --merge list.csv', 'to everybody in a list')
+        .example('$0 send --immediate -t < message.eml', 'now, and see whether it was taken')
         .example('$0 send --file news.eml --date +2h --priority low list@example.net', 'later, and not in a hurry')
         .example(
           '$0 send -t --host smtp.example.net --port 587 --username me --password-file secret < message.eml',

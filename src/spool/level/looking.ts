@@ -123,9 +123,11 @@ export class Looking {
   }
 
   async #tally(id: MessageId): Promise<Record<RecipientState, number>> {
-    const [open, ends] = await Promise.all([this.#numbers(openCountKey(id)), this.#numbers(tallyKey(id))]);
+    // What is open first: what ends between the readings may be told twice, and must not be told by neither.
+    const open = await this.#numbers(openCountKey(id));
     // Where it has one delivery only, its record is the count.
     const first = await this.#ledger.store.keys({ gte: `d/${id}/`, lt: `d/${id}${AFTER_SLASH}`, limit: 1 });
+    const ends = await this.#numbers(tallyKey(id));
     const queued = open?.[0] ?? first.length;
     const [delivered = 0, bounced = 0, expired = 0, removed = 0] = ends ?? [];
     return { queued, delivered, bounced, expired, removed };
