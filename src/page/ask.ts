@@ -1,5 +1,5 @@
 /** Questions before something is done, in a dialog of the browser's own: focus stays in it, Escape is no. */
-import { type Child, h } from './dom.js';
+import { type Child, focusInstead, h } from './dom.js';
 
 export interface Question {
   readonly title: string;
@@ -35,8 +35,11 @@ export function ask({ title, text, yes, danger = false, input, label, hint }: Qu
       h('div', { class: 'answers' }, no, h('button', { type: 'submit', class: danger ? 'button danger' : 'button primary' }, yes)),
     );
     const dialog = h('dialog', { 'aria-labelledby': 'question' }, form);
+    const asker = document.activeElement;
     dialog.addEventListener('close', () => {
       dialog.remove();
+      // The browser gives the focus back, but not to what was drawn anew meanwhile.
+      if (asker !== null && !asker.isConnected) focusInstead(asker);
       resolve(answer);
     });
     document.body.append(dialog);

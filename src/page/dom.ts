@@ -62,9 +62,13 @@ export function replace(parent: Element, ...children: Child[]): void {
     if (open.has(keyOf(details))) details.setAttribute('open', '');
     if (closed.has(keyOf(details))) details.removeAttribute('open');
   }
-  if (had === null || parent.contains(document.activeElement)) return;
+  if (had !== null && !parent.contains(document.activeElement)) focusInstead(had, parent);
+}
+
+/** What had the focus is gone: what took its place has it, or the heading of the page. */
+export function focusInstead(had: Element, within: ParentNode = document): void {
   const key = keyOf(had);
-  const again = key === undefined ? undefined : [...parent.querySelectorAll<HTMLElement>('[data-key]')].find((each) => keyOf(each) === key);
+  const again = key === undefined ? undefined : [...within.querySelectorAll<HTMLElement>('[data-key]')].find((each) => keyOf(each) === key);
   (again ?? document.querySelector<HTMLElement>('main h1'))?.focus({ preventScroll: true });
 }
 
