@@ -111,7 +111,8 @@ export interface MailAgent extends AsyncDisposable {
   /**
    * Many messages, few commits. Within the block `send` and `queue` resolve when the message is staged, and `batch` itself, with what the
    * block returns, when all of them are durable. Where the block throws, what it queued stays queued, and its error is passed on.
-   * What cannot be stored rejects the batch, named in `issues`.
+   * What cannot be stored rejects the batch, named in `issues`. Through the socket of an agent in another process each message resolves
+   * when it is durable.
    */
   batch<T>(block: () => T | Promise<T>): Promise<T>;
   /** `queued` while a recipient is open, else `sent` if all were delivered, else `error`; `unknown` for an id never seen, or long ago. */

@@ -54,12 +54,6 @@ export async function openHome(config: Config, world: StartOptions): Promise<Hom
 export function verbsOf(mta: Mta, world: Pick<StartOptions, 'clock' | 'random' | 'log'> & Pick<VerbOptions, 'recent'>): Home['verbs'] {
   const { clock = systemClock, random = systemRandom, log = silentLog, recent } = world;
   const taking = takingOf(mta);
-  const reading = {
-    clock,
-    get maxRecipients() {
-      return mta.config.submission.maxRecipients;
-    },
-  };
   const options: VerbOptions = {
     clock,
     version: version(),
@@ -76,8 +70,8 @@ export function verbsOf(mta: Mta, world: Pick<StartOptions, 'clock' | 'random' |
     get readyNeedsRoom() {
       return mta.config.control.readyNeedsRoom;
     },
-    handIn: async (request, body, signal) => take(fromHead(request, body, signal, reading), taking),
-    sendNow: async (request, body, signal) => sendNow(fromHead(request, body, signal, reading, true), mta.immediate),
+    handIn: async (request, body, signal) => take(fromHead(request, body, signal, options), taking),
+    sendNow: async (request, body, signal) => sendNow(fromHead(request, body, signal, options, true), mta.immediate),
     sendLetter: letterSender(mta, clock, random, taking),
     log,
     ...(recent === undefined ? {} : { recent }),

@@ -1,6 +1,7 @@
 /** What is sent now and never queued: its options, and what its sender is told. */
 import { type Issues, put } from '../compose/checks.js';
-import type { ImmediateIntake, NowOutcome, SentNowReport } from '../intake/immediate.js';
+import type { NowOutcome } from '../core/outcome.js';
+import type { ImmediateIntake, SentNowReport } from '../intake/immediate.js';
 import type { Content } from './content.js';
 import { chunksOf } from './content.js';
 import type { Handed, Sent } from './hand-in.js';

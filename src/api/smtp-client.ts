@@ -23,9 +23,9 @@ import { type AddressInput, distinctAddresses, readEnvelopeAddress, readMailboxe
 import { normalizeDomain } from '../core/address.js';
 import { MtaError } from '../core/errors.js';
 import { createIdSource } from '../core/id.js';
-import type { Reply, Trouble } from '../core/outcome.js';
+import type { NowOutcome, Reply, Trouble } from '../core/outcome.js';
 import { type Client, type ClientWorld, openClient } from '../delivery/client.js';
-import { type NowOutcome, outcomeOf, rejected } from '../intake/immediate.js';
+import { outcomeOf, rejected } from '../intake/immediate.js';
 import { keptAside } from '../intake/raw.js';
 import { aliveUntil } from '../platform/alive.js';
 import { systemClock } from '../platform/clock.js';

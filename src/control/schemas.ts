@@ -2,7 +2,7 @@
 import type { Attempt, Recipient } from '../core/delivery.js';
 import type { ContentFacts, Message, Origin, TraceContext } from '../core/message.js';
 import { PRIORITIES } from '../core/message.js';
-import { type Server, STAGES, type Trouble } from '../core/outcome.js';
+import { type NowOutcome, type Server, STAGES, type Trouble } from '../core/outcome.js';
 import type { CompactReport, LaneCounts, MessageSummary, Pause, SnapshotReport, SpoolCounts } from '../spool/spool.js';
 import type { ContentLook, HeaderField, PartView } from './content.js';
 import type { Problem } from './problem.js';
@@ -42,7 +42,6 @@ import type {
   MessageView,
   MxReport,
   MxServerReport,
-  NowOutcome,
   NowReport,
   QueueEntry,
   RecentReport,

@@ -5,7 +5,7 @@
 import type { DeliveryKey, Notify, Recipient, RecipientState } from '../core/delivery.js';
 import type { LaneKey } from '../core/lane.js';
 import type { Message, MessageId, Priority } from '../core/message.js';
-import type { Trouble } from '../core/outcome.js';
+import type { NowOutcome, Trouble } from '../core/outcome.js';
 import type {
   CompactReport,
   DeliveryView,
@@ -294,18 +294,6 @@ export interface AgentLimits {
   readonly maxRecipients: number;
   /** How long a connection outward is waited for. */
   readonly connectMs: number;
-}
-
-/** What became of one recipient of a message that was sent at once. As the API's `Outcome`. */
-export interface NowOutcome {
-  readonly address: string;
-  readonly state: 'delivered' | 'deferred' | 'failed';
-  /** RFC 3463. */
-  readonly status: string;
-  readonly text: string;
-  /** `host[address]:port`, where one was reached. */
-  readonly server?: string;
-  readonly transcript?: string;
 }
 
 /** As the API's `SentNow`. */

@@ -67,3 +67,18 @@ export interface TransactionResult {
   /** One for each recipient of the job, in its order. */
   readonly outcomes: readonly RecipientOutcome[];
 }
+
+/** What became of one recipient of a message that is sent at once, as its sender is told. */
+export interface NowOutcome {
+  readonly address: string;
+  /** `deferred`: it might work later; nobody will try. */
+  readonly state: 'delivered' | 'deferred' | 'failed';
+  /** RFC 3463. */
+  readonly status: string;
+  /** In the server's words, or in ours. */
+  readonly text: string;
+  /** `host[address]:port`, where one was reached. */
+  readonly server?: string;
+  /** What was said, as far as transcripts are kept. */
+  readonly transcript?: string;
+}

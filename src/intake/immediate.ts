@@ -16,28 +16,13 @@ import type { RawRow } from '../compose/merge/rows.js';
 import { type Delivery, deliveryKey, type NewDelivery } from '../core/delivery.js';
 import { MtaError } from '../core/errors.js';
 import type { Body, Message, MessageId } from '../core/message.js';
-import type { RecipientOutcome } from '../core/outcome.js';
+import type { NowOutcome, RecipientOutcome } from '../core/outcome.js';
 import type { OwnServer } from '../core/own-server.js';
 import type { Log } from '../platform/log.js';
 import type { Acceptance } from '../spool/spool.js';
 import { createMergeIntake, type MergeIntakeOptions } from './merge.js';
 import { Spill } from './spill.js';
 import type { Merged, MergeEnvelope, SubmissionEnvelope } from './submission.js';
-
-/** What became of one recipient. */
-export interface NowOutcome {
-  readonly address: string;
-  /** `deferred`: it might work later; nobody will try. */
-  readonly state: 'delivered' | 'deferred' | 'failed';
-  /** RFC 3463. */
-  readonly status: string;
-  /** In the server's words, or in ours. */
-  readonly text: string;
-  /** `host[address]:port`, where one was reached. */
-  readonly server?: string;
-  /** What was said, as far as transcripts are kept. */
-  readonly transcript?: string;
-}
 
 export interface SentNowReport {
   readonly id: MessageId;
