@@ -5,7 +5,8 @@
  * The deliveries in the queue (`d/`) and the pointers into the history (`i/`) both go by id, so two cursors walk side by side. A search looks at
  * the text of a record first, and reads it only where it has the words: most do not, and that costs a microsecond.
  *
- * Promises: a page takes a bounded time, found or not; where that was not enough it is short, or empty, and says where to go on.
+ * Promises: a page takes a bounded time, found or not; where that was not enough it is short, or empty, and says where to go on: behind a
+ * message, or, where that is a merge with a hundred thousand recipients, in the middle of it.
  */
 import type { MessageId } from '../../core/message.js';
 import type { MessageQuery, MessageState, MessageSummary, MessageView, Page } from '../spool.js';
@@ -18,12 +19,16 @@ import type { Ledger } from './ledger.js';
 const BUDGET_MS = 80;
 const LEAST = 500;
 const SLICE = 500;
+/** Records of one message that are looked at before it is asked whether the rest is needed, and whether there is time. More has only a merge, whose tally knows its state. */
+const MANY = 1_000;
 
 type Value = readonly [key: string, value: string];
 
 /** One record of a message, in the queue or in the history. */
 interface Piece {
   readonly id: MessageId;
+  /** `<id>/<n>`. */
+  readonly place: string;
   readonly key: string;
   readonly value: string;
   readonly done: boolean;
@@ -32,12 +37,17 @@ interface Piece {
 /** What the pieces of one message came to. */
 interface Found {
   readonly id: MessageId;
+  pieces: number;
+  /** Not all of them: how it stands is not known from these. */
+  part: boolean;
   live: number;
   done: number;
   failed: boolean;
   held: boolean;
   troubled: boolean;
   hit: boolean;
+  /** The time was over in the middle of it, here. */
+  cutAt?: string;
 }
 
 export interface MessagesOptions {
@@ -52,18 +62,20 @@ export async function listMessages(
   page: { readonly limit: number; readonly after?: string },
 ): Promise<Page<MessageSummary>> {
   if (query.state === 'sending') return listSending({ ledger, inspect }, query, page);
-  const over = ledger.clock.monotonic() + BUDGET_MS;
+  const end = ledger.clock.monotonic() + BUDGET_MS;
+  const over = () => ledger.clock.monotonic() > end;
   const needle = query.search?.toLowerCase();
   const items: MessageSummary[] = [];
   let looked = 0;
-  for await (const found of walk(ledger, query, page.after, needle)) {
+  for await (const found of walk(ledger, query, page.after, needle, over)) {
     if (wanted(found, query.state, needle)) {
       const view = await inspect(found.id);
       const summary = view && summaryOf(view);
       // What it was may have changed since it was read.
       if (summary && isInState(summary, query.state)) items.push(summary);
     }
-    if (items.length >= page.limit || (++looked >= LEAST && ledger.clock.monotonic() > over)) return { items, next: found.id };
+    if (found.cutAt !== undefined) return { items, next: found.cutAt };
+    if (items.length >= page.limit || (++looked >= LEAST && over())) return { items, next: found.id };
   }
   return { items };
 }
@@ -91,7 +103,8 @@ async function listSending(
 }
 
 function wanted(found: Found, state: MessageState | undefined, needle: string | undefined): boolean {
-  if (needle !== undefined && !found.hit && !found.id.toLowerCase().includes(needle)) return false;
+  if (needle !== undefined && !found.hit) return false;
+  if (found.part) return true;
   switch (state) {
     case undefined:
     case 'sending':
@@ -109,8 +122,14 @@ function wanted(found: Found, state: MessageState | undefined, needle: string | 
   }
 }
 
-/** Message by message. */
-async function* walk(ledger: Ledger, query: MessageQuery, after: string | undefined, needle: string | undefined): AsyncGenerator<Found> {
+/** Message by message, each as far as it must be read. */
+async function* walk(
+  ledger: Ledger,
+  query: MessageQuery,
+  after: string | undefined,
+  needle: string | undefined,
+  over: () => boolean,
+): AsyncGenerator<Found> {
   const live = new Cursor(ledger, 'd', query.oldestFirst === true, after);
   const done = new Cursor(ledger, 'i', query.oldestFirst === true, after);
   const past = query.state !== 'queued' && query.state !== 'held' && query.state !== 'deferred';
@@ -126,20 +145,35 @@ async function* walk(ledger: Ledger, query: MessageQuery, after: string | undefi
       yield found;
       found = undefined;
     }
-    found ??= { id: piece.id, live: 0, done: 0, failed: false, held: false, troubled: false, hit: false };
+    found ??= newlyFound(piece.id, after?.startsWith(`${piece.id}/`) === true, needle);
     add(found, piece);
     if (look !== undefined && !found.hit) found.hit = look.isIn(piece, live.messageOf(piece.id));
+    if (found.pieces % MANY !== 0) continue;
+    found.part = true;
+    if (look === undefined || found.hit) {
+      live.pass(piece.id);
+      done.pass(piece.id);
+    } else if (over()) {
+      found.cutAt = piece.place;
+      break;
+    }
   }
   if (found !== undefined) yield found;
 }
 
+function newlyFound(id: MessageId, part: boolean, needle: string | undefined): Found {
+  const hit = needle !== undefined && id.toLowerCase().includes(needle);
+  return { id, pieces: 0, part, live: 0, done: 0, failed: false, held: false, troubled: false, hit };
+}
+
 function first(a: Piece | undefined, b: Piece | undefined, oldestFirst: boolean): Piece | undefined {
   if (a === undefined || b === undefined) return a ?? b;
-  if (a.id === b.id) return a;
-  return a.id < b.id === oldestFirst ? a : b;
+  if (a.place === b.place) return a;
+  return a.place < b.place === oldestFirst ? a : b;
 }
 
 function add(found: Found, { value, done }: Piece): void {
+  found.pieces++;
   if (done) {
     found.done++;
     if (/"state":"(?:bounced|expired|removed)"/.test(value)) found.failed = true;
@@ -192,8 +226,11 @@ class Cursor {
     this.#ledger = ledger;
     this.#letter = letter;
     this.#oldestFirst = oldestFirst;
-    this.#gte = oldestFirst && after !== undefined ? `${letter}/${after}${AFTER_SLASH}` : `${letter}/`;
-    this.#lt = !oldestFirst && after !== undefined ? `${letter}/${after}/` : `${letter}${AFTER_SLASH}`;
+    this.#gte = `${letter}/`;
+    this.#lt = `${letter}${AFTER_SLASH}`;
+    if (after === undefined) return;
+    if (after.includes('/')) this.#startAt(`${letter}/${after}`);
+    else this.#startBehind(after);
   }
 
   async head(): Promise<Piece | undefined> {
@@ -208,6 +245,23 @@ class Cursor {
     this.#at++;
   }
 
+  /** Nothing more of this message. */
+  pass(id: MessageId): void {
+    while (this.#at < this.#slice.length && this.#slice[this.#at]!.id === id) this.#at++;
+    if (this.#at >= this.#slice.length) this.#startBehind(id);
+  }
+
+  #startBehind(id: string): void {
+    if (this.#oldestFirst) this.#gte = `${this.#letter}/${id}${AFTER_SLASH}`;
+    else this.#lt = `${this.#letter}/${id}/`;
+  }
+
+  /** Behind what was read at `key`. */
+  #startAt(key: string): void {
+    if (this.#oldestFirst) this.#gte = `${key}\0`;
+    else this.#lt = key;
+  }
+
   /** Of a message in the queue with several deliveries. */
   messageOf(id: MessageId): string | undefined {
     return this.#messages.get(id);
@@ -219,8 +273,7 @@ class Cursor {
     this.#last = entries.length < SLICE;
     this.#at = 0;
     const end = entries.at(-1)?.[0];
-    if (end !== undefined && this.#oldestFirst) this.#gte = `${end}\0`;
-    if (end !== undefined && !this.#oldestFirst) this.#lt = end;
+    if (end !== undefined) this.#startAt(end);
     this.#slice = this.#letter === 'd' ? entries.map(livePiece) : await this.#pastPieces(entries);
     if (this.#letter === 'd') await this.#readMessages();
   }
@@ -233,7 +286,7 @@ class Cursor {
     const values = await this.#ledger.store.getMany(keys);
     return entries.flatMap(([pointer], i) => {
       const value = values[i];
-      return value === undefined ? [] : { id: idOf(pointer), key: keys[i]!, value, done: true };
+      return value === undefined ? [] : { id: idOf(pointer), place: pointer.slice(2), key: keys[i]!, value, done: true };
     });
   }
 
@@ -245,7 +298,7 @@ class Cursor {
 }
 
 function livePiece([key, value]: Value): Piece {
-  return { id: idOf(key), key, value, done: false };
+  return { id: idOf(key), place: key.slice(2), key, value, done: false };
 }
 
 /** `d/<id>/<n>` and `i/<id>/<n>`. */
