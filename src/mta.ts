@@ -13,6 +13,7 @@ import { createCopies } from './compose/merge/copies.js';
 import { showHostPort } from './config/addresses.js';
 import { type Changes, changesBetween } from './config/changes.js';
 import type { Config } from './config/config.js';
+import { siteReport } from './control/resting.js';
 import { controlSocketPaths, surroundings } from './control/socket.js';
 import type { SiteReport } from './control/types.js';
 import { MtaError } from './core/errors.js';
@@ -279,7 +280,7 @@ async function startCore(config: Config, options: StartOptions): Promise<Core> {
     metrics: () => metrics.snapshot(clock.now()),
     measures: () => metrics.measures(),
     now: () => clock.now(),
-    sites: () => scheduler.resting().map(({ place, until, trouble }) => ({ site: place, backingOffUntil: until, trouble: trouble.text })),
+    sites: () => scheduler.resting().map(siteReport),
     lane: (lane) => ({ ...scheduler.explain(lane), description: router.describe(lane), connectionsPerServer: limits.connectionsPerServer }),
     flush: () => scheduler.nudge(),
     subscribe(listener) {

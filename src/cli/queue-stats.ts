@@ -1,5 +1,5 @@
 /** `riata queue stats`: how deep the queue is, what it waits for, what is connected. */
-import type { LaneCounts, ReadingVerbs, StatsReport } from '../control/types.js';
+import type { LaneCounts, LaneReport, ReadingVerbs, StatsReport } from '../control/types.js';
 import type { Cli, Command, Globals } from './command.js';
 import { EXIT } from './exit.js';
 import { count, duration, number, relative, size, until } from './format.js';
@@ -86,13 +86,19 @@ function lanes({ lanes: shown, counts }: StatsReport, { screen, clock }: Cli): s
   ] as const;
   const rows = shown.map((lane) => ({
     cells: [lane.lane, number(lane.ready), number(lane.waiting), number(lane.held)],
-    below: lane.paused === undefined ? [] : [{ text: pauseText(lane.paused, clock.now()), indent: 4, paint: screen.paint.warn }],
+    below: standing(lane, clock.now()).map((text) => ({ text, indent: 4, paint: screen.paint.warn })),
   }));
   const more = counts.lanes - shown.filter((lane) => lane.ready + lane.waiting + lane.held > 0).length;
   return [
     ...table(heads, rows, screen.columns, screen.paint.bold),
     ...(more > 0 ? [screen.paint.dim(`and ${count(more, 'more lane')}: --lanes ${counts.lanes} shows all`)] : []),
   ];
+}
+
+function standing({ paused, resting }: LaneReport, now: number): string[] {
+  if (paused !== undefined) return [pauseText(paused, now)];
+  if (resting === undefined) return [];
+  return [`its servers rest, ${resting.until > now ? `tried again ${relative(resting.until, now)}` : 'being tried now'}`];
 }
 
 export function pauseText({ at, reason }: NonNullable<LaneCounts['paused']>, now: number): string {

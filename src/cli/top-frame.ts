@@ -1,5 +1,5 @@
 /** What `riata top` shows: one frame, as wide and as high as the screen and no more. Pure. */
-import type { AgentReport, RecentReport, Sample, StatsReport, TroubleReport } from '../control/types.js';
+import type { AgentReport, LaneReport, RecentReport, Sample, StatsReport, TroubleReport } from '../control/types.js';
 import { age, count, duration, number, until } from './format.js';
 import { pauseText } from './queue-stats.js';
 import type { Palette } from './screen.js';
@@ -131,15 +131,15 @@ function lanes({ stats, at }: Look, { columns, paint }: FrameOptions): string[] 
   if (stats.lanes.length === 0) return [];
   const rows = stats.lanes.map(
     (lane): Row => ({
-      cells: [
-        lane.paused === undefined ? lane.lane : { text: `${lane.lane} (${pauseText(lane.paused, at)})`, paint: paint.warn },
-        number(lane.ready),
-        number(lane.waiting),
-        number(lane.held),
-      ],
+      cells: [laneCell(lane, at, paint), number(lane.ready), number(lane.waiting), number(lane.held)],
     }),
   );
   return table([{ title: 'LANE', shrink: 10 }, ...rightOf('READY', 'WAITING', 'HELD')], rows, columns, paint.bold);
+}
+
+function laneCell({ lane, paused, resting }: LaneReport, at: number, paint: Palette): string | { text: string; paint: Palette['warn'] } {
+  if (paused !== undefined) return { text: `${lane} (${pauseText(paused, at)})`, paint: paint.warn };
+  return resting === undefined ? lane : { text: `${lane} (its servers rest)`, paint: paint.warn };
 }
 
 function servers({ stats }: Look, { columns, paint }: FrameOptions): string[] {

@@ -3,7 +3,7 @@ import type { Attempt, Recipient } from '../core/delivery.js';
 import type { ContentFacts, Message, Origin, TraceContext } from '../core/message.js';
 import { PRIORITIES } from '../core/message.js';
 import { type NowOutcome, type Server, STAGES, type Trouble } from '../core/outcome.js';
-import type { CompactReport, LaneCounts, MessageSummary, Pause, SnapshotReport, SpoolCounts } from '../spool/spool.js';
+import type { CompactReport, MessageSummary, Pause, SnapshotReport, SpoolCounts } from '../spool/spool.js';
 import type { ContentLook, HeaderField, PartView } from './content.js';
 import type { Problem } from './problem.js';
 import type { Session, Ticket } from './route.js';
@@ -38,6 +38,7 @@ import type {
   DeliveryView,
   HandInReport,
   HealthReport,
+  LaneReport,
   LanesReport,
   MessageView,
   MxReport,
@@ -153,12 +154,13 @@ export const COMPONENTS: Readonly<Record<string, JsonSchema>> = schemasOf({
     settledAt: noted(momentOrNone, 'when it was done; 0 while it is not'),
   }),
   QueueEntry: object<QueueEntry>({ message: named('Message'), delivery: named('Delivery') }),
-  Lane: object<LaneCounts>({
+  Lane: object<LaneReport>({
     lane,
     ready: integer,
     waiting: integer,
     held: integer,
     paused: maybe(object<Pause>({ at: moment, reason: string })),
+    resting: maybe(object<NonNullable<LaneReport['resting']>>({ until: momentOrNone, trouble: string })),
   }),
   Connection: object<ConnectionReport>({ server: serverName, open: integer, busy: integer }),
   MessageSummary: object<MessageSummary>({
@@ -229,7 +231,9 @@ export const ANSWERS: Readonly<Record<string, JsonSchema>> = schemasOf({
     }),
     lanes: list(named('Lane')),
     connections: list(named('Connection')),
-    sites: list(object<SiteReport>({ site: string, backingOffUntil: momentOrNone, trouble: string })),
+    sites: list(
+      object<SiteReport>({ site: string, lanes: list(lane), laneCount: integer, backingOffUntil: momentOrNone, trouble: string }),
+    ),
     metrics: byName(number),
     uptimeMs: milliseconds,
   }),
@@ -253,7 +257,7 @@ export const ANSWERS: Readonly<Record<string, JsonSchema>> = schemasOf({
     gone: integer,
     unknown: list(id),
   }),
-  lanes: page<LaneCounts>(named('Lane')),
+  lanes: page<LaneReport>(named('Lane')),
   pause: lanesReport,
   resume: lanesReport,
   messages: page<MessageSummary>(named('MessageSummary')),

@@ -84,6 +84,12 @@ export interface LanesReport {
   readonly lanes: readonly LaneKey[];
 }
 
+/** A lane with its depth, and what keeps its mail from going: trouble of its own, or of the servers that it leads to. */
+export interface LaneReport extends LaneCounts {
+  /** `until`: when it is tried again. A moment that has passed: one connection is being tried. */
+  readonly resting?: { readonly until: number; readonly trouble: string };
+}
+
 export interface LaneQuery {
   readonly paused?: boolean;
   /** Part of the key. */
@@ -177,6 +183,9 @@ export interface HealthReport {
 
 export interface SiteReport {
   readonly site: string;
+  /** Those that lead there, ten at most, and how many they are. */
+  readonly lanes: readonly LaneKey[];
+  readonly laneCount: number;
   readonly backingOffUntil: number;
   readonly trouble: string;
 }
@@ -191,7 +200,7 @@ export interface ConnectionReport {
 export interface StatsReport {
   readonly counts: SpoolCounts;
   /** The deepest lanes first. */
-  readonly lanes: readonly LaneCounts[];
+  readonly lanes: readonly LaneReport[];
   readonly connections: readonly ConnectionReport[];
   readonly sites: readonly SiteReport[];
   /** Counters since the start. */
@@ -405,7 +414,7 @@ export interface ReadingVerbs {
   /** What it waits for, and what happens next. Rejects with `NOT_FOUND`. */
   why(id: MessageId): Promise<WhyReport>;
   /** Lanes that have mail or are paused, by key. */
-  lanes(query: LaneQuery, page: { readonly limit: number; readonly after?: string }): Promise<Page<LaneCounts>>;
+  lanes(query: LaneQuery, page: { readonly limit: number; readonly after?: string }): Promise<Page<LaneReport>>;
   stats(options?: { readonly lanes?: number }): Promise<StatsReport>;
   /** Looks at the whole queue. */
   shape(request: ShapeRequest, signal?: AbortSignal): Promise<ShapeReport>;

@@ -26,6 +26,7 @@ import { pauseLanes, resumeLanes } from './pausing.js';
 import { createExposition } from './prometheus.js';
 import { deepestLanes, LANES_SHOWN, readingVerbs, whyOf } from './reading.js';
 import type { Recent } from './recent.js';
+import { laneReport } from './resting.js';
 import type {
   ControlVerbs,
   MxReport,
@@ -148,6 +149,10 @@ export function controlVerbs(agent: ControlledAgent, options: VerbOptions): Cont
   const reading = readingVerbs(agent.spool);
   return {
     ...reading,
+    lanes: async (query, page) => {
+      const found = await reading.lanes(query, page);
+      return { ...found, items: found.items.map((counts) => laneReport(counts, agent.lane(counts.lane))) };
+    },
     why: (id) => whyOf(agent.spool, id, knownNow(agent, options.clock.now())),
     news: (id, waitMs, signal) => news(reading.status, options.clock, id, waitMs, signal),
     stats: async (asked) => stats(agent, options, asked?.lanes ?? LANES_SHOWN),
@@ -218,7 +223,7 @@ function stats(agent: ControlledAgent, options: VerbOptions, lanes: number): Sta
   for (const [name, value] of Object.entries(agent.metrics())) if (typeof value === 'number') metrics[name] = value;
   return {
     counts: agent.spool.counts(),
-    lanes: deepestLanes(agent.spool.laneCounts(), lanes),
+    lanes: deepestLanes(agent.spool.laneCounts(), lanes).map((counts) => laneReport(counts, agent.lane(counts.lane))),
     connections: [...agent.connections()].map(([server, { open, busy }]) => ({ server, open, busy })),
     sites: agent.sites(),
     metrics,

@@ -1,9 +1,9 @@
 /** Where mail waits: every lane with its depth, what is wrong with it, and the means to pause it. */
-import type { LaneCounts, StatsReport } from '../control/types.js';
+import type { LaneReport } from '../control/types.js';
 import type { Page } from '../spool/spool.js';
 import { type Child, h, keyed, replace } from './dom.js';
 import { standing } from './icons.js';
-import { time } from './time.js';
+import { time, triedAgain } from './time.js';
 import { act, pauseLane, resumeLane } from './verbs.js';
 import { type Room, run, type View } from './view.js';
 import { count, laneName } from './words.js';
@@ -57,16 +57,13 @@ export function lanes(room: Room, query: URLSearchParams): View {
       more,
     ),
     async refresh() {
-      const [page, stats] = await Promise.all([
-        room.api.get<Page<LaneCounts>>('/v1/lanes', { limit: SHOWN, search, after }),
-        room.api.get<StatsReport>('/v1/stats', { lanes: 0 }),
-      ]);
+      const page = await room.api.get<Page<LaneReport>>('/v1/lanes', { limit: SHOWN, search, after });
       keyed(
         rows,
         page.items,
         ({ lane }) => lane,
         () => h('li', {}),
-        (element, lane) => renew(element, lane, stats, room),
+        (element, lane) => renew(element, lane, room),
       );
       empty.hidden = page.items.length > 0;
       rows.hidden = page.items.length === 0;
@@ -78,9 +75,8 @@ export function lanes(room: Room, query: URLSearchParams): View {
 }
 
 /** Written anew only where something has changed, so that a button is not taken away from under a finger. */
-function renew(element: Element & { known?: string }, lane: LaneCounts, stats: StatsReport, room: Room): void {
-  const site = stats.sites.find((each) => each.site === lane.lane || laneName(each.site) === laneName(lane.lane));
-  const known = JSON.stringify([lane, site]);
+function renew(element: Element & { known?: string }, lane: LaneReport, room: Room): void {
+  const known = JSON.stringify(lane);
   if (element.known === known) return;
   element.known = known;
   const counts = [
@@ -101,24 +97,24 @@ function renew(element: Element & { known?: string }, lane: LaneCounts, stats: S
       lane.lane.startsWith('host:') && h('span', { class: 'muted' }, ' fixed server'),
     ),
     h('div', { class: 'cell counts' }, counts.join(' · ') || 'empty'),
-    h('div', { class: 'cell state' }, stateOf(lane, site)),
+    h('div', { class: 'cell state' }, stateOf(lane)),
     h('div', { class: 'cell actions' }, actionsOf(lane, room)),
   );
 }
 
-function stateOf({ paused }: LaneCounts, site: StatsReport['sites'][number] | undefined): Child {
+function stateOf({ paused, resting }: LaneReport): Child {
   if (paused !== undefined) {
     return [
       standing({ tone: 'held', word: 'Paused' }),
       h('p', { class: 'words' }, paused.reason, h('span', { class: 'muted' }, time(paused.at))),
     ];
   }
-  if (site === undefined) return h('span', { class: 'muted' }, 'Open');
-  const again = h('span', { class: 'muted' }, 'Tried again ', time(site.backingOffUntil));
-  return [standing({ tone: 'wait', word: 'Backing off' }), h('p', { class: 'words' }, site.trouble, again)];
+  if (resting === undefined) return h('span', { class: 'muted' }, 'Open');
+  const again = h('span', { class: 'muted' }, triedAgain(resting.until));
+  return [standing({ tone: 'wait', word: 'Backing off' }), h('p', { class: 'words' }, resting.trouble, again)];
 }
 
-function actionsOf({ lane, waiting, paused }: LaneCounts, room: Room): Child {
+function actionsOf({ lane, waiting, paused }: LaneReport, room: Room): Child {
   const name = laneName(lane);
   const button = (word: string, work: () => Promise<string | undefined>) =>
     h(

@@ -1,11 +1,11 @@
 /** The first page: whether all is well, and if not, what needs somebody. */
-import type { AgentReport, LaneCounts, QueuePage, RecentReport, Sample, StatsReport, TroubleReport } from '../control/types.js';
+import type { AgentReport, LaneCounts, QueuePage, RecentReport, Sample, SiteReport, StatsReport, TroubleReport } from '../control/types.js';
 import type { Page } from '../spool/spool.js';
 import type { Api } from './api.js';
 import { Chart } from './chart.js';
 import { type Child, h, replace } from './dom.js';
 import { standing } from './icons.js';
-import { time } from './time.js';
+import { time, triedAgain } from './time.js';
 import { resumeLane } from './verbs.js';
 import { type Room, run, type View } from './view.js';
 import { count, counted, laneName, size, span, troubleStanding } from './words.js';
@@ -17,6 +17,7 @@ const RANGES = [
 ] as const;
 const TROUBLES_SHOWN = 8;
 const PAUSES_SHOWN = 100;
+const LANES_NAMED = 3;
 /** Below this much free space somebody should look, although mail is still taken. */
 const LITTLE_SPACE = 256 * 1024 * 1024;
 
@@ -194,10 +195,10 @@ function attentionOf({ stats, paused }: Seen, room: Room): Child {
           ? 'No mail is taken in until there is room again.'
           : `${size(freeBytes)} more can be taken in; then clients are told to come back.`,
       ),
-    ...stats.sites.map(({ site, backingOffUntil, trouble }) =>
-      row({ tone: 'wait', word: 'Backing off' }, siteName(site), [
-        trouble,
-        h('span', { class: 'muted' }, ' Tried again ', time(backingOffUntil), '.'),
+    ...stats.sites.map((site) =>
+      row({ tone: 'wait', word: 'Backing off' }, laneName(site.site), [
+        site.trouble,
+        h('span', { class: 'muted' }, ' ', triedAgain(site.backingOffUntil), '.', lanesOf(site)),
       ]),
     ),
     ...paused.items.map((each) =>
@@ -252,8 +253,12 @@ function row(how: Parameters<typeof standing>[0], name: Child, words: Child, but
   );
 }
 
-function siteName(site: string): string {
-  return laneName(site);
+/** Whose mail waits for a site, where its name does not say so. */
+function lanesOf({ site, lanes, laneCount }: SiteReport): Child {
+  const names = lanes.slice(0, LANES_NAMED).map(laneName);
+  if (laneCount === 0 || (laneCount === 1 && names[0] === laneName(site))) return undefined;
+  const others = laneCount - names.length;
+  return ` Lanes: ${names.join(', ')}${others > 0 ? ` and ${counted(others, 'other')}` : ''}.`;
 }
 
 function troublesOf(troubles: readonly TroubleReport[]): Child {

@@ -1,5 +1,5 @@
 /** Moments that are shown as `4 min ago` and grow older by themselves. */
-import { h } from './dom.js';
+import { type Child, h } from './dom.js';
 import { moment, relative, span } from './words.js';
 
 const TICK_MS = 1_000;
@@ -10,6 +10,11 @@ export function time(at: number, form: Form = 'relative'): HTMLElement {
   const element = h('time', { 'data-at': at, 'data-form': form, datetime: new Date(at).toISOString(), title: moment(at) });
   show(element);
   return element;
+}
+
+/** When something at rest is tried again; it may have been told to, or be due already. */
+export function triedAgain(at: number): Child {
+  return at > Date.now() ? ['Tried again ', time(at)] : 'Being tried now';
 }
 
 function show(element: HTMLElement): void {

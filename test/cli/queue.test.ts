@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { width } from '../../src/cli/visible.js';
 import type { Recipient } from '../../src/core/delivery.js';
+import { QUIET } from '../../src/scheduler/lane-now.js';
 import { fakeDelivery, fakeMessage, NOW } from '../control/fake-agent.js';
 import { serveControl } from '../control/served.js';
 import { run, type Surroundings } from './run.js';
@@ -165,7 +166,7 @@ test('nothing that stands in mail or in a reply reaches the terminal as a comman
     ],
     Buffer.from(`Subject: ${EVIL}\r\n${EVIL}: x\r\nContent-Type: text/${EVIL}; name="${EVIL}"\r\n\r\n${EVIL}\r\n`, 'latin1'),
   );
-  agent.siteReports = [{ site: EVIL, backingOffUntil: NOW + 1000, trouble: EVIL }];
+  agent.siteReports = [{ site: EVIL, lanes: [EVIL], laneCount: 1, backingOffUntil: NOW + 1000, trouble: EVIL }];
   for (const line of [
     'queue list',
     'queue list --json',
@@ -291,11 +292,27 @@ test('status is one word and a line for each recipient, and ends with what becam
 
 test('stats show depth, lanes, connections, sites in trouble and rates', async (t) => {
   const { agent, riata } = await served(t);
-  agent.siteReports = [{ site: 'mx.slow.test', backingOffUntil: NOW + 300_000, trouble: 'connection refused' }];
+  agent.siteReports = [
+    {
+      site: 'mx.slow.test',
+      lanes: ['mx:deep.test', 'mx:other.test'],
+      laneCount: 2,
+      backingOffUntil: NOW + 300_000,
+      trouble: 'connection refused',
+    },
+  ];
+  agent.lanesNow.set('mx:deep.test', {
+    ...QUIET,
+    rest: {
+      until: NOW + 300_000,
+      failures: 1,
+      trouble: { reason: 'connect', lasting: 'temporary', stage: 'connect', status: '4.4.1', text: 'connection refused' },
+    },
+  });
   const { code, out } = await riata('queue stats --lanes 2');
   assert.equal(code, 0);
   assert.match(out, /Deliveries +1 ready, 0 being sent, 2 waiting, 3 held/);
-  assert.match(out, /mx:deep\.test +5 +90 +1\nmx:middle\.test/);
+  assert.match(out, /mx:deep\.test +5 +90 +1\n {4}its servers rest, tried again in 5m\nmx:middle\.test/);
   assert.match(out, /and 2 more lanes/);
   assert.match(out, /mx\.example\.net\[192\.0\.2\.1\]:25 +2 +1/);
   assert.match(out, /mx\.slow\.test +5m\n {4}connection refused/);

@@ -37,7 +37,9 @@ function look(
         { server: 'idle.test[192.0.2.1]:25', open: 2, busy: 0 },
         { server: 'busy.test[192.0.2.2]:25', open: 1, busy: 1 },
       ],
-      sites: [{ site: 'mx.down.test:25', backingOffUntil: NOW + 90_000, trouble: 'no route to host' }],
+      sites: [
+        { site: 'mx.down.test:25', lanes: ['mx:down.test'], laneCount: 1, backingOffUntil: NOW + 90_000, trouble: 'no route to host' },
+      ],
       metrics: { accepted: 100, delivered: 90, deliveredPerMinute: 120, acceptedPerMinute: 3, ...more.metrics },
       uptimeMs: 3_600_000,
       ...more.stats,

@@ -303,6 +303,22 @@ test('stats name the deepest lanes first, and no more than asked for', async (t)
   assert.equal((await client.stats()).lanes.length, 3);
 });
 
+test('a lane tells of the trouble that keeps its mail from going, whatever the name of its servers', async (t) => {
+  const { agent, client } = await serveAndConnect(t);
+  const trouble = { reason: 'connect', lasting: 'temporary', stage: 'connect', status: '4.4.1', text: 'connection refused' } as const;
+  agent.lanesNow.set('mx:middle.test', { ...QUIET, rest: { until: NOW + 60_000, failures: 2, trouble } });
+  const { items } = await client.lanes({ search: 'd' }, { limit: 10 });
+  assert.deepEqual(
+    items.map(({ lane, resting }) => [lane, resting]),
+    [
+      ['mx:deep.test', undefined],
+      ['mx:middle.test', { until: NOW + 60_000, trouble: 'connection refused' }],
+    ],
+  );
+  const { lanes } = await client.stats({ lanes: 2 });
+  assert.deepEqual(lanes[1]!.resting, items[1]!.resting);
+});
+
 test('why tells what an agent knows of a lane: its pause, its servers, what stands before it', async (t) => {
   const { agent, client } = await serveAndConnect(t);
   const { first, second } = three(agent);

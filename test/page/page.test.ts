@@ -208,6 +208,22 @@ test('several messages are chosen and acted on together, all of a lane or of the
   await page.getByText('No mail').waitFor();
 });
 
+test('a lane whose servers are in trouble says so, under whatever name they have', options, async (t) => {
+  const site = await serveSite(t);
+  await site.agent.submit({ from: 'a@larkspur.example', to: 'ann@down.test', content: letter('x', 'ann@down.test') });
+  await queue(site, 'ok@dev.test');
+  const { page } = await site.visit();
+  await page
+    .getByRole('region', { name: 'Needs attention' })
+    .getByText(/Lanes: down\.test\./)
+    .waitFor();
+  await page.getByRole('link', { name: 'Lanes' }).click();
+  const lane = (name: string) => page.locator('.lanes > li', { has: page.getByRole('link', { name, exact: true }) });
+  await lane('down.test').getByText('Backing off').waitFor();
+  await lane('down.test').getByText('could not connect').waitFor();
+  assert.equal(await lane('dev.test').getByText('Open').isVisible(), true);
+});
+
 test('a lane is paused with a reason, and goes on', options, async (t) => {
   const site = await serveSite(t);
   await queue(site, 'ok@dev.test');

@@ -48,6 +48,8 @@ function stats(now: number): StatsReport {
     sites: [
       {
         site: 'mx.fjord.example:25',
+        lanes: ['mx:fjord.example', 'mx:nordhavn.example'],
+        laneCount: 2,
         backingOffUntil: now + 7 * MINUTE,
         trouble: 'could not connect: connect ETIMEDOUT 192.0.2.41:25',
       },
