@@ -9,8 +9,8 @@
  * Must not: need nodemailer (it is the caller's), or end the agent, which is the caller's as well.
  */
 import type { Readable } from 'node:stream';
-import type { MailAgent } from './api/agent.js';
 import type { QueueOptions } from './api/hand-in.js';
+import type { MailAgent } from './api/mail-agent.js';
 import { version } from './version.js';
 
 /** Options of `mta.queue` that nodemailer has no name for: tags, idempotencyKey, date, delay, expires, bounces, … */

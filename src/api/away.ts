@@ -18,23 +18,26 @@ import type { Door } from './door.js';
 import type { Handed, Sent } from './hand-in.js';
 import type { SentNow } from './now.js';
 import { toHead, toRows } from './taking-over.js';
+import { unlessAborted } from './waiting.js';
 
 export interface Away extends Door {
   /** Resolves when the agent has gone, or is about to. */
   readonly lost: Promise<void>;
 }
 
-/** Rejects with `NOT_RUNNING`. */
-export async function openAway(socketPath: string, clock: Clock): Promise<Away> {
-  const verbs = await connectControl(socketPath, { holds: false });
+/** Rejects with `NOT_RUNNING`, or `ABORTED` with `signal`. */
+export async function openAway(socketPath: string, clock: Clock, signal?: AbortSignal): Promise<Away> {
+  const verbs = await connectControl(socketPath, { holds: false, signal });
+  let door: FarDoor | undefined;
   try {
-    const { hostname, limits, listening } = await verbs.agent();
+    const { hostname, limits, listening } = await verbs.agent(signal);
     const about = { hostname, maxRecipients: limits.maxRecipients, connectMs: limits.connectMs, patienceMs: PATIENCE_MS };
-    const door = new FarDoor(verbs, clock, about, listening);
-    await aliveUntil(door.followed);
-    return door;
+    const far = new FarDoor(verbs, clock, about, listening);
+    door = far;
+    await aliveUntil(unlessAborted(signal, () => far.followed));
+    return far;
   } catch (error) {
-    await verbs.close();
+    await (door ?? verbs).close();
     throw error;
   }
 }

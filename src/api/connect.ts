@@ -3,15 +3,19 @@ import path from 'node:path';
 import { errorOf, type Issues, isObject, line, onlyKnown, put } from '../compose/checks.js';
 import { findControlSocket } from '../control/client.js';
 import { systemClock } from '../platform/clock.js';
-import { agentBehind, type MailAgent } from './agent.js';
+import { agentBehind } from './agent.js';
 import { openAway } from './away.js';
+import type { MailAgent } from './mail-agent.js';
+import { readSignal } from './waiting.js';
 
-/** One of both. */
+/** One of `socket` and `spool`. */
 export interface ConnectOptions {
   /** Path of the agent's control socket. */
   readonly socket?: string | undefined;
   /** Folder of its spool, where its socket is unless `control.socket` says otherwise. */
   readonly spool?: string | undefined;
+  /** Gives up connecting, which rejects with `ABORTED`. What is connected is not touched by it. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 const SOCKET = 'control.sock';
@@ -24,7 +28,8 @@ export async function connectMta(options: ConnectOptions): Promise<MailAgent> {
   const issues: Issues = [];
   const given: Readonly<Record<string, unknown>> = isObject(options) ? options : {};
   if (!isObject(options)) put(issues, 'options', 'WRONG_TYPE', 'must be an object');
-  onlyKnown(given, ['socket', 'spool'], '', issues);
+  onlyKnown(given, ['socket', 'spool', 'signal'], '', issues);
+  const signal = given['signal'] === undefined ? undefined : readSignal(given['signal'], 'signal', issues);
   const socket = given['socket'] === undefined ? undefined : line(given['socket'], 'socket', issues);
   const spool = given['spool'] === undefined ? undefined : line(given['spool'], 'spool', issues);
   if (socket !== undefined && spool !== undefined) put(issues, 'spool', 'CONFLICT', 'give socket or spool, not both');
@@ -32,5 +37,5 @@ export async function connectMta(options: ConnectOptions): Promise<MailAgent> {
     put(issues, 'socket', 'MISSING_FIELD', 'is missing: the path of the agent\u2019s control socket; or spool, the folder of its spool');
   if (issues.length > 0) throw errorOf(issues);
   const found = socket === undefined ? await findControlSocket(path.resolve(spool!), SOCKET) : path.resolve(socket);
-  return agentBehind(await openAway(found, systemClock), {});
+  return agentBehind(await openAway(found, systemClock, signal), {});
 }

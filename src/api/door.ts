@@ -18,7 +18,7 @@ export interface DoorAbout {
 }
 
 /** What of the verbs the API stands on. */
-export type DoorVerbs = Pick<ControlVerbs, 'show' | 'list' | 'change' | 'lanes' | 'pause' | 'resume' | 'mx' | 'events'>;
+export type DoorVerbs = Pick<ControlVerbs, 'show' | 'why' | 'list' | 'change' | 'lanes' | 'pause' | 'resume' | 'mx' | 'events'>;
 
 export interface Door {
   readonly about: DoorAbout;
@@ -32,6 +32,6 @@ export interface Door {
   listening(): readonly { readonly host: string; readonly port: number }[];
   /** Resolves when nothing that is due waits or is on its way. Rejects with `ABORTED`. */
   idle(signal: AbortSignal): Promise<void>;
-  /** Idempotent. */
-  close(): Promise<void>;
+  /** Idempotent. `cut`: what is on its way is not waited for. */
+  close(cut?: AbortSignal): Promise<void>;
 }

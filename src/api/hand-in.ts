@@ -23,6 +23,7 @@ import { type Content, composedContent, readData } from './content.js';
 import { isMerge, MERGE_OPTIONS, type Merge, type MergeInput, type MergeOptions, readMerge } from './merge.js';
 import { checkNow } from './now.js';
 import { DELIVERY_OPTIONS, type DeliveryOptions, readTerms, type Terms } from './terms.js';
+import { readSignal } from './waiting.js';
 
 /** How the handing in itself is done. */
 export interface HandlingOptions {
@@ -194,10 +195,6 @@ function readHandling(given: Given, issues: Issues): { readonly key: string | un
   const fault = key === undefined ? undefined : keyFault(key);
   if (fault !== undefined) put(issues, 'idempotencyKey', 'INVALID_VALUE', fault);
   return { key, signal: signal === undefined ? undefined : readSignal(signal, 'signal', issues) };
-}
-
-export function readSignal(value: unknown, path: string, issues: Issues): AbortSignal | undefined {
-  return value instanceof AbortSignal ? value : put(issues, path, 'WRONG_TYPE', 'must be an AbortSignal');
 }
 
 function checkCount(

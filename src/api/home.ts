@@ -46,7 +46,7 @@ export async function openHome(config: Config, world: StartOptions): Promise<Hom
     listen: (emit) => void mta.subscribe(emit),
     listening: () => mta.listening(),
     idle: (signal) => mta.idle(signal),
-    close: () => mta.close(),
+    close: (cut) => mta.close(cut),
   };
 }
 

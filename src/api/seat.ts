@@ -17,7 +17,8 @@ export interface Seat<T> {
   readonly use: T;
   /** Resolves when it is of no use any more; never for an owner's. */
   readonly lost: Promise<void>;
-  leave(): Promise<void>;
+  /** `cut`: at once. */
+  leave(cut?: AbortSignal): Promise<void>;
 }
 
 export interface SeatsOptions<T> {
@@ -46,9 +47,9 @@ export class Seats<T> {
     this.#watch(first);
   }
 
-  /** Rejects with what taking the first seat has against it. */
-  static async open<T>(options: SeatsOptions<T>): Promise<Seats<T>> {
-    return new Seats(options, await options.take(new AbortController().signal));
+  /** Rejects with what taking the first seat has against it; `signal` is for that one alone. */
+  static async open<T>(options: SeatsOptions<T>, signal: AbortSignal = new AbortController().signal): Promise<Seats<T>> {
+    return new Seats(options, await options.take(signal));
   }
 
   /** The seat as it is, or the next one. */
@@ -68,11 +69,11 @@ export class Seats<T> {
     }
   }
 
-  async close(): Promise<void> {
+  async close(cut?: AbortSignal): Promise<void> {
     if (this.#over.signal.aborted) return;
     const seat = this.#seat;
     this.#over.abort();
-    await (await seat.catch(() => undefined))?.leave();
+    await (await seat.catch(() => undefined))?.leave(cut);
   }
 
   #watch(seat: Seat<T>): void {

@@ -25,7 +25,8 @@ import { openAway } from './away.js';
 import type { Door, DoorVerbs } from './door.js';
 import type { Handed, Sent } from './hand-in.js';
 import { openHome } from './home.js';
-import { type Seat, Seats } from './seat.js';
+import { type Seat, Seats, type SeatsOptions } from './seat.js';
+import { refuseAborted } from './waiting.js';
 
 /** A door on a seat. */
 interface Place {
@@ -39,22 +40,25 @@ const PATIENCE_MS = 3_000;
 const LOOK_AGAIN_MS = 50;
 const NEVER = new Promise<void>(() => {});
 
-/** Rejects as `startMta` does; `SPOOL_LOCKED` where the owner has no socket for others. */
-export async function openShared(config: Config, world: StartOptions): Promise<Door> {
+/** Rejects as `startMta` does; `SPOOL_LOCKED` where the owner has no socket for others. `signal`: opening is given up. */
+export async function openShared(config: Config, world: StartOptions, signal?: AbortSignal): Promise<Door> {
   const { log = silentLog, random = systemRandom } = world;
   let emit: Emit = () => {};
   let closed: Error | undefined;
-  const seats = await Seats.open<Place>({
-    take: (signal) => takePlace(config, world, (event) => emit(event), signal),
+  const options: SeatsOptions<Place> = {
+    take: (over) => takePlace(config, world, (event) => emit(event), over),
     failed(error) {
       closed = error;
       log.error('shared.failed', {}, `nobody is left to deliver what is in the spool, and it cannot be opened: ${error.message}`);
     },
-  });
+  };
+  const seats = await Seats.open(options, signal);
   let door = (await seats.current()).door;
-  const persist = <T>(ask: (place: Place) => Promise<T>): Promise<T> => {
+  const persist: Persist = (signal, ask) => {
     if (closed !== undefined) return Promise.reject(closed);
-    return seats.persist((place) => {
+    return seats.persist(async (place) => {
+      // Nobody waits for it any more: the next owner is not asked.
+      refuseAborted(signal);
       door = place.door;
       return ask(place);
     });
@@ -64,31 +68,32 @@ export async function openShared(config: Config, world: StartOptions): Promise<D
       return door.about;
     },
     verbs: verbsOf(persist),
-    take: (handed) => persist(taking(handed, random)),
+    take: (handed) => persist(handed.signal, taking(handed, random)),
     // Once, whatever comes: it may have been sent when the owner ends.
     now: async (handed) => (await seats.current()).door.now(handed),
     listen(call) {
       emit = call;
     },
     listening: () => door.listening(),
-    idle: (signal) => persist((place) => place.door.idle(signal)),
-    close: () => seats.close(),
+    idle: (signal) => persist(undefined, (place) => place.door.idle(signal)),
+    close: (cut) => seats.close(cut),
   };
 }
 
 // — asking whoever is the owner —
 
-type Persist = <T>(ask: (place: Place) => Promise<T>) => Promise<T>;
+type Persist = <T>(signal: AbortSignal | undefined, ask: (place: Place) => Promise<T>) => Promise<T>;
 
 function verbsOf(persist: Persist): DoorVerbs {
   return {
-    show: (id) => persist(({ door }) => door.verbs.show(id)),
-    list: (query, page) => persist(({ door }) => door.verbs.list(query, page)),
-    change: (request, signal) => persist(({ door }) => door.verbs.change(request, signal)),
-    lanes: (query, page) => persist(({ door }) => door.verbs.lanes(query, page)),
-    pause: (request) => persist(({ door }) => door.verbs.pause(request)),
-    resume: (request) => persist(({ door }) => door.verbs.resume(request)),
-    mx: (domain, options) => persist(({ door }) => door.verbs.mx(domain, options)),
+    show: (id, page, signal) => persist(signal, ({ door }) => door.verbs.show(id, page, signal)),
+    why: (id, signal) => persist(signal, ({ door }) => door.verbs.why(id, signal)),
+    list: (query, page, signal) => persist(signal, ({ door }) => door.verbs.list(query, page, signal)),
+    change: (request, signal) => persist(signal, ({ door }) => door.verbs.change(request, signal)),
+    lanes: (query, page, signal) => persist(signal, ({ door }) => door.verbs.lanes(query, page, signal)),
+    pause: (request, signal) => persist(signal, ({ door }) => door.verbs.pause(request, signal)),
+    resume: (request, signal) => persist(signal, ({ door }) => door.verbs.resume(request, signal)),
+    mx: (domain, options, signal) => persist(signal, ({ door }) => door.verbs.mx(domain, options, signal)),
     events: (after, signal) => eventsOf(persist, after, signal),
   };
 }
@@ -96,7 +101,7 @@ function verbsOf(persist: Persist): DoorVerbs {
 /** Where one owner's events end, the next one's go on; with a moment to begin at, without a gap. */
 async function* eventsOf(persist: Persist, after: number | undefined, signal: AbortSignal): ReturnType<DoorVerbs['events']> {
   for (let from = after; !signal.aborted; ) {
-    const events = await persist(async ({ door }) => door.verbs.events(from, signal));
+    const events = await persist(undefined, async ({ door }) => door.verbs.events(from, signal));
     try {
       for await (const told of events) {
         if (after !== undefined) from = told.cursor;
@@ -159,9 +164,9 @@ async function ownPlace(config: Config, world: StartOptions, emit: Emit): Promis
     home.listen(emit);
     const socket = await socketOf(config);
     const server = await startControlServer({ verbs: home.verbs, path: socket, log: world.log ?? silentLog });
-    const leave = async () => {
+    const leave = async (cut?: AbortSignal) => {
       // The socket's name goes at once: the others shall look for another owner.
-      await Promise.all([server.close(), home.close()]);
+      await Promise.all([server.close(), home.close(cut)]);
     };
     return { use: { door: home, away: false }, lost: NEVER, leave };
   } catch (error) {

@@ -33,9 +33,10 @@ import { systemDialer } from '../platform/dialer.js';
 import { createDnsResolver } from '../platform/dns.js';
 import { silentLog } from '../platform/log.js';
 import { systemRandom } from '../platform/random.js';
+import { readWait } from './asked.js';
 import { chunksOf, readData } from './content.js';
-import { readSignal } from './hand-in.js';
 import { readOwnServer, readTimeout, SERVER_OPTIONS } from './own-server.js';
+import { readSignal, unlessAborted, type WaitOptions } from './waiting.js';
 
 export interface SmtpClientOptions {
   /** A name or an IP address. Required by `open`, here or there. */
@@ -64,6 +65,8 @@ export interface SmtpCommand {
   readonly read?: boolean | undefined;
   /** Seconds to wait for the answer. */
   readonly timeout?: number | undefined;
+  /** Rejects with `ABORTED`; the connection is over then, if the command has gone out. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface SmtpReply {
@@ -79,6 +82,8 @@ export interface SmtpMessage {
   readonly recipients: AddressInput;
   /** The whole message, header and body. Line ends become CRLF; nothing else is changed. */
   readonly message: string | Uint8Array | Readable | Compose;
+  /** Rejects with `ABORTED`; the connection is over then, and whether the message was taken is not known. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface SmtpSent {
@@ -177,9 +182,9 @@ export class SmtpClient implements AsyncDisposable {
   command(command: SmtpCommand & { readonly read?: false | undefined }): Promise<boolean>;
   command(command: SmtpCommand): Promise<boolean | SmtpReply>;
   async command(command: SmtpCommand): Promise<boolean | SmtpReply> {
-    const { line, expect, timeoutMs } = readCommand(command);
+    const { line, expect, timeoutMs, signal } = readCommand(command);
     const client = this.#open();
-    const answer = await aliveUntil(client.command(line, timeoutMs ?? this.#answerMs));
+    const answer = await this.#held(client, signal, () => client.command(line, timeoutMs ?? this.#answerMs));
     if (answer.kind === 'fault') {
       this.#lost(client);
       throw new MtaError('CONNECTION_FAILED', `${client.server}: ${answer.fault.text}`);
@@ -199,7 +204,7 @@ export class SmtpClient implements AsyncDisposable {
       put(issues, 'options', 'WRONG_TYPE', 'must be an object');
       throw errorOf(issues);
     }
-    onlyKnown(options, ['from', 'recipients', 'message'], '', issues);
+    onlyKnown(options, ['from', 'recipients', 'message', 'signal'], '', issues);
     const { from, recipients, message } = options;
     const sender =
       from === undefined
@@ -209,11 +214,12 @@ export class SmtpClient implements AsyncDisposable {
     const to = recipients === undefined ? [] : distinctAddresses(readMailboxes(recipients, 'recipients', issues));
     if (to.length === 0 && issues.length === before) put(issues, 'recipients', 'MISSING_FIELD', 'there is no recipient');
     const content = readData(message, issues, false, 'message');
+    const signal = options.signal === undefined ? undefined : readSignal(options.signal, 'signal', issues);
     if (sender === undefined || content === undefined || issues.length > 0) throw errorOf(issues);
     const client = this.#open();
     const id = createIdSource(this.#world.clock, this.#world.random)();
-    return aliveUntil(
-      keptAside(chunksOf(content, undefined), { folder: tmpdir(), id, sender, recipients: to }, async ({ about, body }) => {
+    return this.#held(client, signal, () =>
+      keptAside(chunksOf(content, signal), { folder: tmpdir(), id, sender, recipients: to }, async ({ about, body }) => {
         const outcomes = await client.send(about, to, body);
         if (outcomes.some((one) => one.kind === 'deferred' && one.trouble.code === undefined)) this.#lost(client);
         const told = to.map((address, i) => ({ address, ...outcomeOf(outcomes[i]!) }));
@@ -223,11 +229,16 @@ export class SmtpClient implements AsyncDisposable {
     );
   }
 
-  /** Says goodbye and closes, after what was begun. Idempotent; `open` may follow. */
-  async close(): Promise<void> {
+  /** Says goodbye and closes, after what was begun; with `signal` at once. Idempotent; `open` may follow. */
+  async close(options: WaitOptions = {}): Promise<void> {
+    const { signal } = readWait(options);
     const client = this.#client;
     this.#client = undefined;
-    if (client !== undefined) await aliveUntil(client.close());
+    if (client === undefined) return;
+    const cut = () => client.destroy();
+    if (signal?.aborted) cut();
+    signal?.addEventListener('abort', cut, { once: true });
+    await aliveUntil(client.close()).finally(() => signal?.removeEventListener('abort', cut));
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -237,6 +248,20 @@ export class SmtpClient implements AsyncDisposable {
   #open(): Client {
     if (this.#client === undefined) throw new MtaError('CONNECTION_FAILED', 'there is no connection: call open first');
     return this.#client;
+  }
+
+  /** What is given up ends the connection: its answer would be taken for that to the next command. */
+  #held<T>(client: Client, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    if (signal === undefined) return aliveUntil(work());
+    const cut = () => {
+      if (this.#client === client) this.#client = undefined;
+      client.destroy();
+    };
+    const held = () => {
+      signal.addEventListener('abort', cut, { once: true });
+      return work().finally(() => signal.removeEventListener('abort', cut));
+    };
+    return aliveUntil(unlessAborted(signal, held));
   }
 
   #lost(client: Client): void {
@@ -265,13 +290,14 @@ function readCommand(command: unknown): {
   readonly line: string;
   readonly expect: readonly number[] | undefined;
   readonly timeoutMs: number | undefined;
+  readonly signal: AbortSignal | undefined;
 } {
   const issues: Issues = [];
   if (!isObject(command)) {
     put(issues, 'options', 'WRONG_TYPE', 'must be an object');
     throw errorOf(issues);
   }
-  onlyKnown(command, ['send', 'expect', 'multi', 'read', 'timeout'], '', issues);
+  onlyKnown(command, ['send', 'expect', 'multi', 'read', 'timeout', 'signal'], '', issues);
   const line = command['send'] === undefined ? put(issues, 'send', 'MISSING_FIELD', 'is missing') : string(command['send'], 'send', issues);
   if (line !== undefined) checkLine(line, issues);
   const codes = command['expect'] === undefined ? undefined : [command['expect']].flat();
@@ -281,8 +307,9 @@ function readCommand(command: unknown): {
   for (const name of ['multi', 'read'] as const)
     if (command[name] !== undefined && typeof command[name] !== 'boolean') put(issues, name, 'WRONG_TYPE', 'must be true or false');
   const timeoutMs = command['timeout'] === undefined ? undefined : readTimeout(command['timeout'], issues);
+  const signal = command['signal'] === undefined ? undefined : readSignal(command['signal'], 'signal', issues);
   if (line === undefined || issues.length > 0) throw errorOf(issues);
-  return { line, expect, timeoutMs };
+  return { line, expect, timeoutMs, signal };
 }
 
 /** RFC 5321 §4.5.3.1.4 says 512 octets; extensions of MAIL and RCPT add to that, and a login may be longer. */

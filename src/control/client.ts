@@ -45,34 +45,37 @@ export async function findControlSocket(spoolPath: string, socket: string, env?:
 
 /**
  * Rejects with `NOT_RUNNING` where nothing listens on that socket. Close it, or the process lives on for some seconds. `holds` false: who
- * merely waits for events does not keep the process.
+ * merely waits for events does not keep the process. `signal`: connecting is given up.
  */
-export async function connectControl(socketPath: string, { holds = true } = {}): Promise<ControlVerbs> {
+export async function connectControl(
+  socketPath: string,
+  { holds = true, signal }: { readonly holds?: boolean; readonly signal?: AbortSignal | undefined } = {},
+): Promise<ControlVerbs> {
   const wire = new Wire(socketPath, holds);
   try {
-    await wire.json('GET', '/v1/agent', {});
+    await wire.json('GET', '/v1/agent', {}, signal);
   } catch (error) {
     wire.close();
     throw error;
   }
   return {
-    agent: () => wire.json('GET', '/v1/agent', {}),
+    agent: (signal) => wire.json('GET', '/v1/agent', {}, signal),
     recent: (since) => wire.json('GET', '/v1/recent', { since }),
     stats: (options) => wire.json('GET', '/v1/stats', { lanes: options?.lanes }),
     shape: (request, signal) => wire.json('GET', '/v1/queue/shape', { ...request }, signal),
-    list: (query, page) => listAll(wire, query, page),
-    lanes: (query, page) => wire.json('GET', '/v1/lanes', { ...query, ...page }),
-    pause: (request) => wire.json('POST', '/v1/lanes/pause', { ...request }),
-    resume: (request) => wire.json('POST', '/v1/lanes/resume', { ...request }),
+    list: (query, page, signal) => wire.json('GET', '/v1/queue', { ...filterParams(query), ...page }, signal),
+    lanes: (query, page, signal) => wire.json('GET', '/v1/lanes', { ...query, ...page }, signal),
+    pause: (request, signal) => wire.json('POST', '/v1/lanes/pause', { ...request }, signal),
+    resume: (request, signal) => wire.json('POST', '/v1/lanes/resume', { ...request }, signal),
     messages: (query, page) => wire.json('GET', '/v1/messages', { ...query, ...page }),
     history: (page) => wire.json('GET', '/v1/history', { ...page }),
-    show: (id, page) => wire.json('GET', `/v1/messages/${encodeURIComponent(id)}`, { ...page }),
+    show: (id, page, signal) => wire.json('GET', `/v1/messages/${encodeURIComponent(id)}`, { ...page }, signal),
     status: (id, page) => wire.json('GET', `/v1/messages/${encodeURIComponent(id)}/status`, { ...page }),
-    why: (id) => wire.json('GET', `/v1/messages/${encodeURIComponent(id)}/why`, {}),
+    why: (id, signal) => wire.json('GET', `/v1/messages/${encodeURIComponent(id)}/why`, {}, signal),
     news: (id, waitMs, signal) => wire.json('GET', `/v1/messages/${encodeURIComponent(id)}/news`, { wait: waitMs }, signal),
     raw: (id, recipient) => wire.content(`/v1/messages/${encodeURIComponent(id)}/content${queryString({ recipient })}`),
-    mx: (domain, options) =>
-      wire.json('GET', `/v1/mx/${encodeURIComponent(domain)}`, { refresh: options?.refresh, hostname: options?.hostname }),
+    mx: (domain, options, signal) =>
+      wire.json('GET', `/v1/mx/${encodeURIComponent(domain)}`, { refresh: options?.refresh, hostname: options?.hostname }, signal),
     change: (request, signal) => change(wire, request, signal),
     submit: (request, content) => wire.upload(`/v1/messages${queryString(submitParams(request))}`, 'message/rfc822', content),
     handIn: (request, body, signal) => wire.upload('/v1/submissions', FRAMED_TYPE, framed(request, body), signal),
@@ -97,10 +100,6 @@ function framed(request: HandInRequest, { content, rows }: HandInBody): AsyncIte
 
 function filterParams({ ids, ...query }: Query): Params {
   return { ...query, id: ids };
-}
-
-function listAll(wire: Wire, query: Query, page: { readonly limit: number; readonly after?: string }): ReturnType<ControlVerbs['list']> {
-  return wire.json('GET', '/v1/queue', { ...filterParams(query), ...page });
 }
 
 function submitParams({ to, from, ...rest }: SubmitRequest): Params {
@@ -256,7 +255,7 @@ class Wire {
       case 'EPERM':
         return new MtaError('NOT_RUNNING', `${this.#socketPath} may be opened only by the user who runs the agent, and by root`, { cause });
       case 'ABORT_ERR':
-        return new MtaError('ABORTED', 'given up', { cause });
+        return new MtaError('ABORTED', 'nobody waits for it any more', { cause: cause.cause ?? cause });
       default:
         return new MtaError('NOT_RUNNING', `the agent on ${this.#socketPath} went away: ${cause.message}`, { cause });
     }

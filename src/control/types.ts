@@ -400,21 +400,21 @@ export interface RawMessage {
   readonly chunks: AsyncIterable<Buffer>;
 }
 
-/** The verbs that only read. They work on a running agent and on a spool at rest. */
+/** The verbs that only read. They work on a running agent and on a spool at rest. `signal`: nobody waits for the answer any more. */
 export interface ReadingVerbs {
-  list(query: Query, page: { readonly limit: number; readonly after?: string }): Promise<QueuePage>;
+  list(query: Query, page: { readonly limit: number; readonly after?: string }, signal?: AbortSignal): Promise<QueuePage>;
   /** Messages of queue and history in a line each. A page may be short or empty, and still have a next one. */
   messages(query: MessageQuery, page: { readonly limit: number; readonly after?: string }): Promise<Page<MessageSummary>>;
   /** Rejects with `NOT_FOUND`. */
-  show(id: MessageId, page?: ViewPage): Promise<MessageView>;
+  show(id: MessageId, page?: ViewPage, signal?: AbortSignal): Promise<MessageView>;
   /** Rejects with `NOT_FOUND` where it never was, or its content went with its last delivery. */
   /** Of a merge the copy of `recipient`, or else of the first who is still in the queue. */
   raw(id: MessageId, recipient?: string): Promise<RawMessage>;
   status(id: MessageId, page?: ViewPage): Promise<StatusReport>;
   /** What it waits for, and what happens next. Rejects with `NOT_FOUND`. */
-  why(id: MessageId): Promise<WhyReport>;
+  why(id: MessageId, signal?: AbortSignal): Promise<WhyReport>;
   /** Lanes that have mail or are paused, by key. */
-  lanes(query: LaneQuery, page: { readonly limit: number; readonly after?: string }): Promise<Page<LaneReport>>;
+  lanes(query: LaneQuery, page: { readonly limit: number; readonly after?: string }, signal?: AbortSignal): Promise<Page<LaneReport>>;
   stats(options?: { readonly lanes?: number }): Promise<StatsReport>;
   /** Looks at the whole queue. */
   shape(request: ShapeRequest, signal?: AbortSignal): Promise<ShapeReport>;
@@ -424,13 +424,13 @@ export interface ReadingVerbs {
 
 /** Everything that can be asked of a running agent: what the server offers and the client passes on. */
 export interface ControlVerbs extends ReadingVerbs {
-  agent(): Promise<AgentReport>;
+  agent(signal?: AbortSignal): Promise<AgentReport>;
   /** The last hours, as far as this process remembers them: samples from after `since`, and the last troubles. */
   recent(since: number): Promise<RecentReport>;
   change(request: ChangeRequest, signal?: AbortSignal): Promise<ChangeReport>;
   /** Nothing of a lane is sent from when this resolves, but what is on its way: until it is resumed, also after a restart. */
-  pause(request: PauseRequest): Promise<LanesReport>;
-  resume(request: LaneSelector): Promise<LanesReport>;
+  pause(request: PauseRequest, signal?: AbortSignal): Promise<LanesReport>;
+  resume(request: LaneSelector, signal?: AbortSignal): Promise<LanesReport>;
   /** Copies the spool, as it is now, into a folder on the agent's machine, which is not there yet or is empty. Only by its socket. */
   snapshot(folder: string): Promise<SnapshotReport>;
   /** Gives back the space of what was deleted. Only by its socket. */
@@ -448,7 +448,7 @@ export interface ControlVerbs extends ReadingVerbs {
   /** The status as soon as something is known of every recipient, or after `waitMs` what there is. */
   news(id: MessageId, waitMs: number, signal?: AbortSignal): Promise<StatusReport>;
   /** `hostname`: the DNS server to ask. */
-  mx(domain: string, options?: { readonly refresh?: boolean; readonly hostname?: string }): Promise<MxReport>;
+  mx(domain: string, options?: { readonly refresh?: boolean; readonly hostname?: string }, signal?: AbortSignal): Promise<MxReport>;
   /**
    * Events, live, until `signal`. `after` (epoch ms, or the `cursor` of an event): first everything that ended since then, from the history;
    * then every end comes at least once. `opened`: from when it is called, nothing is missed.

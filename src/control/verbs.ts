@@ -103,7 +103,10 @@ export interface ControlledAgent {
   readonly startedAt: number;
   submit(envelope: ControlledEnvelope): ControlledSubmission;
   takeTurn(key: string): Promise<ControlledTurn>;
-  mxLookup(domain: string, options?: { readonly refresh?: boolean; readonly hostname?: string }): Promise<MxReport>;
+  mxLookup(
+    domain: string,
+    options?: { readonly refresh?: boolean; readonly hostname?: string; readonly signal?: AbortSignal },
+  ): Promise<MxReport>;
   connections(): ReadonlyMap<string, { readonly open: number; readonly busy: number }>;
   listening(): readonly { readonly host: string; readonly port: number }[];
   /** Epoch ms. */
@@ -164,7 +167,7 @@ export function controlVerbs(agent: ControlledAgent, options: VerbOptions): Cont
     handIn: options.handIn,
     sendNow: options.sendNow,
     idle: (waitMs, signal) => untilIdle(agent, options.clock, waitMs, signal),
-    mx: (domain, asked) => agent.mxLookup(domain, asked),
+    mx: (domain, asked, signal) => agent.mxLookup(domain, { ...asked, ...(signal === undefined ? {} : { signal }) }),
     flush: async () => agent.flush(),
     snapshot: (folder) => snapshot(agent, options.log, folder),
     compact: () => upkeepOf(agent).compact(),

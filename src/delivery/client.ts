@@ -49,6 +49,8 @@ export interface Client {
   /** An outcome for each recipient, in order. */
   send(message: Message, recipients: readonly string[], body: Body): Promise<readonly RecipientOutcome[]>;
   close(): Promise<void>;
+  /** Ends at once: whatever waits is told of a connection that is lost. */
+  destroy(): void;
 }
 
 /** Recipients in one transaction: what every server must take (RFC 5321 §4.5.3.1.8). */
@@ -116,6 +118,10 @@ class SessionClient implements Client {
 
   close(): Promise<void> {
     return this.#next(() => this.#session.quit());
+  }
+
+  destroy(): void {
+    this.#session.destroy();
   }
 
   #next<T>(what: () => Promise<T>): Promise<T> {

@@ -3,9 +3,13 @@ import { setMaxListeners } from 'node:events';
 import { MtaError } from '../core/errors.js';
 
 /** Node takes the eleventh listener of a signal for a leak, and says so on standard error; here there are as many as there are waits. */
+export function allowMany(signal: AbortSignal): void {
+  setMaxListeners(0, signal);
+}
+
 export function createBroadAbort(): AbortController {
   const controller = new AbortController();
-  setMaxListeners(0, controller.signal);
+  allowMany(controller.signal);
   return controller;
 }
 

@@ -13,7 +13,9 @@
  *  - Composing, queueing, routing, SMTP, retries, expiry and bounces are those of `createMta`.
  *  - What has had the time to happen has happened when `advance`, `settle` or `idle` resolves.
  */
-import { type MailAgent, type MtaOptions, openAgent } from '../api/agent.js';
+import { openAgent } from '../api/agent.js';
+import type { MailAgent } from '../api/mail-agent.js';
+import type { MtaOptions } from '../api/options.js';
 import { readSpan } from '../api/selection.js';
 import { errorOf, type Issues } from '../compose/checks.js';
 import { readMoment } from '../compose/moment.js';
@@ -139,7 +141,7 @@ function inTime(agent: MailAgent, clock: VirtualClock, { outbox, fates, network,
     },
     now: () => clock.now(),
     idle: (options?: Parameters<MailAgent['idle']>[0]) => whileTimePasses(idle(options), clock),
-    close: () => whileTimePasses(close(), clock),
+    close: (options?: Parameters<MailAgent['close']>[0]) => whileTimePasses(close(options), clock),
   });
   return test as unknown as TestMta;
 }

@@ -230,6 +230,23 @@ everywhere('idle waits for what is on its way, and gives up after its timeout or
   assert.equal(await mta.status(id), 'sent');
 });
 
+everywhere('why tells what a message waits for and what happens next, and what was said to the server is kept', async (t, agentTo) => {
+  const mta = await agentTo(t, await destination(t));
+  const later = Date.now() + 3_600_000;
+  const waiting = await mta.send({ ...LETTER, date: later });
+  const [first] = (await mta.why(waiting.id))!.deliveries;
+  assert.deepEqual([first?.state, first?.waits.map(({ kind, until }) => [kind, until])], ['waiting', [['date', later]]]);
+  assert.deepEqual(first?.next, { text: 'attempt 1', at: later });
+  const deferred = await mta.send({ ...LETTER, to: 'defer-450@dest.test' });
+  await until('the first attempt', async () => (await mta.inspect(deferred.id))?.deliveries[0]?.attempts);
+  const report = await mta.why(deferred.id.toLowerCase());
+  assert.deepEqual([report?.status, report?.agentRuns, report?.deliveries[0]?.waits[0]?.kind], ['queued', true, 'retry']);
+  assert.match(report!.deliveries[0]!.waits[0]!.text, /^attempt 1 did not succeed: .*not now/);
+  const [attempt] = (await mta.inspect(deferred.id))!.deliveries[0]!.log;
+  assert.match(attempt!.transcript!, /^\d+ C: RCPT TO:<defer-450@dest\.test>$[^]*^\d+ S: 450/m);
+  assert.deepEqual([await mta.why('no id'), await mta.why('01ARZ3NDEKTSV4RRFFQ69G5FAV')], [undefined, undefined]);
+});
+
 everywhere('it listens where it is asked to, and nowhere else', async (t, agentTo) => {
   const sink = await destination(t);
   const listening = await agentTo(t, sink, { submission: { listen: ['127.0.0.1:0'] } });

@@ -64,6 +64,22 @@ test('what is asked of an agent while it ends is asked of the next one', async (
   assert.equal(new Set(subjects).size, ids.length);
 });
 
+test('a guest reads on in a message of many, page by page', async (t) => {
+  const sink = await destination(t);
+  const spool = await temporaryFolder(t);
+  await agentTo(t, sink, { spool, shared: true });
+  const guest = await agentTo(t, sink, { spool, shared: true });
+  const merge = Object.fromEntries(Array.from({ length: 7 }, (_, i) => [`joe-${i}@dest.test`, { n: `${i}` }]));
+  const { id } = await guest.send({ from: LETTER.from, subject: '#n#', body: '#n#', merge, delay: 3600 });
+  const found: string[] = [];
+  for (let after: string | undefined, more = true; more; more = after !== undefined) {
+    const view = await guest.inspect(id, { limit: 3, ...(after === undefined ? {} : { after }) });
+    found.push(...view!.deliveries.map(({ recipients }) => recipients[0]!.address));
+    after = view!.next;
+  }
+  assert.deepEqual(found, Object.keys(merge));
+});
+
 test('a spool whose owner does not share it is locked, with a word of who has it', async (t) => {
   const sink = await destination(t);
   const spool = await temporaryFolder(t);

@@ -1,7 +1,18 @@
 /** What the compiler must let pass and what it must not: checked with all the rest, and never run. */
 import { expectTypeOf } from 'expect-type';
 import nodemailer from 'nodemailer';
-import type { MailAgent, MailEvent, MessageView, QueueOptions, SendOptions, Sent, SentNow, StatusWord } from '../../src/index.js';
+import type {
+  MailAgent,
+  MailEvent,
+  MessageView,
+  QueueOptions,
+  SendOptions,
+  Sent,
+  SentNow,
+  StatusWord,
+  Wait,
+  WhyReport,
+} from '../../src/index.js';
 import { type Compose, compose, createMta, MtaError } from '../../src/index.js';
 import { riataTransport } from '../../src/nodemailer.js';
 import { createTestMta, type OutboxMail } from '../../src/testing/index.js';
@@ -47,6 +58,23 @@ export async function checked(): Promise<void> {
   // @ts-expect-error: no such state
   mta.list({ state: 'lost' });
   new MtaError('INVALID_OPTIONS', 'x').issues[0]?.path satisfies string | undefined;
+}
+
+export async function checkedWaiting(mta: MailAgent, signal: AbortSignal): Promise<void> {
+  await using opened = await createMta({ spool: './spool', signal });
+  expectTypeOf(opened.why('x', { signal })).resolves.toEqualTypeOf<WhyReport | undefined>();
+  mta.list({}, { signal });
+  await mta.reschedule({ all: true }, 0, { signal });
+  await mta.fail({ id: 'x' }, { reason: 'no', signal });
+  await mta.pause({ domain: 'x.test', reason: 'no', signal });
+  await mta.inspect('x', { limit: 3, after: '3', signal });
+  await mta.close({ signal });
+  // @ts-expect-error: a signal is no selection
+  await mta.hold({ all: true, signal });
+  // @ts-expect-error: seconds are not a signal
+  await mta.status('x', { signal: 30 });
+  const why = await mta.why('x');
+  expectTypeOf(why!.deliveries[0]!.waits).toEqualTypeOf<readonly Wait[]>();
 }
 
 export async function checkedDoors(mta: MailAgent): Promise<void> {

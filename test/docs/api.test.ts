@@ -36,7 +36,7 @@ test('every option of send and queue is there, and each says what it is or does'
 });
 
 test('every method is there with a word about it, and every error', () => {
-  const methods = membersOf('src/api/agent.ts', 'MailAgent');
+  const methods = membersOf('src/api/mail-agent.ts', 'MailAgent');
   for (const { name } of methods) {
     assert.ok(page.includes(`### \`mta.${name}(`), name);
     const said = methods.some((one) => one.name === name && one.doc.length > 20);
@@ -47,7 +47,7 @@ test('every method is there with a word about it, and every error', () => {
 
 test('names of the source are those of options and methods that there are', () => {
   const options = new Set<string>(SEND_OPTIONS);
-  const methods = new Set(membersOf('src/api/agent.ts', 'MailAgent').map(({ name }) => name));
+  const methods = new Set(membersOf('src/api/mail-agent.ts', 'MailAgent').map(({ name }) => name));
   for (const name of Object.keys(LASSO)) {
     const [group, member] = name.split('.') as [string, string];
     if (group === 'send') assert.ok(options.has(member), name);

@@ -86,13 +86,10 @@ export const AGENT_ROUTES: readonly ControlRoute[] = [
       refresh: flag('ask the DNS, not the cache'),
       hostname: text('the DNS server to ask: a name or an address, with `:port` where it is not 53'),
     },
-    async ({ verbs, params }, { refresh, hostname }) =>
-      json(
-        await verbs.mx(readDomain(params['domain']!), {
-          ...(refresh === undefined ? {} : { refresh }),
-          ...(hostname === undefined ? {} : { hostname }),
-        }),
-      ),
+    async ({ verbs, params, signal }, { refresh, hostname }) => {
+      const how = { ...(refresh === undefined ? {} : { refresh }), ...(hostname === undefined ? {} : { hostname }) };
+      return json(await verbs.mx(readDomain(params['domain']!), how, signal));
+    },
   ),
   route(
     { method: 'GET', path: '/metrics', verb: 'exposition', doc: 'Counters, gauges and histograms for Prometheus.', gives: 'text/plain' },
