@@ -6,13 +6,17 @@
  *   npm test -- --except test/e2e         all others
  *   npm test -- --test-name-pattern=421   options of the runner are passed on
  *
- * At a terminal the report is for people; else it is TAP, which ends in `# pass` and `# fail`.
+ * At a terminal the report is for people; else it is TAP, which ends in what failed, once more, and `# pass` and `# fail`.
  */
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path/posix';
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
+import { failuresLast } from './failures-last.js';
 
 /** A test file that takes longer hangs. */
 const LONGEST_MS = 15 * 60_000;
@@ -53,8 +57,7 @@ if (files.length === 0) {
 
 // Settings of an agent that somebody runs here must not reach those that the tests start.
 const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('RIATA_')));
-const reporter =
-  selection.options.some((option) => option.startsWith('--test-reporter')) || process.stdout.isTTY ? [] : ['--test-reporter=tap'];
+const plain = !process.stdout.isTTY && !selection.options.some((option) => option.startsWith('--test-reporter'));
 const runner = spawn(
   process.execPath,
   [
@@ -63,13 +66,18 @@ const runner = spawn(
     '--test',
     `--test-concurrency=${availableParallelism()}`,
     `--test-timeout=${LONGEST_MS}`,
-    ...reporter,
+    ...(plain ? ['--test-reporter=tap'] : []),
     ...selection.options,
     ...files,
   ],
-  { cwd: root, env, stdio: 'inherit' },
+  { cwd: root, env, stdio: ['inherit', plain ? 'pipe' : 'inherit', 'inherit'] },
 );
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => runner.kill(signal));
 runner.on('exit', (code) => {
   process.exitCode = code ?? 1;
 });
+if (runner.stdout) await pipeline(Readable.from(report(runner.stdout)), process.stdout, { end: false });
+
+async function* report(tap: Readable): AsyncGenerator<string> {
+  for await (const line of failuresLast(createInterface({ input: tap, crlfDelay: Number.POSITIVE_INFINITY }))) yield `${line}\n`;
+}

@@ -31,13 +31,13 @@ test('what sendMail is given arrives as nodemailer composed it, to whom its enve
   assert.deepEqual(info.envelope, { from: 'ann@example.test', to: ['joe@dest.test', 'kim@dest.test', 'hidden@dest.test'] });
   assert.deepEqual([info.accepted, info.rejected, info.pending], [info.envelope.to, [], []]);
   assert.match(info.response, new RegExp(`^250 2\\.0\\.0 .*${info.id}$`));
-  await mta.idle({ timeout: 20 });
+  await mta.idle({ timeout: 60 });
   assert.equal(await mta.status(info.id), 'sent');
   const [arrived] = sink.messages;
   assert.deepEqual([...arrived!.recipients].sort(), ['hidden@dest.test', 'joe@dest.test', 'kim@dest.test']);
   assert.ok(arrived!.parameters.includes('RET=HDRS') && arrived!.parameters.includes('ENVID=order+207'), String(arrived!.parameters));
   assert.match(String(arrived!.recipientParameters), /NOTIFY=FAILURE,DELAY/);
-  assert.doesNotMatch(arrived!.bytes.toString('latin1'), /hidden|bcc/i);
+  assert.doesNotMatch(arrived!.bytes.toString('latin1'), /hidden|^bcc:/im);
   const [message] = readByPython([arrived!.bytes]);
   assert.equal(shape(message!), 'multipart/mixed(multipart/alternative(text/plain, multipart/related(text/html, image/gif)), text/plain)');
   assert.deepEqual([defects(message!), header(message!, 'Message-ID'), header(message!, 'Subject')], [[], info.messageId, 'Grüße']);
@@ -66,7 +66,7 @@ test('an envelope of its own counts, the null sender too, and each address stand
   const mta = await agentTo(t, sink);
   const transporter = nodemailer.createTransport(riataTransport(mta));
   await transporter.sendMail({ ...LETTER, envelope: { from: false, to: ['a@dest.test', '"b, evil"@dest.test'] } });
-  await mta.idle({ timeout: 20 });
+  await mta.idle({ timeout: 60 });
   assert.deepEqual([sink.messages[0]!.sender, ...[...sink.messages[0]!.recipients].sort()], ['', '"b, evil"@dest.test', 'a@dest.test']);
   // nodemailer mends such addresses before any transport sees them; ours does not rely on that.
   for (const to of ['x@dest.test>\r\nRCPT TO:<evil@dest.test', 'a@dest.test\0', 'a@dest.test, b@dest.test', '']) {

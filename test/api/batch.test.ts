@@ -114,7 +114,7 @@ test('only so much is staged: a batch larger than memory should hold goes throug
   assert.ok(most < 120 * 1024 * 1024, `${most} octets`);
 });
 
-test('mail in a batch leaves before the batch has ended', { timeout: 20_000 }, async (t) => {
+test('mail in a batch leaves before the batch has ended', { timeout: 120_000 }, async (t) => {
   const sink = await destination(t);
   const mta = await agentTo(t, sink);
   await mta.batch(async () => {

@@ -17,7 +17,7 @@ async function ends(events: AsyncIterableIterator<FollowedEvent>, count: number)
 
 const recipients = (events: readonly FollowedEvent[]) => events.map((event) => ('recipient' in event ? event.recipient : '')).sort();
 
-test('events are told from when they are asked for, of every kind', { timeout: 30_000 }, async (t) => {
+test('events are told from when they are asked for, of every kind', { timeout: 120_000 }, async (t) => {
   const mta = await agentTo(t, await destination(t));
   await mta.idle();
   const events = mta.events();
@@ -32,7 +32,7 @@ test('events are told from when they are asked for, of every kind', { timeout: 3
 });
 
 test('what ended while nobody read is told from its cursor on, over a restart, and then what happens now', {
-  timeout: 30_000,
+  timeout: 120_000,
 }, async (t) => {
   const sink = await destination(t);
   const spool = await temporaryFolder(t);
@@ -56,7 +56,7 @@ test('what ended while nobody read is told from its cursor on, over a restart, a
   assert.deepEqual(recipients(await ends(second.events({ after: new Date(0) }), 4)), wanted);
 });
 
-test('reading ends with its signal and with the agent, and wrong options are named', { timeout: 30_000 }, async (t) => {
+test('reading ends with its signal and with the agent, and wrong options are named', { timeout: 120_000 }, async (t) => {
   const mta = await agentTo(t, await destination(t));
   const over = new AbortController();
   const drained = ends(mta.events({ signal: over.signal }), 1);

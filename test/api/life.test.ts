@@ -98,7 +98,7 @@ everywhere('terms hold: given up when it expires, and failed where the way is no
   const reports: string[] = [];
   mta.on('expired', ({ id }) => expired.push(id));
   mta.on('accepted', ({ id, origin }) => origin === 'report' && reports.push(id));
-  const late = await mta.send({ ...LETTER, to: 'defer-450@dest.test', expires: Date.now() + 1_500, bounces: 'none' });
+  const late = await mta.send({ ...LETTER, to: 'defer-450@dest.test', expires: Date.now() + 2_500, bounces: 'none' });
   const bare = await mta.send({ ...LETTER, requireTls: true, bounces: 'none' });
   const told = await mta.send({ ...LETTER, to: 'fail-550@dest.test', returnPath: 'desk@dest.test' });
   assert.deepEqual([await ended(mta, late.id), await ended(mta, bare.id), await ended(mta, told.id)], ['error', 'error', 'error']);
@@ -111,9 +111,13 @@ everywhere('terms hold: given up when it expires, and failed where the way is no
 everywhere('what waits for one connection leaves in order of priority', async (t, agentTo) => {
   const sink = await destination(t, { keep: 100 });
   const mta = await agentTo(t, sink, { delivery: { maxConnections: 1, connectionsPerServer: 1 } });
-  const date = new Date(Date.now() + 700);
+  const { id } = await mta.send({ ...LETTER, delay: 3600 });
+  const { lane } = (await mta.inspect(id))!.deliveries[0]!;
+  // None leaves before all of them are there.
+  await mta.pause({ lane });
   const order = ['LOW', 'medium', undefined, 'High'] as const;
-  for (const priority of order) await mta.send({ ...LETTER, subject: priority ?? 'none', date, priority });
+  for (const priority of order) await mta.send({ ...LETTER, subject: priority ?? 'none', priority });
+  await mta.resume({ lane });
   await sink.received(4);
   const subjects = sink.messages.map(({ bytes }) => /^Subject: (.*)\r$/m.exec(bytes.toString())![1]!);
   assert.deepEqual([subjects[0], subjects[3]], ['High', 'LOW']);
@@ -156,7 +160,7 @@ everywhere('a queue is listed, held, released and removed by selection, and outl
   assert.equal((await second.remove({ id: [ids[1]!] })).changed, 1);
   assert.equal((await second.retryNow({ all: true })).changed, 2);
   await sink.received(2);
-  await second.idle({ timeout: 20 });
+  await second.idle({ timeout: 60 });
   assert.deepEqual(await listed(second), []);
   assert.deepEqual(sink.messages.flatMap(({ recipients }) => recipients).sort(), ['a@one.test', 'c@two.test']);
 });
@@ -190,12 +194,12 @@ everywhere('a paused lane keeps its mail, over the end of the agent too, until i
   const { lane } = (await first.inspect(id))!.deliveries[0]!;
   assert.deepEqual(await first.pause({ lane, reason: 'their maintenance' }), { lanes: [lane] });
   await first.retryNow({ id });
-  await first.idle({ timeout: 20 });
+  await first.idle({ timeout: 60 });
   await first.close();
   const second = await agentTo(t, sink, { spool: path });
   const [paused] = await second.pauses();
   assert.deepEqual([paused!.lane, paused!.reason], [lane, 'their maintenance']);
-  await second.idle({ timeout: 20 });
+  await second.idle({ timeout: 60 });
   assert.equal(sink.messages.length, 0);
   await assert.rejects(second.pause({ domain: 'dest.test' }), { code: 'INVALID_OPTIONS' });
   assert.deepEqual(await second.resume({ all: true }), { lanes: [lane] });

@@ -21,7 +21,7 @@ test('the same letter under the same key is stored once, and each caller is told
   await mta.close();
   const next = await agentTo(t, sink, { spool });
   assert.deepEqual(await next.send(KEYED), first);
-  await next.idle({ timeout: 20 });
+  await next.idle({ timeout: 60 });
   assert.equal(sink.counts.messages, 3);
 });
 
@@ -32,7 +32,7 @@ test('those who come at once with one key wait for the first, and all are told o
   const letters = await Promise.all(Array.from({ length: 20 }, () => mta.send(KEYED)));
   const raws = await Promise.all(Array.from({ length: 20 }, () => mta.queue({ ...raw, data: Readable.from([raw.data]) })));
   assert.equal(new Set([...letters, ...raws].map(({ id }) => id)).size, 2);
-  await mta.idle({ timeout: 20 });
+  await mta.idle({ timeout: 60 });
   assert.equal(sink.counts.messages, 2);
 });
 
@@ -90,7 +90,7 @@ test('a key that is none is named with all else that is wrong', async (t) => {
   }
 });
 
-test('handing in is given up with its signal: nothing is stored, and its key is free', { timeout: 20_000 }, async (t) => {
+test('handing in is given up with its signal: nothing is stored, and its key is free', { timeout: 120_000 }, async (t) => {
   const mta = await agentTo(t, await destination(t));
   const silent = new Readable({ read: () => {} });
   const over = new AbortController();

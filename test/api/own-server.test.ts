@@ -43,7 +43,7 @@ test('a message goes through its own server by its own login, whatever the route
   const raw = { data: 'Subject: raw\r\n\r\nx\r\n', from: 'ann@example.test', recipients: 'joe@dest.test' };
   assert.equal(await ended(mta, (await mta.queue({ ...raw, ...server })).id), 'sent');
   assert.equal(await ended(mta, (await mta.queue(raw)).id), 'sent');
-  await mta.idle({ timeout: 10 });
+  await mta.idle({ timeout: 60 });
   assert.deepEqual(
     own.messages.map(({ user }) => user),
     ['ann', 'ann'],

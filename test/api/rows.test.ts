@@ -36,7 +36,7 @@ async function wire(t: Scope): Promise<Wire> {
   const mta = await agentTo(t, sink);
   const arrived = async (handing: Promise<{ readonly id: string; readonly messageId: string }>): Promise<Arrived> => {
     const { id, messageId } = await handing;
-    await mta.idle({ timeout: 20 });
+    await mta.idle({ timeout: 60 });
     // A copy of a merge has a Message-ID of its own.
     const { bytes, sender, recipients } = sink.messages.find((one) => one.bytes.includes(messageId)) ?? sink.messages.at(-1)!;
     const entity = readByPython([bytes])[0]!;

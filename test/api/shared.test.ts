@@ -36,7 +36,7 @@ test('mail that waits is delivered by whoever is left, though nobody asks for an
   await first.send({ ...LETTER, delay: 1.5 });
   await first.close();
   await sink.received(1);
-  await second.idle({ timeout: 20 });
+  await second.idle({ timeout: 60 });
 });
 
 test('what is asked of an agent while it ends is asked of the next one', async (t) => {
@@ -57,7 +57,7 @@ test('what is asked of an agent while it ends is asked of the next one', async (
   await sink.received(at + 20);
   going = false;
   const ids = (await Promise.all(works)).flat();
-  await second.idle({ timeout: 20 });
+  await second.idle({ timeout: 60 });
   const subjects = sink.messages.map(({ bytes }) => /^Subject: (.*)\r$/m.exec(bytes.toString())![1]!);
   assert.equal(new Set(ids).size, ids.length);
   assert.equal(subjects.length, ids.length, 'none twice: nobody died');
@@ -107,7 +107,7 @@ test('a stream goes over to the owner in one piece, and is not silently handed i
     })(),
   );
   await assert.rejects(second.queue({ data: broken, from: 'a@b.test', recipients: 'c@dest.test' }), /the disk is gone/);
-  await second.idle({ timeout: 20 });
+  await second.idle({ timeout: 60 });
   assert.equal(sink.counts.messages, 1);
 });
 
@@ -164,7 +164,7 @@ test('a cluster whose owner is killed under load, again and again, loses nothing
   }
   const rest = await createMta({ spool, route: [{ host: '127.0.0.1', port: sink.port, tls: 'off' }] });
   atEnd(t, () => rest.close());
-  await rest.idle({ timeout: 30 });
+  await rest.idle({ timeout: 60 });
   for (const { bytes } of sink.messages) arrived.set(/^Subject: (.*)\r$/m.exec(bytes.toString())![1]!, 1);
   const lost = members.flatMap(({ sent }) => sent).filter((subject) => !arrived.has(subject));
   assert.deepEqual(lost, []);

@@ -6,6 +6,7 @@ import { compose, type MtaError, SmtpClient } from '../../src/index.js';
 import { systemDialer } from '../../src/platform/dialer.js';
 import { destination } from '../support/agent.js';
 import { createCertificate, type TestCertificate } from '../support/certificate.js';
+import { NOBODY } from '../support/loopback.js';
 import { noPostfix, startPostfix } from '../support/postfix.js';
 import { atEnd, type Scope, until } from '../support/scope.js';
 
@@ -185,9 +186,7 @@ test('it logs in over TLS that holds, and gives a password away to nobody else',
 });
 
 test('a server that is not there, that falls silent or that hangs up is told with its stage, and the connection is over', async (t) => {
-  const gone = await destination(t);
-  await gone.close();
-  assert.match((await refusal(opened(t, gone.port))).message, /^connect: .*ECONNREFUSED/);
+  assert.match((await refusal(opened(t, NOBODY.port))).message, /^connect: .*ECONNREFUSED/);
   const silent = await destination(t, {
     script: ({ verb }) => (verb === 'NOOP' ? { hang: true } : verb === 'RSET' ? { drop: 'end' } : undefined),
   });

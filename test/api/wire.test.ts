@@ -66,12 +66,12 @@ test('to, cc and bcc each get one copy, and no copy knows of bcc', { skip }, asy
     sender: 'desk@example.test',
   });
   assert.equal(sent.recipients, 5);
-  await mta.idle({ timeout: 20 });
+  await mta.idle({ timeout: 60 });
   const recipients = sink.messages.flatMap((message) => message.recipients);
   assert.deepEqual(recipients.sort(), ['JOE@dest.test', 'ann@dest.test', 'hidden@dest.test', 'joe@dest.test', 'kim@other.test']);
   for (const { bytes, sender } of sink.messages) {
     assert.equal(sender, 'desk@example.test');
-    assert.doesNotMatch(bytes.toString('latin1'), /hidden|bcc/i);
+    assert.doesNotMatch(bytes.toString('latin1'), /hidden|^bcc:/im);
   }
   const [copy] = readByPython([sink.messages[0]!.bytes]);
   assert.deepEqual(copy!.mailboxes['to'], [
@@ -112,7 +112,7 @@ test('queue takes a message as it is, from memory, a stream or a composer, to wh
   }
   const composed = compose({ ...LETTER, bcc: 'hidden@dest.test' });
   assert.deepEqual([(await mta.queue({ data: composed })).recipients, (await mta.queue({ ...to, data: composed })).recipients], [2, 1]);
-  await mta.idle({ timeout: 20 });
+  await mta.idle({ timeout: 60 });
   const same = sink.messages.filter(({ bytes }) => bytes.equals(wanted));
   assert.deepEqual(
     same.map(({ sender, recipients }) => [sender, ...recipients]),

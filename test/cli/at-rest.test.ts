@@ -40,7 +40,7 @@ async function atRest(t: TestContext): Promise<{ folder: string; message: Messag
   return { folder, message };
 }
 
-test('where no agent runs, the reading commands open the spool themselves', { timeout: 30_000 }, async (t) => {
+test('where no agent runs, the reading commands open the spool themselves', { timeout: 120_000 }, async (t) => {
   const { folder, message } = await atRest(t);
   const riata = (line: string) => run([...line.split(' '), '--spool', folder]);
   assert.match((await riata('queue list')).out, new RegExp(message.id));
@@ -54,7 +54,7 @@ test('where no agent runs, the reading commands open the spool themselves', { ti
   assert.match((await riata('queue list')).out, new RegExp(message.id));
 });
 
-test('two readers at a time wait for each other', { timeout: 30_000 }, async (t) => {
+test('two readers at a time wait for each other', { timeout: 120_000 }, async (t) => {
   const { folder, message } = await atRest(t);
   const held = await open(folder);
   let looks = 0;
@@ -66,7 +66,7 @@ test('two readers at a time wait for each other', { timeout: 30_000 }, async (t)
   assert.match((await listing).out, new RegExp(message.id));
 });
 
-test('a spool that is not there, or another user’s, is told in one clear line', { timeout: 30_000 }, async (t) => {
+test('a spool that is not there, or another user’s, is told in one clear line', { timeout: 120_000 }, async (t) => {
   const { folder } = await atRest(t);
   const absent = await run(['queue', 'list', '--spool', path.join(folder, 'absent')]);
   assert.equal(absent.code, 69);
@@ -83,7 +83,7 @@ test('a spool that is not there, or another user’s, is told in one clear line'
   }
 });
 
-test('spool check tells what is there, and ends with 0 when nothing is wrong', { timeout: 30_000 }, async (t) => {
+test('spool check tells what is there, and ends with 0 when nothing is wrong', { timeout: 120_000 }, async (t) => {
   const { folder } = await atRest(t);
   const { code, out, err } = await run(['spool', 'check', '--spool', folder]);
   assert.deepEqual([code, err], [0, '']);
@@ -93,7 +93,7 @@ test('spool check tells what is there, and ends with 0 when nothing is wrong', {
   assert.equal((JSON.parse((await run(['spool', 'check', '--spool', folder, '--json'])).out) as { problemCount: number }).problemCount, 0);
 });
 
-test('spool check finds a flipped bit, and ends with 65', { timeout: 30_000 }, async (t) => {
+test('spool check finds a flipped bit, and ends with 65', { timeout: 120_000 }, async (t) => {
   const { folder } = await atRest(t);
   const store = path.join(folder, 'store');
   const [log] = (await readdir(store)).filter((name) => name.endsWith('.log'));
@@ -108,7 +108,7 @@ test('spool check finds a flipped bit, and ends with 65', { timeout: 30_000 }, a
   assert.match(out, /\d problems?:\n/);
 });
 
-test('spool check does not touch a spool that somebody has open', { timeout: 30_000 }, async (t) => {
+test('spool check does not touch a spool that somebody has open', { timeout: 120_000 }, async (t) => {
   const { folder } = await atRest(t);
   const held = await open(folder);
   t.after(() => held.close());

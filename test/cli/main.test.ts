@@ -59,7 +59,7 @@ function portOf(process: Process): number {
 
 const STARTED = '"agent.started"';
 
-test('serve takes mail, delivers it, answers the other commands, and drains on SIGTERM', { timeout: 60_000 }, async (t) => {
+test('serve takes mail, delivers it, answers the other commands, and drains on SIGTERM', { timeout: 120_000 }, async (t) => {
   const { folder, sink, config, serve } = await agent(t);
   const served = serve();
   await served.says(STARTED);
@@ -103,7 +103,7 @@ test('serve takes mail, delivers it, answers the other commands, and drains on S
   );
 });
 
-test('SIGTERM waits for the answer to a dot that was sent, a second signal waits for nothing', { timeout: 60_000 }, async (t) => {
+test('SIGTERM waits for the answer to a dot that was sent, a second signal waits for nothing', { timeout: 120_000 }, async (t) => {
   let dots = 0;
   const hold = { release: () => {} };
   const gate = new Promise<void>((resolve) => {
@@ -138,7 +138,9 @@ test('SIGTERM waits for the answer to a dot that was sent, a second signal waits
   );
 });
 
-test('what keeps the agent from starting is one clear line with the way out, and leaves nothing behind', { timeout: 60_000 }, async (t) => {
+test('what keeps the agent from starting is one clear line with the way out, and leaves nothing behind', {
+  timeout: 120_000,
+}, async (t) => {
   const { folder, config } = await agent(t);
   const taken = net.createServer().listen(0, '127.0.0.1');
   t.after(() => taken.close());
@@ -160,7 +162,7 @@ test('what keeps the agent from starting is one clear line with the way out, and
   assert.match(noFolder.err, /^riata: the spool folder .*\n$/);
 });
 
-test('a spool that is only looked at is waited for', { timeout: 60_000 }, async (t) => {
+test('a spool that is only looked at is waited for', { timeout: 120_000 }, async (t) => {
   const { folder, serve } = await agent(t);
   const spoolPath = path.join(folder, 'spool');
   const looking = await openLevelSpool({
@@ -181,7 +183,7 @@ test('a spool that is only looked at is waited for', { timeout: 60_000 }, async 
   assert.equal(await served.ended, 0);
 });
 
-test('dev shows mail go its way, and takes everything with it when it ends', { timeout: 60_000 }, async (t) => {
+test('dev shows mail go its way, and takes everything with it when it ends', { timeout: 120_000 }, async (t) => {
   const dev = riata(t, ['dev', '--port', '0']);
   await dev.says('Control-C ends it.');
   const spool = /--spool (\S+)/.exec(dev.out)![1]!;
@@ -200,7 +202,7 @@ test('dev shows mail go its way, and takes everything with it when it ends', { t
   await assert.rejects(lstat(spool), { code: 'ENOENT' });
 });
 
-test('a reader that goes away ends the command quietly', { timeout: 60_000 }, async (t) => {
+test('a reader that goes away ends the command quietly', { timeout: 120_000 }, async (t) => {
   const help = riata(t, ['serve', '--help']);
   help.child.stdout!.destroy();
   assert.equal(await help.ended, 0);

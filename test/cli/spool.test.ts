@@ -18,7 +18,7 @@ async function place(t: TestContext): Promise<{ spool: string; at: (name: string
   return { spool: at('spool'), at };
 }
 
-test('a spool goes into an archive and out of it, by files', { timeout: 30_000 }, async (t) => {
+test('a spool goes into an archive and out of it, by files', { timeout: 120_000 }, async (t) => {
   const { spool, at } = await place(t);
   const out = await run(['spool', 'export', at('archive'), '--spool', spool]);
   assert.deepEqual([out.code, out.err], [0, '']);
@@ -35,7 +35,7 @@ test('a spool goes into an archive and out of it, by files', { timeout: 30_000 }
   assert.equal((await run(['spool', 'check', '--spool', at('other')])).code, 0);
 });
 
-test('and by pipes, with every word beside the archive on standard error', { timeout: 30_000 }, async (t) => {
+test('and by pipes, with every word beside the archive on standard error', { timeout: 120_000 }, async (t) => {
   const { spool, at } = await place(t);
   const out = await run(['spool', 'export', '--spool', spool]);
   assert.equal(out.code, 0);
@@ -46,7 +46,7 @@ test('and by pipes, with every word beside the archive on standard error', { tim
   assert.equal((await run(['spool', 'check', '--spool', at('other')])).code, 0);
 });
 
-test('an archive is not thrown at a terminal, nor over a file that is there', { timeout: 30_000 }, async (t) => {
+test('an archive is not thrown at a terminal, nor over a file that is there', { timeout: 120_000 }, async (t) => {
   const { spool, at } = await place(t);
   const shown = await run(['spool', 'export', '--spool', spool], { terminal: true });
   assert.deepEqual([shown.code, shown.out], [64, '']);
@@ -56,7 +56,7 @@ test('an archive is not thrown at a terminal, nor over a file that is there', { 
   assert.equal(await readFile(at('precious'), 'utf8'), 'mine');
 });
 
-test('what is no archive is told in one line, and takes nothing', { timeout: 30_000 }, async (t) => {
+test('what is no archive is told in one line, and takes nothing', { timeout: 120_000 }, async (t) => {
   const { at } = await place(t);
   const none = await run(['spool', 'import', at('none'), '--spool', at('other')]);
   assert.deepEqual([none.code, none.err.split('\n').length], [66, 2]);
@@ -65,7 +65,7 @@ test('what is no archive is told in one line, and takes nothing', { timeout: 30_
   assert.match(wrong.err, /no whole archive of a spool/);
 });
 
-test('a snapshot of a spool at rest can be checked, and is not put where something is', { timeout: 30_000 }, async (t) => {
+test('a snapshot of a spool at rest can be checked, and is not put where something is', { timeout: 120_000 }, async (t) => {
   const { spool, at } = await place(t);
   const made = await run(['spool', 'snapshot', at('copy'), '--spool', spool]);
   assert.deepEqual([made.code, made.err], [0, '']);
@@ -75,7 +75,7 @@ test('a snapshot of a spool at rest can be checked, and is not put where somethi
   assert.match(again.err, /not empty/);
 });
 
-test('a sound spool is not repaired; of a damaged one is told what was lost, and where the rest is', { timeout: 30_000 }, async (t) => {
+test('a sound spool is not repaired; of a damaged one is told what was lost, and where the rest is', { timeout: 120_000 }, async (t) => {
   const { spool } = await place(t);
   const sound = await run(['spool', 'repair', '--spool', spool]);
   assert.deepEqual([sound.code, sound.out], [0, 'Nothing is wrong with it; nothing was changed.\n']);
@@ -93,14 +93,14 @@ test('a sound spool is not repaired; of a damaged one is told what was lost, and
   assert.match((await run(['queue', 'stats', '--spool', spool])).out, /Messages +8/);
 });
 
-test('compacting tells what it gave back', { timeout: 30_000 }, async (t) => {
+test('compacting tells what it gave back', { timeout: 120_000 }, async (t) => {
   const { spool } = await place(t);
   const { code, out } = await run(['spool', 'compact', '--spool', spool]);
   assert.equal(code, 0);
   assert.match(out, /^The store took .* and takes .*\.\n$/);
 });
 
-test('nothing that needs a spool at rest is done while somebody has it', { timeout: 30_000 }, async (t) => {
+test('nothing that needs a spool at rest is done while somebody has it', { timeout: 120_000 }, async (t) => {
   const { spool, at } = await place(t);
   const held = await openLevelSpool(levelOptions(spool, createVirtualClock()));
   t.after(() => held.close());

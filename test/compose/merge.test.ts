@@ -529,6 +529,6 @@ test('whatever is handed in as a message, preparing and writing it neither fails
     const began = performance.now();
     renderedBytes(prepareTemplate(Buffer.from(text)).render({ a: 'v' }, TO));
     const took = performance.now() - began;
-    assert.ok(took < 5000, `${name}: ${took} ms`);
+    assert.ok(took < 20_000, `${name}: ${took} ms`);
   }
 });

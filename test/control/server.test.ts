@@ -55,8 +55,8 @@ test('closing does not wait for a client that keeps its connection', async (t) =
   const { server, client } = await serveAndConnect(t);
   await client.agent();
   const before = performance.now();
-  await server.close(10_000);
-  assert.ok(performance.now() - before < 5_000);
+  await server.close(60_000);
+  assert.ok(performance.now() - before < 30_000);
 });
 
 test('a socket left by a dead process is replaced', async (t) => {

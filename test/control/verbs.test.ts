@@ -499,8 +499,8 @@ test('a refusal does not wait for a source that has nothing to give', async (t) 
   })();
   await assert.rejects(client.submit(request, stuck), mta('MESSAGE_TOO_LARGE'));
   const before = performance.now();
-  await server.close(20_000);
-  assert.ok(performance.now() - before < 10_000, 'its connection is gone');
+  await server.close(60_000);
+  assert.ok(performance.now() - before < 30_000, 'its connection is gone');
 });
 
 test('a source that fails half-way leaves nothing behind', async (t) => {

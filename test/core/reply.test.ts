@@ -236,6 +236,6 @@ test('a wait that a reply asks for is understood', () => {
 test('looking for a wait takes no long time, whatever the text', () => {
   const began = performance.now();
   for (const unit of ['again ', 'again 1', 'in 1', '1 h ', '9', 'greylist', ' ', '1:', 'an '])
-    retryAfterMs(unit.repeat(100_000 / unit.length));
-  assert.ok(performance.now() - began < 2000);
+    retryAfterMs(unit.repeat(1_000_000 / unit.length));
+  assert.ok(performance.now() - began < 20_000);
 });

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Act } from '../../src/dev/act.js';
 import { type SinkOptions, startSink } from '../../src/dev/sink.js';
+import { NOBODY } from '../support/loopback.js';
 import { createVirtualClock, settle } from '../support/virtual-clock.js';
 import { makeJob, open, opened, POLICY, TIMEOUTS, Work } from './session-rig.js';
 
@@ -220,9 +221,7 @@ describe('before MAIL', () => {
   }
 
   it('a refused connection says so', async () => {
-    const sink = await startSink();
-    await sink.close();
-    const answer = await open(sink.port);
+    const answer = await open(NOBODY.port);
     assert.ok(answer.kind === 'trouble');
     assert.deepEqual(
       { ...answer.trouble, text: '' },
@@ -231,7 +230,7 @@ describe('before MAIL', () => {
         stage: 'connect',
         status: '4.4.1',
         text: '',
-        server: { host: 'sink.test', address: '127.0.0.1', port: sink.port },
+        server: { host: 'sink.test', address: '127.0.0.1', port: NOBODY.port },
         reason: 'refused',
       },
     );

@@ -4,6 +4,7 @@ import { before, describe, it } from 'node:test';
 import { grouped, joined, MAX_TRANSCRIPT, Transcript } from '../../src/delivery/transcript.js';
 import { type SinkOptions, startSink } from '../../src/dev/sink.js';
 import { createCertificate, type TestCertificate } from '../support/certificate.js';
+import { NOBODY } from '../support/loopback.js';
 import { atEnd, type Scope } from '../support/scope.js';
 import { createVirtualClock } from '../support/virtual-clock.js';
 import { makeJob, open, opened, POLICY, streamed, Work } from './session-rig.js';
@@ -211,13 +212,11 @@ describe('the transcript of a delivery', () => {
     }
   });
 
-  it('of a connection that was never made says why', async (t) => {
-    const sink = await start(t);
-    await sink.close();
-    const answer = await open(sink.port);
+  it('of a connection that was never made says why', async () => {
+    const answer = await open(NOBODY.port);
     assert.ok(answer.kind === 'trouble');
     const lines = said(answer.transcript);
-    assert.equal(lines[0], `connecting to sink.test[127.0.0.1]:${sink.port}, connection 1`);
+    assert.equal(lines[0], `connecting to sink.test[127.0.0.1]:${NOBODY.port}, connection 1`);
     assert.match(lines[1]!, /ECONNREFUSED/);
     assert.equal(lines.length, 2);
   });

@@ -57,7 +57,7 @@ async function rig(scope: Scope): Promise<Rig> {
 
 /** Everything that was handed in has arrived as it was, once. */
 async function assertAllArrived({ sink, tap, agent }: Rig, count: number, sender = SENDER): Promise<void> {
-  await agent.mta.idle(AbortSignal.timeout(20_000));
+  await agent.mta.idle(AbortSignal.timeout(60_000));
   const { contents } = tap;
   assert.equal(contents.length, count);
   assert.equal(sink.counts.messages, count);
@@ -241,7 +241,7 @@ test('mail comes in and leaves over IPv6', { skip: noIpv6 }, async (t) => {
   const sent = message('six');
   await transport.sendMail({ envelope: { from: SENDER, to: ['bob@six.test', 'carol@[IPv6:::1]'] }, raw: sent });
   transport.close();
-  await agent.mta.idle(AbortSignal.timeout(20_000));
+  await agent.mta.idle(AbortSignal.timeout(60_000));
   assert.deepEqual(sink.messages.flatMap(({ recipients }) => recipients).sort(), ['bob@six.test', 'carol@[IPv6:::1]']);
   for (const { bytes } of sink.messages) {
     assert.match(bytes.toString(), /^Received: from client\.test \(\[IPv6:::1\]\)\r\n/);
@@ -322,7 +322,7 @@ test('clients encrypt with STARTTLS, and with TLS from the first octet, and chec
   }
 
   const subjects = ['curl', 'msmtp', 'python', 'nodemailer'].flatMap((name) => [name, `${name}s`]);
-  await agent.mta.idle(AbortSignal.timeout(20_000));
+  await agent.mta.idle(AbortSignal.timeout(60_000));
   assert.deepEqual(sink.messages.map(({ bytes }) => subjectOf(bytes)).sort(), subjects.sort());
   for (const { bytes } of sink.messages) {
     assert.match(bytes.toString(), /^Received: [^;]+\bwith ESMTPS id/);

@@ -45,7 +45,7 @@ const mails = corpus.filter(({ name }) => name.endsWith('.txt'));
 async function rig(scope: Scope, options: SinkOptions = {}): Promise<{ port: number; sink: Sink; idle: () => Promise<void> }> {
   const sink = await destination(scope, options);
   const agent = await startAgent(scope, { route: [relayTo(sink)], submission: { bareNewlines: 'normalise' } });
-  return { port: agent.port, sink, idle: () => agent.mta.idle(AbortSignal.timeout(20_000)) };
+  return { port: agent.port, sink, idle: () => agent.mta.idle(AbortSignal.timeout(60_000)) };
 }
 
 /** As a client that knows no more than the rules of the transport: dots are stuffed where a line begins behind CRLF. Returns the reply. */
@@ -307,6 +307,6 @@ test('a message as large as is allowed passes, one octet more is refused while i
   const fits = sample('fits', Buffer.concat([full.subarray(0, limit - 2), Buffer.from('\r\n')]));
   const [accepted, refused] = await sendRaw(agent.port, [fits, sample('too large', Buffer.concat([fits.bytes, Buffer.from('x')]))]);
   assert.match(refused!, /^552 5\.3\.4 /);
-  await agent.mta.idle(AbortSignal.timeout(20_000));
+  await agent.mta.idle(AbortSignal.timeout(60_000));
   assertArrivedById(sink, [fits], [accepted!]);
 });

@@ -37,7 +37,7 @@ async function rig(scope: Scope) {
   });
   const [plain, tls] = agent.mta.listening().map(({ port }) => port) as [number, number];
   const arrived = async (count: number) => {
-    await agent.mta.idle(AbortSignal.timeout(20_000));
+    await agent.mta.idle(AbortSignal.timeout(60_000));
     assert.equal(sink.messages.length, count);
     return sink.messages.at(-1)!.bytes.toString();
   };

@@ -2,13 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { destination, madeUpDns, message, relayTo, startAgent, subjectOf } from '../support/agent.js';
+import { freePlace } from '../support/loopback.js';
 import { until } from '../support/scope.js';
 
 test('mail for a server that is down waits, one charged an attempt and the others none, and all leave when it is back', async (t) => {
-  const away = await destination(t);
-  const { port } = away;
-  await away.close();
-  const agent = await startAgent(t, { route: [relayTo({ port })], retry: { firstDelay: '1h' } });
+  const away = await freePlace();
+  const agent = await startAgent(t, { route: [relayTo(away, away)], retry: { firstDelay: '1h' } });
   const ids: string[] = [];
   for (let number = 0; number < 40; number++) ids.push(await agent.submit({ to: 'bob@dest.test', content: message(`number ${number}`) }));
   const { status, text } = await agent.event('deferred');
@@ -19,13 +18,13 @@ test('mail for a server that is down waits, one charged an attempt and the other
     return stats.sites.length > 0 && stats;
   });
   assert.equal(sites.length, 1);
-  assert.match(`${sites[0]!.site} ${sites[0]!.trouble}`, new RegExp(`127\\.0\\.0\\.1:${port}.*ECONNREFUSED`));
+  assert.match(`${sites[0]!.site} ${sites[0]!.trouble}`, new RegExp(`${away.host}:${away.port}.*ECONNREFUSED`));
   assert.equal(counts.messages, 40);
   const attempts = await Promise.all(ids.map(async (id) => (await agent.verbs.status(id)).recipients[0]!.attempts));
   assert.equal(attempts.filter((count) => count > 1).length, 0);
   assert.ok(attempts.filter((count) => count === 1).length <= 2, `${attempts}`);
 
-  const back = await destination(t, { port });
+  const back = await destination(t, away);
   await agent.verbs.change({ action: 'retry', selector: { all: true } });
   for (const id of ids) assert.equal((await agent.settled(id)).status, 'sent');
   assert.equal(new Set(back.messages.map(({ bytes }) => subjectOf(bytes))).size, 40);

@@ -219,7 +219,7 @@ nohost MX 10 nothing-here
         agent.submit({ to: `via-alias@${at % 2 ? 'alias' : 'dest'}.test`, content: message(`number ${at}`) }),
       ),
     );
-    await agent.mta.idle(AbortSignal.timeout(20_000));
+    await agent.mta.idle(AbortSignal.timeout(60_000));
     const metrics = agent.mta.metrics();
     const arrived = () => [...postfix.mailbox('via-alias@dest.test'), ...postfix.mailbox('via-alias@alias.test')];
     await until(

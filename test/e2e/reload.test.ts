@@ -10,6 +10,7 @@ import { configFromOptions } from '../../src/config/load.js';
 import type { SinkScript } from '../../src/dev/sink.js';
 import { type Agent, destination, HOSTNAME, message, relayTo, startAgent, subjectOf, temporaryFolder } from '../support/agent.js';
 import { createCertificate } from '../support/certificate.js';
+import { freePlace, NOBODY } from '../support/loopback.js';
 import { never, until } from '../support/scope.js';
 import { talk } from '../support/talk.js';
 
@@ -32,25 +33,17 @@ function routes(...route: NonNullable<Parameters<typeof configFromOptions>[0]['r
   return configFromOptions({ route }, { machineName: HOSTNAME }).config.route;
 }
 
-const refuses = (port: number) =>
-  talk(port).then(
+const refuses = ({ host, port }: { readonly host: string; readonly port: number }) =>
+  talk(port, host).then(
     (line) => (line.end(), false),
     () => true,
   );
 
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 test('a session in the middle of a message goes on, whatever becomes of its address; new sessions get the new rules', async (t) => {
   const sink = await destination(t);
-  const port = await freePort();
-  const agent = await startAgent(t, { route: [relayTo(sink)], submission: { listen: [`127.0.0.1:${port}`] } });
-  const line = await talk(port);
+  const old = await freePlace();
+  const agent = await startAgent(t, { route: [relayTo(sink)], submission: { listen: [`${old.host}:${old.port}`] } });
+  const line = await talk(old.port, old.host);
   await line.reply();
   await line.say('EHLO client.test');
   for (const command of ['MAIL FROM:<ann@example.test>', 'RCPT TO:<bob@dest.test>', 'DATA']) await line.say(command);
@@ -60,9 +53,8 @@ test('a session in the middle of a message goes on, whatever becomes of its addr
   );
   assert.deepEqual(changes.taken, ['submission.listen', 'submission.trustedNetworks', 'submission.maxRecipients']);
   assert.deepEqual(changes.atNextStart, []);
-  const [{ port: newPort } = { port: 0 }] = agent.mta.listening();
-  assert.notEqual(newPort, port);
-  assert.ok(await refuses(port), 'the old address takes no new session');
+  const [{ port } = { port: 0 }] = agent.mta.listening();
+  assert.ok(await refuses(old), 'the old address takes no new session');
 
   assert.match(await line.say(`${message('through a reload')}.`), /^250 /);
   await line.say('MAIL FROM:<ann@example.test>');
@@ -70,7 +62,7 @@ test('a session in the middle of a message goes on, whatever becomes of its addr
   assert.match(await line.say('RCPT TO:<eve@dest.test>'), /^452 4\.5\.3 /, 'limits are those of now');
   assert.match(await line.say('QUIT'), /^221 /);
 
-  const other = await talk(newPort);
+  const other = await talk(port);
   await other.reply();
   await other.say('EHLO client.test');
   assert.match(await other.say('MAIL FROM:<ann@example.test>'), /^550 5\.7\.1 /, 'it is not of a trusted network any more');
@@ -86,10 +78,7 @@ test('an address that stays keeps its listener, and its sessions', async (t) => 
   await agent.mta.reload(
     changed(agent, {
       submission: {
-        listen: [
-          { host: '127.0.0.1', port: 0 },
-          { host: '127.0.0.1', port: await freePort() },
-        ],
+        listen: [{ host: '127.0.0.1', port: 0 }, await freePlace()],
       },
     }),
   );
@@ -100,8 +89,7 @@ test('an address that stays keeps its listener, and its sessions', async (t) => 
 
 test('mail that waits follows the new routes at once: behind a server that is down, and for its next attempt', async (t) => {
   const [old, relay] = [await destination(t), await destination(t)];
-  const down = await freePort();
-  const route = routes(relayTo({ port: down }, { domain: 'down.test' }), relayTo(old));
+  const route = routes(relayTo(NOBODY, { domain: 'down.test' }), relayTo(old));
   const agent = await startAgent(t, { retry: { firstDelay: '1h' } });
   await agent.mta.reload(changed(agent, { route }));
   const behind = await Promise.all([1, 2, 3].map(() => agent.submit({ to: 'bob@down.test' })));
@@ -147,9 +135,9 @@ test('what is wrong with a new configuration is told, and nothing of it is taken
   const route = routes(relayTo(other));
 
   const wrong = (submission: Partial<Config['submission']>) => agent.mta.reload(changed(agent, { route, submission }));
-  const free = { host: '127.0.0.1', port: await freePort() };
+  const free = await freePlace();
   await assert.rejects(wrong({ listen: [free, busy], maxRecipients: 1 }), { code: 'ADDRESS_IN_USE' });
-  assert.ok(await refuses(free.port), 'what was opened is closed again');
+  assert.ok(await refuses(free), 'what was opened is closed again');
   const missing = join(await temporaryFolder(t), 'none.pem');
   await assert.rejects(wrong({ tls: { certFile: missing, keyFile: missing } }), { code: 'INVALID_OPTIONS' });
   writeFileSync(missing, 'no certificate');

@@ -8,7 +8,7 @@ import { until } from '../support/scope.js';
 
 const route = (port: number) => `[[route]]\nhost = "127.0.0.1"\nport = ${port}\n`;
 
-test('a queue is exported, imported on another machine and sent from there, once', { timeout: 60_000 }, async (t) => {
+test('a queue is exported, imported on another machine and sent from there, once', { timeout: 120_000 }, async (t) => {
   const sink = await destination(t);
   const first = await spawnAgent(t, { toml: route(sink.port) });
   const later = Date.now() + 3_600_000;
@@ -30,7 +30,7 @@ test('a queue is exported, imported on another machine and sent from there, once
   assert.equal((await second.stop()).code, 0);
 });
 
-test('a snapshot under load holds whole what was acknowledged before, and an agent starts on it', { timeout: 60_000 }, async (t) => {
+test('a snapshot under load holds whole what was acknowledged before, and an agent starts on it', { timeout: 120_000 }, async (t) => {
   const sink = await destination(t);
   const agent = await spawnAgent(t, { toml: route(sink.port) });
   const later = Date.now() + 3_600_000;

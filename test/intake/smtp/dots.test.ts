@@ -105,16 +105,16 @@ test('content without dots is given on without a copy', () => {
   assert.equal(taken[0], chunk);
 });
 
-test('a mebibyte of lines that are a dot each is read in one turn, and quickly', () => {
+test('mebibytes of lines that are a dot each are read in one turn, in time that grows as they do', () => {
   let octets = 0;
   const dots = new Dots((content) => {
     octets += content.length;
   });
   dots.begin();
-  const chunk = Buffer.from('..\r\n'.repeat(16_384));
+  const chunk = Buffer.from('..\r\n'.repeat(524_288));
   const started = performance.now();
-  for (let i = 0; i < 16; i++) dots.read(Buffer.from(chunk), 0);
-  // About 20 ms; the scanner this one replaces needs a second and more.
-  assert.ok(performance.now() - started < 500);
-  assert.equal(octets, 16 * 3 * 16_384);
+  dots.read(chunk, 0);
+  // Some tens of ms. Where what follows is moved for each dot, as in the scanner this one replaces, it is minutes.
+  assert.ok(performance.now() - started < 20_000);
+  assert.equal(octets, 3 * 524_288);
 });

@@ -72,7 +72,7 @@ function run(steps: readonly Step[]) {
   return { text: sent.map((line) => `${line}\r\n`).join(''), codes, accepted };
 }
 
-test('every reply is that of the model, whatever is sent and however it is cut', { timeout: 30_000 }, async (t) => {
+test('every reply is that of the model, whatever is sent and however it is cut', { timeout: 120_000 }, async (t) => {
   const { port, spool } = await openListener(t, { maxErrors: 1_000 });
   const step = fc.constantFrom(...(Object.keys(LINES) as Step[]), 'RCPT', 'message', 'MAIL', 'RCPT', 'message');
   await fc.assert(

@@ -6,7 +6,7 @@ import { simpleParser } from 'mailparser';
 import nodemailer from 'nodemailer';
 import { openListener } from '../support.js';
 
-const limit = { timeout: 20_000 };
+const limit = { timeout: 120_000 };
 
 test('a mail with text, HTML, attachments and non-ASCII text comes in as it was composed', limit, async (t) => {
   const { port, spool } = await openListener(t);

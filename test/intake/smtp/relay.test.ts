@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { matchNetworks } from '../../../src/intake/smtp/networks.js';
 import { Client, HEADER, openListener } from '../support.js';
 
-const limit = { timeout: 20_000 };
+const limit = { timeout: 120_000 };
 /** Loopback is not among them. */
 const elsewhere = { trustedNetworks: ['192.0.2.0/24'], maxErrors: 1_000_000 };
 

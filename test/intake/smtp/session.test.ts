@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import { Client, ENVELOPE, HEADER, openListener, until } from '../support.js';
 
-const limit = { timeout: 5_000 };
+const limit = { timeout: 120_000 };
 const ID = /^250 2\.0\.0 queued as (01HZ\w{22})$/;
 
 test('the greeting comes at once and without a status, and EHLO offers what is done and nothing else', limit, async (t) => {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { Client, HEADER, openListener, until } from '../support.js';
 
-const limit = { timeout: 20_000 };
+const limit = { timeout: 120_000 };
 
 /** What some server somewhere takes for the end of a message, and is none. */
 const ENDS = [

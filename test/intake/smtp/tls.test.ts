@@ -10,7 +10,7 @@ import tls from 'node:tls';
 import { startSmtpListener } from '../../../src/intake/smtp/listener.js';
 import { Client, HEADER, openListener, until } from '../support.js';
 
-const limit = { timeout: 15_000 };
+const limit = { timeout: 120_000 };
 const folder = mkdtempSync(join(tmpdir(), 'riata-tls-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 execFileSync(

@@ -14,7 +14,7 @@ import { temporaryFolder } from '../../support/agent.js';
 import { createCertificate } from '../../support/certificate.js';
 import { Client, HEADER, openListener } from '../support.js';
 
-const limit = { timeout: 30_000 };
+const limit = { timeout: 120_000 };
 const elsewhere = { trustedNetworks: ['203.0.113.7/32'], maxErrors: 1000 };
 /** Waits are over at once, but in order. */
 const hurried = {

@@ -159,19 +159,21 @@ describe('more than fits into memory', () => {
       await acceptMany(COUNT, (i) => acceptance({ acceptedAt: now(), notBefore: now() + 1000 + (i % 7) }, [`mx:lane${i % 12}.test`])),
     );
     await clock.advance(2000);
-    let longest = 0;
-    let last = performance.now();
+    // How many in one turn of the event loop: nobody else gets theirs before it ends.
+    let most = 0;
+    let last = 0;
     let watching = true;
     const watch = () => {
-      const at = performance.now();
-      longest = Math.max(longest, at - last);
-      last = at;
+      const { ready } = spool.counts();
+      most = Math.max(most, ready - last);
+      last = ready;
       if (watching) setImmediate(watch);
     };
     watch();
     assert.equal(await spool.promote(), undefined);
     watching = false;
-    assert.ok(longest < 500, `the event loop stood still for ${longest} ms`);
+    watch();
+    assert.ok(most <= 500, `${most} of ${COUNT} in one turn`);
     let inMemory = 0;
     for (let lane = 0; lane < 12; lane++) inMemory += spool.readyNow(`mx:lane${lane}.test`);
     assert.ok(inMemory <= 1000 + 12 * 4, `${inMemory} in memory`);
