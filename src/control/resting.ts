@@ -1,6 +1,6 @@
 /** What keeps mail of a lane from going, as the control verbs tell it: sites in trouble with the lanes that lead there. Pure. */
 import type { LaneNow } from '../scheduler/lane-now.js';
-import type { RestView } from '../scheduler/scheduler.js';
+import type { RestView } from '../scheduler/resting.js';
 import type { LaneCounts, LaneReport, SiteReport } from './types.js';
 
 /** Lanes that a site names one by one. */

@@ -1,5 +1,7 @@
 /** Why mail of a lane goes, or does not, at this moment: what the scheduler knows, as a value. */
 import type { Trouble } from '../core/outcome.js';
+import type { Outages } from './outage.js';
+import type { Lane } from './places.js';
 
 export interface LaneNow {
   /** The DNS is being asked where it leads. */
@@ -19,3 +21,18 @@ export interface LaneNow {
 }
 
 export const QUIET: LaneNow = { lookingUp: false, servers: [], coming: 0, full: false, capped: false };
+
+export function laneNow(lane: Lane | undefined, outages: Outages): LaneNow {
+  if (lane === undefined) return QUIET;
+  const { site, route } = lane;
+  const rest = lane.rest.trouble !== undefined ? lane.rest : site?.rest;
+  return {
+    lookingUp: lane.lookedUp,
+    ...(rest?.trouble === undefined ? {} : { rest: { until: rest.until, failures: rest.failures, trouble: rest.trouble } }),
+    ...(route !== undefined && outages.of(route).on ? { outagePort: route.targets[0]!.port } : {}),
+    servers: route?.targets.map(({ host, address, port }) => `${host}[${address}]:${port}`) ?? [],
+    coming: site?.asked ?? 0,
+    full: site?.full ?? false,
+    capped: site?.level !== undefined,
+  };
+}

@@ -3,6 +3,7 @@
  * here: no network, or a provider that blocks port 25. Then trying is slowed down to one probe a minute over all sites, nothing
  * is charged an attempt for it, and one plain word tells the operator. The first connection that reaches a server ends it.
  */
+import type { Route } from '../core/carrier.js';
 import type { Emit } from '../core/event.js';
 import type { Trouble } from '../core/outcome.js';
 import type { Clock } from '../platform/clock.js';
@@ -68,5 +69,29 @@ export class Outage {
     if (now < this.#nextProbe) return false;
     this.#nextProbe = now + PROBE_MS;
     return true;
+  }
+}
+
+/** By port: a blocked port 25 says nothing of a relay on 587. */
+export class Outages {
+  readonly #byPort = new Map<number, Outage>();
+  readonly #make: (port: number) => Outage;
+
+  constructor(clock: Clock, log: Log, emit: Emit) {
+    this.#make = (port) => new Outage(port, clock, log, emit);
+  }
+
+  [Symbol.iterator](): IterableIterator<Outage> {
+    return this.#byPort.values();
+  }
+
+  of(route: Route): Outage {
+    const { port } = route.targets[0]!;
+    let outage = this.#byPort.get(port);
+    if (outage === undefined) {
+      outage = this.#make(port);
+      this.#byPort.set(port, outage);
+    }
+    return outage;
   }
 }
