@@ -6,7 +6,9 @@
  * server but our own agent.
  */
 import type { Duplex } from 'node:stream';
+import type { SubmitRequest } from '../control/types.js';
 import { MtaError } from '../core/errors.js';
+import { encodeXtext } from '../core/xtext.js';
 import type { Cli, Globals } from './command.js';
 import { CliError, EXIT } from './exit.js';
 import { FALLBACK_PORT } from './listen.js';
@@ -80,7 +82,7 @@ export interface LocalSmtp {
   /** By which the agent introduces itself. */
   readonly hostname: string;
   /** Resolves when the message is safe on disk, with what the agent says about it. Rejects with a `CliError` that says why not. */
-  send(from: string, to: readonly string[], content: AsyncIterable<Buffer>): Promise<string>;
+  send(request: Pick<SubmitRequest, 'from' | 'to' | 'notify' | 'ret' | 'envid'>, content: AsyncIterable<Buffer>): Promise<string>;
   close(): void;
 }
 
@@ -104,9 +106,12 @@ export async function openLocalSmtp(args: Globals, cli: Cli): Promise<LocalSmtp>
   await say('EHLO localhost', 250);
   return {
     hostname: greeting.slice(4).split(' ', 1)[0]!,
-    async send(from, to, content) {
-      await say(`MAIL FROM:<${from}>${/[^\x20-\x7e]/.test(from + to.join('')) ? ' SMTPUTF8' : ''}`, 250);
-      for (const recipient of to) await say(`RCPT TO:<${recipient}>`, 250);
+    async send({ from, to, notify, ret, envid }, content) {
+      const utf8 = /[^\x20-\x7e]/.test(from + to.join(''));
+      const mail = `${utf8 ? ' SMTPUTF8' : ''}${ret ? ` RET=${ret.toUpperCase()}` : ''}${envid ? ` ENVID=${encodeXtext(envid)}` : ''}`;
+      const rcpt = notify ? ` NOTIFY=${notify.join(',').toUpperCase()}` : '';
+      await say(`MAIL FROM:<${from}>${mail}`, 250);
+      for (const recipient of to) await say(`RCPT TO:<${recipient}>${rcpt}`, 250);
       await say('DATA', 354);
       for await (const chunk of forTheWire(content)) {
         if (!stream.write(chunk)) await new Promise<void>((resolve) => stream.once('drain', resolve).once('close', resolve));

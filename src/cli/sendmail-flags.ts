@@ -126,6 +126,7 @@ function readValue(call: Draft, letter: string, value: string): void {
       call.ret = value;
       break;
     case 'V':
+      if (!/^[\x20-\x7e]{1,100}$/.test(value)) throw new CliError(EXIT.usage, '-V takes printable ASCII, 100 characters at most');
       call.envid = value;
       break;
     case 'b':

@@ -85,8 +85,7 @@ async function openDoor(args: Globals, cli: Cli): Promise<Door> {
   }
   try {
     const smtp = await openLocalSmtp(args, cli);
-    const submit: Door['submit'] = ({ from, to }, content) => smtp.send(from, to, content);
-    return { hostname: smtp.hostname, submit, close: async () => smtp.close() };
+    return { hostname: smtp.hostname, submit: (request, content) => smtp.send(request, content), close: async () => smtp.close() };
   } catch (error) {
     if (!(error instanceof MtaError)) throw error;
     throw new CliError(EXIT.tryLater, `${shut.message}; and ${error.message}`, { cause: error });

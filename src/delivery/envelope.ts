@@ -13,6 +13,7 @@ import type { Job } from '../core/carrier.js';
 import type { Recipient } from '../core/delivery.js';
 import type { Message } from '../core/message.js';
 import type { RecipientOutcome } from '../core/outcome.js';
+import { encodeXtext } from '../core/xtext.js';
 import { unsendable } from './classify.js';
 import type { Extensions } from './extensions.js';
 
@@ -141,7 +142,7 @@ function none(job: Job, status: string, text: string, reason: string): Enveloped
 
 /** RET and ENVID (RFC 3461 §4.3, §4.4). */
 function returnParameters(dsn: { readonly ret?: 'full' | 'hdrs'; readonly envid?: string }): string {
-  const envid = dsn.envid === undefined ? '' : xtext(dsn.envid);
+  const envid = dsn.envid === undefined ? '' : encodeXtext(dsn.envid);
   return `${dsn.ret ? ` RET=${dsn.ret.toUpperCase()}` : ''}${envid ? ` ENVID=${envid}` : ''}`;
 }
 
@@ -156,15 +157,6 @@ function notifyParameters(job: Job): readonly string[] | undefined {
 function recipientParameters(recipient: Recipient | undefined): string {
   const notify = recipient?.notify?.length ? ` NOTIFY=${recipient.notify.join(',').toUpperCase()}` : '';
   const [, type, address] = /^([\w-]+);(.+)$/s.exec(recipient?.orcpt ?? '') ?? [];
-  const original = address === undefined ? '' : xtext(address);
+  const original = address === undefined ? '' : encodeXtext(address);
   return original ? `${notify} ORCPT=${type};${original}` : notify;
-}
-
-/** RFC 3461 §4: printable ASCII but `+` and `=`, the rest as `+` and two hex digits. Empty where it cannot be told so. */
-function xtext(text: string): string {
-  if (!ASCII.test(text)) return '';
-  return text.replace(
-    /[^\x21-\x2a\x2c-\x3c\x3e-\x7e]/g,
-    (character) => `+${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
-  );
 }

@@ -132,7 +132,8 @@ test('-N, -R and -V ask for reports', async (t) => {
   const { recipients, dsn } = agent.submissions[0]!.envelope;
   assert.deepEqual(recipients, [{ address: 'bob@x.test', notify: ['success', 'delay'] }]);
   assert.deepEqual(dsn, { ret: 'hdrs', envid: 'id 7' });
-  for (const wrong of [['-N', 'never,success'], ['-N', 'often'], ['-R', 'some'], ['-V']]) assert.equal((await sendmail(wrong)).code, 64);
+  for (const wrong of [['-N', 'never,success'], ['-N', 'often'], ['-R', 'some'], ['-V'], ['-V', 'Łódź']])
+    assert.equal((await sendmail(wrong)).code, 64);
 });
 
 test('flags of other mail systems are passed over; those that ask for what will not happen are refused', () => {
@@ -210,6 +211,11 @@ test('who may not open the control socket hands in over the port where the agent
     (await agent.mta.spool.inspect(id))!.deliveries.flatMap(({ recipients }) => recipients.map(({ address }) => address)),
     ['bob@mx.example.test', 'joe@x.test'],
   );
+  const asked = await run(['sendmail', '--config', config, '-Nsuccess', '-R', 'hdrs', '-V', 'order +7=', 'bob@x.test'], { stdin: 'x' });
+  assert.equal(asked.code, 0, asked.err);
+  const [told] = (await agent.mta.spool.list({ recipient: 'bob@x.test' }, { limit: 1 })).items;
+  assert.deepEqual(told!.message.dsn, { ret: 'hdrs', envid: 'order +7=' });
+  assert.deepEqual(told!.delivery.recipients[0]!.notify, ['success']);
   const refused = await run(['sendmail', '--config', config, 'bob@x..test'], { stdin: 'x' });
   assert.deepEqual([refused.code, /the agent answered 501 5\.1\.3/.test(refused.err)], [65, true], refused.err);
   await agent.close();

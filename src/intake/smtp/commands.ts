@@ -7,7 +7,10 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { formatAddress, readPath } from '../../core/address.js';
+import type { Notify } from '../../core/delivery.js';
 import { MtaError } from '../../core/errors.js';
+import type { Message } from '../../core/message.js';
+import { readEnvid, readNotify, readOrcpt, readRet } from './notification.js';
 
 export interface MailCommand {
   readonly kind: 'mail';
@@ -16,11 +19,15 @@ export interface MailCommand {
   /** As declared; 0 where it was not. */
   readonly sizeBytes: number;
   readonly smtpUtf8: boolean;
+  /** Where RET or ENVID was given. */
+  readonly dsn?: NonNullable<Message['dsn']>;
 }
 
 export interface RcptCommand {
   readonly kind: 'rcpt';
   readonly recipient: string;
+  readonly notify?: readonly Notify[];
+  readonly orcpt?: string;
 }
 
 /** The command is refused with this reply, complete but for its CRLF. */
@@ -50,7 +57,7 @@ export function parseMail(line: string, limits: { readonly maxMessageSizeBytes: 
   const { path } = read;
   if (path.kind === 'postmaster') return refused('501 5.1.7 Bad sender address: the domain is missing');
   if (text !== line && !parameters.smtpUtf8) return refused('553 5.6.7 The address is not ASCII, and SMTPUTF8 was not given');
-  return { kind: 'mail', sender: path.kind === 'null' ? '' : path.address, sizeBytes: parameters.sizeBytes, smtpUtf8: parameters.smtpUtf8 };
+  return { ...parameters, kind: 'mail', sender: path.kind === 'null' ? '' : path.address };
 }
 
 /** `postmasterDomain`: where `<Postmaster>` is (RFC 5321 §4.5.1). */
@@ -66,40 +73,35 @@ export function parseRcpt(
   const read = readPath(text, start);
   if ('kind' in read) return refused(`501 5.1.3 Bad recipient address: ${read.text}`);
   if (text !== line && !smtpUtf8) return refused('553 5.6.7 The address is not ASCII, and SMTPUTF8 was not given with MAIL');
-  if (read.end !== text.length) {
-    const parameters = readParameters(text, read.end);
-    if (parameters === undefined) return refused('501 5.5.4 Bad parameter syntax');
-    // No extension with a parameter of RCPT is offered.
-    if (parameters.size > 0) return refused('555 5.5.4 A parameter is not supported here');
-  }
+  const parameters = read.end === text.length ? NOTHING_ASKED : rcptParameters(text, read.end);
+  if (parameters.kind === 'refused') return parameters;
   const { path } = read;
   if (path.kind === 'null') return refused('501 5.1.3 Bad recipient address: there is no address');
-  if (path.kind === 'mailbox') return { kind: 'rcpt', recipient: path.address };
-  return postmasterAt(path.localPart, postmasterDomain);
+  if (path.kind === 'mailbox') return { ...parameters, recipient: path.address };
+  return postmasterAt(path.localPart, postmasterDomain, parameters);
 }
 
-function postmasterAt(localPart: string, domain: string): RcptCommand | Refused {
+function postmasterAt(localPart: string, domain: string, parameters: RcptParameters): RcptCommand | Refused {
   try {
-    return { kind: 'rcpt', recipient: formatAddress(localPart, domain) };
+    return { ...parameters, recipient: formatAddress(localPart, domain) };
   } catch (error) {
     if (error instanceof MtaError) return refused('550 5.1.2 This server has no mail domain of its own');
     throw error;
   }
 }
 
-interface MailParameters {
-  readonly kind: 'parameters';
-  readonly sizeBytes: number;
-  readonly smtpUtf8: boolean;
-}
+type MailParameters = Omit<MailCommand, 'sender'>;
+type RcptParameters = Omit<RcptCommand, 'recipient'>;
 
-const NO_PARAMETERS: MailParameters = { kind: 'parameters', sizeBytes: 0, smtpUtf8: false };
+const NO_PARAMETERS: MailParameters = { kind: 'mail', sizeBytes: 0, smtpUtf8: false };
+const NOTHING_ASKED: RcptParameters = { kind: 'rcpt' };
 
 function mailParameters(text: string, start: number, maxMessageSizeBytes: number): MailParameters | Refused {
   const parameters = readParameters(text, start);
   if (parameters === undefined) return refused('501 5.5.4 Bad parameter syntax');
   let sizeBytes = 0;
   let smtpUtf8 = false;
+  let dsn: MailCommand['dsn'];
   for (const [name, value] of parameters) {
     switch (name) {
       case 'SIZE':
@@ -116,11 +118,40 @@ function mailParameters(text: string, start: number, maxMessageSizeBytes: number
         if (value !== undefined) return refused('501 5.5.4 SMTPUTF8 takes no value');
         smtpUtf8 = true;
         break;
+      case 'RET': {
+        const ret = readRet(value);
+        if (ret === undefined) return refused('501 5.5.4 RET must be FULL or HDRS');
+        dsn = { ...dsn, ret };
+        break;
+      }
+      case 'ENVID': {
+        const envid = readEnvid(value);
+        if (envid === undefined) return refused('501 5.5.4 ENVID must be an xtext of printable ASCII, 100 characters at most');
+        dsn = { ...dsn, envid };
+        break;
+      }
       default:
         return refused('555 5.5.4 A parameter is not supported here');
     }
   }
-  return { kind: 'parameters', sizeBytes, smtpUtf8 };
+  return { kind: 'mail', sizeBytes, smtpUtf8, ...(dsn && { dsn }) };
+}
+
+function rcptParameters(text: string, start: number): RcptParameters | Refused {
+  const parameters = readParameters(text, start);
+  if (parameters === undefined) return refused('501 5.5.4 Bad parameter syntax');
+  const notify = readNotify(parameters.get('NOTIFY'));
+  const orcpt = readOrcpt(parameters.get('ORCPT'));
+  for (const name of parameters.keys()) {
+    if (name === 'NOTIFY') {
+      if (notify === undefined) return refused('501 5.5.4 NOTIFY must be NEVER, or some of SUCCESS, FAILURE and DELAY');
+    } else if (name === 'ORCPT') {
+      if (orcpt === undefined) return refused('501 5.5.4 ORCPT must be a type, a semicolon and an xtext');
+    } else {
+      return refused('555 5.5.4 A parameter is not supported here');
+    }
+  }
+  return { kind: 'rcpt', ...(notify && { notify }), ...(orcpt && { orcpt }) };
 }
 
 /** Names in upper case; undefined for what is no list of parameters, or names one twice. */

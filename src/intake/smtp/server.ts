@@ -76,6 +76,8 @@ export class Server extends SMTPServer {
       heloResponse: '%s',
       size: ports.limits.maxMessageSizeBytes,
       hideENHANCEDSTATUSCODES: false,
+      // What it asks for is read by our sessions, and done by `outcome`.
+      hideDSN: false,
       disableReverseLookup: true,
       disabledCommands: disabled(options.tls),
       authOptional: true,

@@ -35,7 +35,8 @@ import { Wire, type WireOwner } from './wire.js';
 interface Transaction {
   readonly sender: string;
   readonly smtpUtf8: boolean;
-  readonly recipients: { readonly address: string }[];
+  readonly dsn: SubmissionEnvelope['dsn'];
+  readonly recipients: SubmissionEnvelope['recipients'][number][];
 }
 
 /** NOOP, RSET, EHLO and the like between two messages; more are counted as errors. */
@@ -164,7 +165,7 @@ export class Session extends SMTPConnection implements WireOwner {
     if (this.#user()?.allowsSender?.(parsed.sender) === false) return this.#denySender(parsed.sender);
     const closed = this.#ports.intake.closedFor(parsed.sizeBytes);
     if (closed !== undefined) return this.#answer(CLOSED[closed]);
-    this.#transaction = { sender: parsed.sender, smtpUtf8: parsed.smtpUtf8, recipients: [] };
+    this.#transaction = { sender: parsed.sender, smtpUtf8: parsed.smtpUtf8, dsn: parsed.dsn, recipients: [] };
     return this.#answer('250 2.1.0 Sender ok');
   }
 
@@ -175,7 +176,10 @@ export class Session extends SMTPConnection implements WireOwner {
     if (recipients.length >= this.#ports.limits.maxRecipients) return this.#answer('452 4.5.3 Too many recipients');
     const parsed = parseRcpt(line, { smtpUtf8, postmasterDomain: this.#ports.hostname });
     if (parsed.kind === 'refused') return this.#answer(parsed.reply);
-    recipients.push({ address: parsed.recipient });
+    const { recipient: address, notify, orcpt } = parsed;
+    recipients.push(
+      notify === undefined && orcpt === undefined ? { address } : { address, ...(notify && { notify }), ...(orcpt && { orcpt }) },
+    );
     return this.#answer('250 2.1.5 Recipient ok');
   }
 
@@ -233,12 +237,13 @@ export class Session extends SMTPConnection implements WireOwner {
     return this.#answer('550 5.7.1 Mail from this sender is not taken here');
   }
 
-  #envelope({ sender, recipients, smtpUtf8 }: Transaction): SubmissionEnvelope {
+  #envelope({ sender, recipients, smtpUtf8, dsn }: Transaction): SubmissionEnvelope {
     return {
       sender,
       recipients,
       smtpUtf8,
       requireTls: false,
+      ...(dsn && { dsn }),
       origin: this.#origin(),
       priority: 'medium',
       notBefore: 0,

@@ -42,7 +42,14 @@ test('wrong parameters are refused with what is wrong', () => {
     ['BODY=BINARYMIME', '501 5.5.4'],
     ['BODY', '501 5.5.4'],
     ['SMTPUTF8=1', '501 5.5.4'],
-    ['RET=FULL', '555 5.5.4'],
+    ['RET=ALL', '501 5.5.4'],
+    ['RET', '501 5.5.4'],
+    ['RET=FULL RET=FULL', '501 5.5.4'],
+    ['ENVID=a=b', '501 5.5.4'],
+    ['ENVID=+0D+0A', '501 5.5.4'],
+    ['ENVID=+C3+A4', '501 5.5.4'],
+    ['ENVID=+4', '501 5.5.4'],
+    [`ENVID=${'x'.repeat(101)}`, '501 5.5.4'],
     ['AUTH=<>', '555 5.5.4'],
     ['REQUIRETLS', '555 5.5.4'],
     ['X=a=b', '501 5.5.4'],
@@ -52,8 +59,39 @@ test('wrong parameters are refused with what is wrong', () => {
     ['\x0b', '501 5.5.4'],
   ];
   for (const [parameters, expected] of cases) assert.equal(status(mail(`MAIL FROM:<a@b.test> ${parameters}`)), expected, parameters);
-  assert.equal(status(rcpt('RCPT TO:<a@b.test> NOTIFY=NEVER')), '555 5.5.4');
+  for (const [parameters, expected] of [
+    ['NOTIFY=NEVER,DELAY', '501 5.5.4'],
+    ['NOTIFY=OFTEN', '501 5.5.4'],
+    ['NOTIFY=DELAY,DELAY', '501 5.5.4'],
+    ['NOTIFY', '501 5.5.4'],
+    ['ORCPT=a@b.test', '501 5.5.4'],
+    ['ORCPT=rfc822;', '501 5.5.4'],
+    ['ORCPT=rfc822;a+0Ab', '501 5.5.4'],
+    [`ORCPT=rfc822;${'x'.repeat(494)}`, '501 5.5.4'],
+    ['NOTIFY=NEVER RRVS=2026', '555 5.5.4'],
+    ['RET=FULL', '555 5.5.4'],
+  ] as const)
+    assert.equal(status(rcpt(`RCPT TO:<a@b.test> ${parameters}`)), expected, parameters);
   assert.equal(status(rcpt('RCPT TO:<a@b.test> =')), '501 5.5.4');
+});
+
+test('what a client wants to be told of is read, xtext decoded (RFC 3461)', () => {
+  assert.deepEqual(mail('MAIL FROM:<a@b.test> RET=hdrs ENVID=id+2B7+20x SIZE=5'), {
+    kind: 'mail',
+    sender: 'a@b.test',
+    sizeBytes: 5,
+    smtpUtf8: false,
+    dsn: { ret: 'hdrs', envid: 'id+7 x' },
+  });
+  const one = { kind: 'rcpt', recipient: 'a@b.test' };
+  assert.deepEqual(rcpt('RCPT TO:<a@b.test> NOTIFY=SUCCESS,failure ORCPT=rfc822;a+2Bx@b.test'), {
+    ...one,
+    notify: ['success', 'failure'],
+    orcpt: 'rfc822;a+x@b.test',
+  });
+  assert.deepEqual(rcpt('RCPT TO:<a@b.test> NOTIFY=NEVER'), { ...one, notify: ['never'] });
+  assert.deepEqual(rcpt('RCPT TO:<a@b.test> ORCPT=utf-8;\\x{E4}@b.test'), { ...one, orcpt: 'utf-8;\\x{E4}@b.test' });
+  assert.deepEqual(rcpt('RCPT TO:<a@b.test>'), one);
 });
 
 test('addresses that are none are refused', () => {

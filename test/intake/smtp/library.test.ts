@@ -117,10 +117,12 @@ test('a server takes its options as they are given', () => {
     logger: false,
     allowHalfOpen: true,
     hideENHANCEDSTATUSCODES: false,
+    hideDSN: false,
     disabledCommands: ['AUTH', 'STARTTLS'],
   });
   assert.ok(server.server instanceof net.Server);
   assert.equal((server.server as net.Server & { allowHalfOpen: boolean }).allowHalfOpen, true);
   assert.ok(server._pendingSockets instanceof Map);
-  assert.equal(server.options.hideDSN && server.options.hideREQUIRETLS, true);
+  assert.equal(server.options.hideREQUIRETLS, true);
+  assert.equal(server.options.hideDSN, false);
 });

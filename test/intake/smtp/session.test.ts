@@ -16,6 +16,7 @@ test('the greeting comes at once and without a status, and EHLO offers what is d
     '250-8BITMIME',
     '250-SMTPUTF8',
     '250-ENHANCEDSTATUSCODES',
+    '250-DSN',
     '250 SIZE 1048576',
   ]);
   assert.equal(await client.ask('HELO client.test'), '250 mx.test');
@@ -185,6 +186,26 @@ test('EHLO and RSET forget the transaction', limit, async (t) => {
     assert.match(await client.ask(reset), /^250/);
     assert.match(await client.ask('DATA'), /^503/);
   }
+});
+
+test('what a client wants to be told of is kept with its message, and only with that', limit, async (t) => {
+  const { port, spool } = await openListener(t);
+  const client = await Client.ready(port);
+  assert.match(await client.ask('MAIL FROM:<a@b.test> RET=HDRS ENVID=order+2B7'), /^250/);
+  assert.match(await client.ask('RCPT TO:<c@d.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;sales@d.test'), /^250/);
+  assert.match(await client.ask('RCPT TO:<e@d.test>'), /^250/);
+  await client.ask('DATA');
+  await client.ask(`${HEADER}\r\n.`);
+  await client.begin();
+  await client.ask(`${HEADER}\r\n.`);
+  const [asked, plain] = spool.stored.map(({ entry }) => entry);
+  assert.deepEqual(asked!.message.dsn, { ret: 'hdrs', envid: 'order+7' });
+  assert.deepEqual(asked!.deliveries[0]!.recipients, [
+    { address: 'c@d.test', state: 'queued', notify: ['success', 'delay'], orcpt: 'rfc822;sales@d.test' },
+    { address: 'e@d.test', state: 'queued' },
+  ]);
+  assert.equal(plain!.message.dsn, undefined);
+  assert.equal(plain!.deliveries[0]!.recipients[0]!.notify, undefined);
 });
 
 test('parameters of a refused MAIL do not leak into the next transaction', limit, async (t) => {
