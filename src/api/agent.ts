@@ -125,8 +125,7 @@ class Agent implements MailAgent {
 
   async immediate(options: SendOptions | QueueOptions): Promise<SentNow> {
     this.#open();
-    const handed = this.#handIn.now(options);
-    return outsideBatches(() => this.#awaited(this.#door.now(handed)));
+    return outsideBatches(() => this.#awaited(this.#handIn.now(options, (handed) => this.#door.now(handed))));
   }
 
   queue(options: QueueOptions & { readonly immediate: true }): Promise<SentNow>;

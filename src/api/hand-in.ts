@@ -3,8 +3,8 @@
  *
  * Promises
  *  - It resolves when the message is durable (G1). What rejects has stored nothing.
- *  - One error names every option that is wrong, and those that there are not. Files that cannot be read and text that does not fit its
- *    character set are found after that, together.
+ *  - One error names every option that is wrong, and those that there are not, also files that cannot be read and text that does not fit
+ *    its character set. What is wrong with the rows of a merge is found when they are read.
  *
  * Must not: know the spool, the queue or connections.
  */
@@ -96,22 +96,40 @@ export interface HandInOptions {
 }
 
 export interface HandIn {
-  /** Whether it is to be sent at once; what it is, if so. */
-  now(options: SendOptions | QueueOptions): Handed;
+  /** What is to be sent at once; `send` does it. */
+  now<T>(options: SendOptions | QueueOptions, send: (handed: Handed) => Promise<T>): Promise<T>;
   send(options: SendOptions): Promise<Sent>;
   queue(options: QueueOptions): Promise<Sent>;
 }
 
 export function createHandIn(options: HandInOptions): HandIn {
   return {
-    now: (given) => (isObject(given) && given.data !== undefined ? readQueue(given, options, true) : readSend(given, options, true)),
+    async now(given, send) {
+      const formatted = isObject(given) && given.data !== undefined;
+      const read = formatted ? readQueued(given, options, true) : readSend(given, options, true);
+      return send('issues' in read ? await refusal(read) : read);
+    },
     async send(given) {
-      return options.take(readSend(given, options));
+      const read = readSend(given, options);
+      return options.take('issues' in read ? await refusal(read) : read);
     },
     async queue(given) {
-      return options.take(readQueue(given, options));
+      const read = readQueued(given, options);
+      return options.take('issues' in read ? await refusal(read) : read);
     },
   };
+}
+
+/** Options that are wrong, and as much of a message as could be made of the others. */
+interface Refused {
+  readonly issues: Issues;
+  readonly composed: Compose | undefined;
+}
+
+/** Rejects with one error for all that is wrong, also with what shows only when files and texts are looked at. */
+async function refusal({ issues, composed }: Refused): Promise<never> {
+  await composed?.examine(issues);
+  throw errorOf(issues);
 }
 
 /** What is handed in, its options read. */
@@ -142,26 +160,32 @@ export const QUEUE_OPTIONS: readonly string[] = [
   ...MERGE_OPTIONS,
 ];
 
-function readSend(given: unknown, options: HandInOptions, immediate = false): Handed {
+function readSend(given: unknown, options: HandInOptions, immediate = false): Handed | Refused {
   const issues: Issues = [];
   if (!isObject(given)) throw notAnObject(issues);
   onlyKnown(given, SEND_OPTIONS, '', issues);
   const demands = { subject: true, recipients: given.merge === undefined, content: true };
   const composed = options.composer.read(given, demands, issues);
   const now = options.clock.now();
-  const notBefore = composed?.notBefore ?? 0;
+  const { notBefore } = composed;
   const terms = readTerms(given, Math.max(now, notBefore), issues, immediate);
   if (immediate) checkNow(given, issues);
-  const { from, to } = composed?.envelope() ?? { from: '', to: [] };
-  const named = composed === undefined ? [] : namedBy(composed);
-  const merge = isMerge(given) ? readMerge(given, named, issues) : checkCount(to, 'to', options, issues);
+  const { from, to } = composed.envelope();
+  const merge = isMerge(given) ? readMerge(given, namedBy(composed), issues) : checkCount(to, 'to', options, issues);
   const { key, signal } = readHandling(given, issues);
-  if (composed === undefined || issues.length > 0) throw errorOf(issues);
+  if (issues.length > 0) return { issues, composed };
   const content = composedContent(composed, merge !== undefined);
   return { ...toWhom(from, to, merge, terms, immediate ? 0 : notBefore, now), content, key, signal, ...placeWait(terms) };
 }
 
+/** Throws where anything is wrong. */
 export function readQueue(given: unknown, options: Pick<HandInOptions, 'clock' | 'maxRecipients'>, immediate = false): Handed {
+  const read = readQueued(given, options, immediate);
+  if ('issues' in read) throw errorOf(read.issues);
+  return read;
+}
+
+function readQueued(given: unknown, options: Pick<HandInOptions, 'clock' | 'maxRecipients'>, immediate = false): Handed | Refused {
   const issues: Issues = [];
   if (!isObject(given)) throw notAnObject(issues);
   onlyKnown(given, QUEUE_OPTIONS, '', issues);
@@ -177,7 +201,7 @@ export function readQueue(given: unknown, options: Pick<HandInOptions, 'clock' |
   const terms = readTerms(given, Math.max(now, notBefore), issues, immediate);
   if (immediate) checkNow(given, issues);
   const { key, signal } = readHandling(given, issues);
-  if (content === undefined || issues.length > 0) throw errorOf(issues);
+  if (content === undefined || issues.length > 0) return { issues, composed: own };
   return { ...toWhom(from, to, merge, terms, immediate ? 0 : notBefore, now), content, key, signal, ...placeWait(terms) };
 }
 

@@ -5,7 +5,7 @@
  * Must not: touch the process. Streams, environment and signals come in, the exit code goes out.
  */
 import yargs, { type Argv } from 'yargs';
-import { nearest } from '../config/nearest.js';
+import { nearest } from '../core/nearest.js';
 import { version } from '../version.js';
 import { type Cli, type Globals, type Run, STDIN } from './command.js';
 import { COMMAND_LINE, COMMANDS } from './commands/all.js';

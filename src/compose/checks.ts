@@ -5,6 +5,7 @@
  * and message, and returns undefined. Messages never repeat what was given.
  */
 import { type ErrorCode, type Issue, MtaError } from '../core/errors.js';
+import { nearest } from '../core/nearest.js';
 
 /** Codes of issues. Those that are codes of errors too name the whole error where all issues have them. */
 export type IssueCode =
@@ -90,7 +91,9 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
 /** No other names than these; what is undefined counts as not given. */
 export function onlyKnown(given: object, known: readonly string[], path: string, issues: Issues): void {
   for (const [name, value] of Object.entries(given)) {
-    if (value !== undefined && !known.includes(name))
-      put(issues, path === '' ? name : `${path}.${name}`, 'UNKNOWN_FIELD', `there is no such option; there are: ${known.join(', ')}`);
+    if (value === undefined || known.includes(name)) continue;
+    const meant = nearest(name, known);
+    const instead = meant === undefined ? `there are: ${known.join(', ')}` : `did you mean ${meant}?`;
+    put(issues, path === '' ? name : `${path}.${name}`, 'UNKNOWN_FIELD', `there is no such option; ${instead}`);
   }
 }

@@ -65,28 +65,29 @@ export interface Composer {
   /** Throws `MtaError` with an issue for each option that is wrong. */
   compose(options: ComposeOptions): Compose;
   /**
-   * For callers with options of their own: puts issues instead of throwing, and returns undefined if there are any of its own. Does
-   * not look for unknown names: `COMPOSE_OPTIONS` are the known ones.
+   * For callers with options of their own: puts issues instead of throwing; if there are any, what it returns is good for nothing but
+   * `examine`. Does not look for unknown names: `COMPOSE_OPTIONS` are the known ones.
    */
-  read(options: Readonly<Record<string, unknown>>, demands: Demands, issues: Issue[]): Compose | undefined;
+  read(options: Readonly<Record<string, unknown>>, demands: Demands, issues: Issue[]): Compose;
 }
 
 export function createComposer(world: ComposeWorld): Composer {
   const host = normalizeDomain(world.hostname) ?? 'localhost';
   const draw = createDraw(world.random);
   const newMessageId = () => `<${draw(16)}@${host}>`;
-  const read: Composer['read'] = (options, demands, issues) => {
-    const before = issues.length;
-    const plan = readPlan(options, { now: world.now(), newMessageId }, demands, issues);
-    return plan === undefined || issues.length > before ? undefined : new Compose(plan, draw(12));
-  };
+  const read: Composer['read'] = (options, demands, issues) =>
+    new Compose(readPlan(options, { now: world.now(), newMessageId }, demands, issues), draw(12));
   return {
     read,
     compose(options) {
       const issues: Issues = [];
-      if (isObject(options)) onlyKnown(options, COMPOSE_OPTIONS, '', issues);
-      const composed = read(options as Readonly<Record<string, unknown>>, {}, issues);
-      if (composed === undefined || issues.length > 0) throw errorOf(issues);
+      if (!isObject(options)) {
+        put(issues, 'options', 'WRONG_TYPE', 'must be an object');
+        throw errorOf(issues);
+      }
+      onlyKnown(options, COMPOSE_OPTIONS, '', issues);
+      const composed = read(options, {}, issues);
+      if (issues.length > 0) throw errorOf(issues);
       return composed;
     },
   };
@@ -186,6 +187,11 @@ export class Compose implements Nested {
   /** Octets of the whole; undefined if a stream is part of it. Rejects with what is wrong with the content. */
   async size(): Promise<number | undefined> {
     return (await this.#writer(false, false)).size();
+  }
+
+  /** Puts what is wrong with the content, as far as that shows before a stream is begun. */
+  async examine(issues: Issues): Promise<void> {
+    await buildEntity(this.#buildPlan(), { issues, afresh: false, within: new Set([this]) });
   }
 
   /** Address of the author: the first in From. `''` for a part. */

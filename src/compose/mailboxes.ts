@@ -40,9 +40,9 @@ function readMailbox(value: Readonly<Record<string, unknown>>, path: string, iss
   onlyKnown(value, ['name', 'address'], path, issues);
   const name = value['name'] === undefined ? '' : line(value['name'], `${path}.name`, issues);
   const text = line(value['address'], `${path}.address`, issues);
-  if (text === undefined || name === undefined) return [];
+  if (text === undefined) return [];
   const parsed = parsePath(text);
-  if (parsed.kind === 'mailbox') return [{ name, address: parsed.address, utf8: parsed.utf8 }];
+  if (parsed.kind === 'mailbox') return name === undefined ? [] : [{ name, address: parsed.address, utf8: parsed.utf8 }];
   put(issues, `${path}.address`, 'INVALID_ADDRESS', parsed.kind === 'fault' ? parsed.text : 'that is no address');
   return [];
 }

@@ -176,8 +176,8 @@ export interface PlanWorld {
 type Given = Readonly<Record<string, unknown>>;
 type Read<T> = (value: unknown, path: string, issues: Issues) => T | undefined;
 
-export function readPlan(options: unknown, world: PlanWorld, demands: Demands, issues: Issues): Plan | undefined {
-  if (!isObject(options)) return put(issues, 'options', 'WRONG_TYPE', 'must be an object');
+/** Where an issue was put, what could not be read is left out of the plan. */
+export function readPlan(options: Given, world: PlanWorld, demands: Demands, issues: Issues): Plan {
   const message = ['to', 'from', 'subject'].some((name) => options[name] !== undefined) || Object.keys(demands).length > 0;
   if (!message) refuseMessageOptions(options, issues);
   const simpleForm = option(options, 'simpleForm', boolean, issues) ?? false;
@@ -205,17 +205,15 @@ function refuseMessageOptions(options: Given, issues: Issues): void {
 function readMessage(options: Given, world: PlanWorld, demands: Demands, issues: Issues): { header: HeaderPlan; envelope: Envelope } {
   const mailboxes = (name: keyof ComposeOptions) => option(options, name, readMailboxes, issues) ?? [];
   const before = issues.length;
-  const [from, to, cc, bcc, senders, replyTo] = (['from', 'to', 'cc', 'bcc', 'sender', 'replyTo'] as const).map(mailboxes) as Six<Listed[]>;
-  const readable = issues.length === before;
-  if (readable && from.length === 0) put(issues, 'from', 'MISSING_FIELD', 'is missing');
+  const from = mailboxes('from');
+  if (from.length === 0 && issues.length === before) put(issues, 'from', 'MISSING_FIELD', 'is missing');
+  const [senders, replyTo] = [mailboxes('sender'), mailboxes('replyTo')];
   if (senders.length > 1) put(issues, 'sender', 'INVALID_VALUE', 'must be one address');
   if (from.length > 1 && options['sender'] === undefined)
     put(issues, 'sender', 'MISSING_FIELD', 'is needed where from has several addresses');
   if (demands.subject && options['subject'] === undefined) put(issues, 'subject', 'MISSING_FIELD', 'is missing');
   const sender = senders[0];
-  const envelope = readEnvelope(options, sender ?? from[0], [...to, ...cc, ...bcc], issues);
-  if (demands.recipients && readable && envelope.to.length === 0)
-    put(issues, 'to', 'MISSING_FIELD', 'there is no recipient: give to, cc or bcc');
+  const { to, cc, envelope } = readRecipients(options, sender ?? from[0], demands, issues);
   const messageId = option(options, 'messageId', readMessageId, issues);
   const drawn = messageId ?? world.newMessageId();
   const date = readWhen(options, world.now, issues);
@@ -237,7 +235,23 @@ function readMessage(options: Given, world: PlanWorld, demands: Demands, issues:
   return { header, envelope };
 }
 
-type Six<T> = [T, T, T, T, T, T];
+/** Whoever cannot be read is no missing recipient as well. */
+function readRecipients(
+  options: Given,
+  author: Listed | undefined,
+  demands: Demands,
+  issues: Issues,
+): { readonly to: Listed[]; readonly cc: Listed[]; readonly envelope: Envelope } {
+  const before = issues.length;
+  const [to, cc, bcc] = (['to', 'cc', 'bcc'] as const).map((name) => option(options, name, readMailboxes, issues) ?? []) as Three<Listed[]>;
+  const own = readOwnEnvelope(options['envelope'], issues);
+  const named = own.to ?? [...to, ...cc, ...bcc];
+  if (demands.recipients && named.length === 0 && issues.length === before)
+    put(issues, 'to', 'MISSING_FIELD', 'there is no recipient: give to, cc or bcc');
+  return { to, cc, envelope: readEnvelope(options, own.from, author, named, issues) };
+}
+
+type Three<T> = [T, T, T];
 
 function readWhen(options: Given, now: number, issues: Issues): number {
   if (options['date'] !== undefined && options['delay'] !== undefined) put(issues, 'delay', 'CONFLICT', 'give date or delay, not both');
@@ -245,18 +259,23 @@ function readWhen(options: Given, now: number, issues: Issues): number {
   return date ?? option(options, 'delay', (value, path) => readDelay(value, now, path, issues), issues) ?? now;
 }
 
-function readEnvelope(options: Given, from: Listed | undefined, recipients: readonly Listed[], issues: Issues): Envelope {
-  const given = options['envelope'] ?? {};
+/** Of `envelope`: the recipients that it names; undefined where it names none. */
+function readOwnEnvelope(given: unknown = {}, issues: Issues): { readonly from: unknown; readonly to: readonly Listed[] | undefined } {
   if (!isObject(given)) put(issues, 'envelope', 'WRONG_TYPE', 'must be an object with from and to');
   else onlyKnown(given, ['from', 'to', 'cc', 'bcc'], 'envelope', issues);
   const own: Given = isObject(given) ? given : {};
-  const returnPath = option(options, 'returnPath', readEnvelopeAddress, issues);
-  const asked = own['from'] === undefined ? undefined : readEnvelopeAddress(own['from'], 'envelope.from', issues);
-  if (asked !== undefined && returnPath !== undefined) put(issues, 'returnPath', 'CONFLICT', 'envelope.from says the same thing');
   const fields = (['to', 'cc', 'bcc'] as const).filter((name) => own[name] !== undefined);
-  const asGiven = fields.flatMap((name) => readMailboxes(own[name], `envelope.${name}`, issues));
-  const to = distinctAddresses(fields.length === 0 ? recipients : asGiven);
-  const sender = asked ?? returnPath ?? from?.address ?? '';
+  const named = fields.flatMap((name) => readMailboxes(own[name], `envelope.${name}`, issues));
+  return { from: own['from'], to: fields.length === 0 ? undefined : named };
+}
+
+/** `from`: as `envelope` has it. */
+function readEnvelope(options: Given, from: unknown, author: Listed | undefined, recipients: readonly Listed[], issues: Issues): Envelope {
+  const returnPath = option(options, 'returnPath', readEnvelopeAddress, issues);
+  const asked = from === undefined ? undefined : readEnvelopeAddress(from, 'envelope.from', issues);
+  if (from !== undefined && returnPath !== undefined) put(issues, 'returnPath', 'CONFLICT', 'envelope.from says the same thing');
+  const to = distinctAddresses(recipients);
+  const sender = asked ?? returnPath ?? author?.address ?? '';
   return { from: sender, to, smtpUtf8: [sender, ...to].some((address) => NOT_ASCII.test(address)) };
 }
 

@@ -3,8 +3,8 @@
  * A later layer overrides an earlier one, but a wrong value is reported wherever it stands.
  */
 import type { Issue } from '../core/errors.js';
+import { nearest } from '../core/nearest.js';
 import type { Source } from './config.js';
-import { nearest } from './nearest.js';
 import type { Option } from './options.js';
 import type { Form } from './values.js';
 

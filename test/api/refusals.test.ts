@@ -50,7 +50,7 @@ test('one error names everything that is wrong with a message, and nothing is st
     [{ ...LETTER, ssl: true }, ['host']],
     [{ ...LETTER, tags: ['a', '', 7, 'a\u2028b', 'x'.repeat(101)] }, ['tags[1]', 'tags[2]', 'tags[3]', 'tags[4]']],
     [{ ...LETTER, tags: Array.from({ length: 21 }, (_, i) => `tag ${i}`) }, ['tags']],
-    [{ ...LETTER, attachments: ['/no/such/file', { name: 'a', data: 7 }] }, ['attachments[1].data']],
+    [{ ...LETTER, attachments: ['/no/such/file', { name: 'a', data: 7 }] }, ['attachments[0]', 'attachments[1].data']],
     [{ ...LETTER, attachments: ['/no/such/file', '/nor/this/one'] }, ['attachments[0]', 'attachments[1]']],
     [{ ...LETTER, characterSet: 'iso-8859-1', body: '→', subject: '↑' }, ['body']],
     [undefined, ['options']],
