@@ -14,30 +14,24 @@
  *    after it is not asked.
  *  - Replies come in the order of the commands; those to one chunk in one write.
  *  - Nothing of a refused command, and nothing of a past transaction, is left for the next.
+ *  - Who does not begin as a mail client does is heard no further, whatever it goes on with (G12).
  *  - Who is silent, slow, or wrong too often, is told so and cut off; time that we take ourselves does not count.
  */
 import type net from 'node:net';
 import type tls from 'node:tls';
 import type { SMTPServer } from 'smtp-server';
 import { SMTPConnection, type SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js';
-import { isLoopback } from '../../core/loopback.js';
-import type { MessageId, Origin } from '../../core/message.js';
+import type { MessageId } from '../../core/message.js';
 import { BareNewlines } from '../newlines.js';
-import type { Submission, SubmissionEnvelope } from '../submission.js';
+import type { Submission } from '../submission.js';
 import { TraceLines } from '../trace.js';
 import { parseMail, parseRcpt } from './commands.js';
 import { Patience } from './patience.js';
 import { CLOSED, enhancedStatus, refusalReply } from './replies.js';
+import { Rights } from './rights.js';
 import type { SmtpPorts } from './server.js';
-import type { User } from './users.js';
+import { envelopeOf, originOf, recipientOf, type Transaction, transactionFrom } from './transaction.js';
 import { Wire, type WireOwner } from './wire.js';
-
-interface Transaction {
-  readonly sender: string;
-  readonly smtpUtf8: boolean;
-  readonly dsn: SubmissionEnvelope['dsn'];
-  readonly recipients: SubmissionEnvelope['recipients'][number][];
-}
 
 /** NOOP, RSET, EHLO and the like between two messages; more are counted as errors. */
 const MAX_IDLE_COMMANDS = 100;
@@ -53,9 +47,7 @@ const CONTROLS = /[\x00-\x1f\x7f-\x9f]/g;
 
 export class Session extends SMTPConnection implements WireOwner {
   readonly #ports: SmtpPorts;
-  readonly #trusted: boolean;
-  /** Was told so: one line of log is enough. */
-  #relayDenied = false;
+  readonly #rights: Rights;
   #transaction: Transaction | undefined;
   /** The message whose content is coming in. */
   #submission: Submission | undefined;
@@ -82,13 +74,13 @@ export class Session extends SMTPConnection implements WireOwner {
     hostname: this.#ports.hostname,
     extended: this.openingCommand === 'EHLO',
     secure: this.secure,
-    authenticated: this.#user() !== undefined,
+    authenticated: this.#rights.user !== undefined,
   }));
 
   constructor(server: SMTPServer, socket: net.Socket | tls.TLSSocket, options: SMTPConnectionOptions | null, ports: SmtpPorts) {
     super(server, socket, options);
     this.#ports = ports;
-    this.#trusted = ports.trusts(this.remoteAddress);
+    this.#rights = new Rights(this, ports);
     this.#patience = new Patience(ports.clock.monotonic());
   }
 
@@ -106,7 +98,7 @@ export class Session extends SMTPConnection implements WireOwner {
 
   command(line: string): boolean {
     this.#patience.command();
-    if (this._nextHandler === false && this._ready && !this._upgrading && this.hostNameAppearsAs !== false) {
+    if (this._nextHandler === false && this._ready && !this._upgrading && this.#greeted) {
       if (line.startsWith('RCPT TO:<')) return this.#rcpt(line);
       if (line.startsWith('MAIL FROM:<')) return this.#mail(line);
       if (line === 'DATA') return this.#data();
@@ -115,7 +107,8 @@ export class Session extends SMTPConnection implements WireOwner {
   }
 
   commandTooLong(): void {
-    this.#answer('500 5.5.2 The line is too long');
+    if (this.#greeted) this.#answer('500 5.5.2 The line is too long');
+    else this.#turnAway();
   }
 
   override handler_MAIL(command: Buffer, callback: () => void): void {
@@ -142,10 +135,14 @@ export class Session extends SMTPConnection implements WireOwner {
 
   /** Everything but the common forms of MAIL, RCPT and DATA: the library finds the handler. True when it is done already. */
   #dispatch(line: string): boolean {
+    if (!this.#greeted && !this._upgrading && !this.#isCommand(line)) return this.#turnAway();
     if (++this.#idleCommands > MAX_IDLE_COMMANDS) this.#errors++;
     // Errors of all kinds are counted here; the library counts this one, and never forgets.
     this._unrecognizedCommands = 0;
-    if (this._nextHandler === false && /^AUTH\b/i.test(line) && this.#refuseLogin()) return true;
+    if (this._nextHandler === false && /^AUTH\b/i.test(line)) {
+      const denied = this.#rights.denyLogin(this.#transaction !== undefined);
+      if (denied !== undefined) return this.#answer(denied);
+    }
     const wire = this.#wire();
     const progress = { done: false, later: false };
     this._onCommand(Buffer.from(line, 'latin1'), () => {
@@ -156,30 +153,47 @@ export class Session extends SMTPConnection implements WireOwner {
     return progress.done;
   }
 
+  /** Offered or not. An empty line is a slip of the hand. */
+  #isCommand(line: string): boolean {
+    const [name = ''] = line.split(' ', 1);
+    return line === '' || typeof this._getHandler(name.toUpperCase()) === 'function';
+  }
+
+  get #greeted(): boolean {
+    return this.hostNameAppearsAs !== false;
+  }
+
+  /**
+   * What begins with anything but a command is no mail client, and what follows may be words that somebody put into its mouth: a
+   * web page can have a browser send to any port of this machine, which is trusted, and choose all but the first lines.
+   */
+  #turnAway(): true {
+    this.#ports.log.info('smtp.notMail', { session: this.id, client: this.remoteAddress });
+    this.#leave('421 4.7.0 This is a mail server: a client begins with EHLO');
+    return true;
+  }
+
   #mail(line: string): true {
-    if (!this.#mayRelay()) return this.#denyRelay();
+    if (!this.#rights.mayRelay) return this.#answer(this.#rights.denyRelay());
     if (this.#transaction !== undefined) return this.#answer('503 5.5.1 A transaction is open already');
     const parsed = parseMail(line, this.#ports.limits);
     if (parsed.kind === 'refused') return this.#answer(parsed.reply);
-    if (this.#ports.allowsSender?.(parsed.sender) === false) return this.#denySender(parsed.sender);
-    if (this.#user()?.allowsSender?.(parsed.sender) === false) return this.#denySender(parsed.sender);
+    const denied = this.#rights.denySender(parsed.sender);
+    if (denied !== undefined) return this.#answer(denied);
     const closed = this.#ports.intake.closedFor(parsed.sizeBytes);
     if (closed !== undefined) return this.#answer(CLOSED[closed]);
-    this.#transaction = { sender: parsed.sender, smtpUtf8: parsed.smtpUtf8, dsn: parsed.dsn, recipients: [] };
+    this.#transaction = transactionFrom(parsed);
     return this.#answer('250 2.1.0 Sender ok');
   }
 
   #rcpt(line: string): true {
-    if (!this.#mayRelay()) return this.#denyRelay();
+    if (!this.#rights.mayRelay) return this.#answer(this.#rights.denyRelay());
     if (this.#transaction === undefined) return this.#answer('503 5.5.1 MAIL first');
     const { recipients, smtpUtf8 } = this.#transaction;
     if (recipients.length >= this.#ports.limits.maxRecipients) return this.#answer('452 4.5.3 Too many recipients');
     const parsed = parseRcpt(line, { smtpUtf8, postmasterDomain: this.#ports.hostname });
     if (parsed.kind === 'refused') return this.#answer(parsed.reply);
-    const { recipient: address, notify, orcpt } = parsed;
-    recipients.push(
-      notify === undefined && orcpt === undefined ? { address } : { address, ...(notify && { notify }), ...(orcpt && { orcpt }) },
-    );
+    recipients.push(recipientOf(parsed));
     return this.#answer('250 2.1.5 Recipient ok');
   }
 
@@ -187,7 +201,8 @@ export class Session extends SMTPConnection implements WireOwner {
     const transaction = this.#transaction;
     if (transaction === undefined) return this.#answer('503 5.5.1 MAIL first');
     if (transaction.recipients.length === 0) return this.#answer('554 5.5.1 No valid recipients');
-    this.#submission = this.#ports.intake.begin(this.#envelope(transaction));
+    const origin = originOf(this.remoteAddress, this.hostNameAppearsAs || '', this.#rights.user);
+    this.#submission = this.#ports.intake.begin(envelopeOf(transaction, origin, this.#trace));
     this.#taken = true;
     this.#bareNewlines = this.#ports.bareNewlines === 'refuse' ? new BareNewlines() : undefined;
     this.#patience.contentBegins();
@@ -195,67 +210,8 @@ export class Session extends SMTPConnection implements WireOwner {
     return this.#answer('354 End data with <CR><LF>.<CR><LF>');
   }
 
-  /** The one question of G12. */
-  #mayRelay(): boolean {
-    return this.#trusted || this.#user() !== undefined;
-  }
-
-  /** Who has logged in. The library forgets it where STARTTLS begins a session anew (RFC 3207 §4.2). */
-  #user(): User | undefined {
-    return this.session.user || undefined;
-  }
-
-  #denyRelay(): true {
-    if (!this.#relayDenied) this.#ports.log.warn('smtp.relayDenied', { session: this.id, client: this.remoteAddress });
-    this.#relayDenied = true;
-    if (this.#ports.users === undefined) return this.#answer('550 5.7.1 This server relays only for its own networks');
-    return this.#answer(this.#mayLogIn() ? '530 5.7.0 Log in first' : '530 5.7.0 STARTTLS first, then log in');
-  }
-
-  /** No password travels in the clear but within this machine. */
-  #mayLogIn(): boolean {
-    return this.#ports.users !== undefined && (this.secure || isLoopback(this.remoteAddress));
-  }
-
-  /** Also before the library looks at it: AUTH within a transaction (RFC 4954 §4), and where it was not offered. True when it was answered. */
-  #refuseLogin(): boolean {
-    if (this.#transaction !== undefined) return this.#answer('503 5.5.1 Not within a transaction');
-    return (
-      this.#ports.users !== undefined &&
-      !this.#mayLogIn() &&
-      this.#answer('538 5.7.11 STARTTLS first: passwords do not travel in the clear')
-    );
-  }
-
   override _isSupported(command: string): boolean {
-    return super._isSupported(command) && (command !== 'AUTH' || this.#mayLogIn());
-  }
-
-  #denySender(sender: string): true {
-    const user = this.#user()?.name;
-    this.#ports.log.warn('smtp.senderDenied', { session: this.id, client: this.remoteAddress, ...(user && { user }), sender });
-    return this.#answer('550 5.7.1 Mail from this sender is not taken here');
-  }
-
-  #envelope({ sender, recipients, smtpUtf8, dsn }: Transaction): SubmissionEnvelope {
-    return {
-      sender,
-      recipients,
-      smtpUtf8,
-      requireTls: false,
-      ...(dsn && { dsn }),
-      origin: this.#origin(),
-      priority: 'medium',
-      notBefore: 0,
-      bounces: 'mail',
-      received: smtpUtf8 ? this.#trace.utf8 : this.#trace.ascii,
-    };
-  }
-
-  #origin(): Origin {
-    const user = this.#user();
-    const origin = { kind: 'smtp', client: this.remoteAddress, helo: this.hostNameAppearsAs || '' } as const;
-    return user === undefined ? origin : { ...origin, user: user.name };
+    return super._isSupported(command) && (command !== 'AUTH' || this.#rights.mayLogIn);
   }
 
   // — content —
