@@ -42,7 +42,7 @@ const NO_MOUNTS = { inContainer: false, mounts: [] };
 
 async function patientIn(scope: Scope, zones: DnsZones, mxPort = 1): Promise<Patient & { dns: string }> {
   const dns = await madeUpDns(scope, zones);
-  const asking = { servers: [dns.address], clock: systemClock, random: systemRandom, timeoutMs: 500, attempts: 1 };
+  const asking = { servers: [dns.address], clock: systemClock, random: systemRandom, timeoutMs: 30_000, attempts: 1 };
   return {
     dns: dns.address,
     resolver: createDnsResolver(asking),

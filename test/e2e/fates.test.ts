@@ -64,7 +64,7 @@ for (const [peer, extensions] of [
     const { dialer, most } = counting();
     const agent = await startAgent(
       t,
-      { route: [relayTo(sink)], delivery: { timeouts: { command: 1_000, finalDot: 1_000 } }, retry: { firstDelay: '1h' } },
+      { route: [relayTo(sink)], delivery: { timeouts: { command: 3_000, finalDot: 3_000 } }, retry: { firstDelay: '1h' } },
       { dialer },
     );
     assert.deepEqual(Object.keys(ENDS).sort(), FATES.map(({ name }) => name).sort());

@@ -7,22 +7,28 @@ import { spawnAgent } from '../support/agent-process.js';
 import { until } from '../support/scope.js';
 
 /** However busy the machine is: later than this is too late. */
-const SLACK_MS = 5_000;
+const SLACK_MS = 60_000;
 
 test('mail with a date leaves at that date, not before, also when the agent is killed and started in between', async (t) => {
   const sink = await destination(t);
   const toml = `[[route]]\nhost = "127.0.0.1"\nport = ${sink.port}\n`;
   const first = await spawnAgent(t, { toml });
   const start = Date.now();
-  const dates = [5_000, 5_300, 5_600].map((ms) => start + ms);
+  const send = async (subject: string, ...more: string[]) => {
+    const stdin = `Subject: ${subject}\n\nHello.\n`;
+    const { code, out, err } = await first.riata(['send', '--from', 'ann@example.test', 'bob@dest.test', ...more], { stdin });
+    assert.deepEqual([code, /^[0-9A-Z]{26}\n$/.test(out), err], [0, true, '']);
+    return out.trim();
+  };
+  const now = await send('now');
+  // Killed before it is settled, it might come twice (G3), and that is another test's matter.
+  await until('the first to be settled', async () => (await first.verbs.status(now)).status === 'sent');
+  // Time enough for the next one to be sent and for the kill, as fast as the machine is today.
+  const lead = 1_500 + 4 * (Date.now() - start);
+  const dates = [0, 300, 600].map((ms) => Date.now() + lead + ms);
   const [date, ...others] = dates as [number, ...number[]];
   for (const notBefore of others) await submit(first.verbs, { to: 'bob@dest.test', content: message(String(notBefore)), notBefore });
-  const send = (subject: string, ...more: string[]) =>
-    first.riata(['send', '--from', 'ann@example.test', 'bob@dest.test', ...more], { stdin: `Subject: ${subject}\n\nHello.\n` });
-  const sent = await Promise.all([send(String(date), '--date', new Date(date).toISOString()), send('now')]);
-  for (const { code, out, err } of sent) assert.deepEqual([code, /^[0-9A-Z]{26}\n$/.test(out), err], [0, true, '']);
-  // Killed before it is settled, it might come twice (G3), and that is another test's matter.
-  await until('the first to be settled', async () => (await first.verbs.status(sent[1]!.out.trim())).status === 'sent');
+  await send(String(date), '--date', new Date(date).toISOString());
   await first.kill();
   const second = await spawnAgent(t, { toml, folder: first.folder });
   const ready = Date.now();
@@ -81,7 +87,7 @@ test('what is more urgent leaves first on the one connection there is, across do
 
 test('what was deferred is tried again when it was said, not before, and at last returned to its sender', async (t) => {
   const sink = await destination(t);
-  const agent = await startAgent(t, { route: [relayTo(sink)], retry: { firstDelay: 400, factor: 1.5, maxDelay: 1000, expiry: 2_500 } });
+  const agent = await startAgent(t, { route: [relayTo(sink)], retry: { firstDelay: 400, factor: 1.5, maxDelay: 1000, expiry: 4_000 } });
   const once = await agent.submit({ to: ['once-450@dest.test', 'ok@dest.test'] });
   const never = await agent.submit({ from: 'ann@example.test', to: 'defer-451@dest.test' });
   await agent.settled(once);
@@ -101,7 +107,7 @@ test('what was deferred is tried again when it was said, not before, and at last
   const report = await agent.settled(never);
   assert.deepEqual([report.status, report.recipients[0]!.state], ['error', 'expired']);
   const expired = await agent.event('expired');
-  assert.ok(expired.delayMs >= 2_500 && expired.delayMs < 2_500 + SLACK_MS);
+  assert.ok(expired.delayMs >= 4_000 && expired.delayMs < 4_000 + SLACK_MS);
   const bounce = await until('the bounce', () => sink.messages.find(({ sender }) => sender === ''));
   assert.deepEqual(bounce.recipients, ['ann@example.test']);
   assert.match(bounce.bytes.toString(), /Action: failed\r\nStatus: [45]\.0\.0\r\n/);

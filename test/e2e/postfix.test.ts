@@ -163,7 +163,7 @@ nohost MX 10 nothing-here
 
   await t.test('domains with the same server share its connection; aliases, backups and domains without MX are found', async (t) => {
     const before = connections(postfix);
-    const agent = await start(t, { delivery: { connectionsPerServer: 1 } });
+    const agent = await start(t, { delivery: { connectionsPerServer: 1, idleTimeout: '5m' } });
     for (const domain of ['dest.test', 'second.test', 'alias.test', 'implicit.test']) {
       const report = await agent.settled(await agent.submit({ to: `short@${domain}` }));
       assert.equal(report.status, 'sent', `${domain}: ${report.recipients[0]!.last?.text}`);

@@ -266,7 +266,7 @@ async function assertAllArrive(agent: AgentProcess, sink: Sink, accepted: readon
       await agent.verbs.change({ action: 'retry', selector: { all: true } });
       return sink.counts.messages >= accepted.length;
     },
-    40_000,
+    120_000,
   );
   await until('nothing to be left', async () => (await agent.verbs.stats()).counts.messages === 0);
   assert.deepEqual(sink.messages.map(({ bytes }) => subjectOf(bytes)).sort(), [...accepted].sort());

@@ -8,6 +8,7 @@ import { MtaError } from '../../../src/core/errors.js';
 import { systemClock } from '../../../src/platform/clock.js';
 import { silentLog } from '../../../src/platform/log.js';
 import { systemRandom } from '../../../src/platform/random.js';
+import { freePlace } from '../../support/loopback.js';
 import { until } from '../../support/scope.js';
 import { createVirtualClock } from '../../support/virtual-clock.js';
 import { fakeDelivery, fakeMessage } from '../fake-agent.js';
@@ -235,8 +236,9 @@ test('a folder of the page that is not there is no reason not to start', async (
 });
 
 test('a request line that is far too long is refused, and a client that never ends its head is dropped', async (t) => {
-  const { ask, port } = await serveHttp(t, { headTimeoutMs: 300 });
+  const { ask } = await serveHttp(t);
   assert.equal((await ask('GET', `/v1/queue?error=${'x'.repeat(70_000)}`)).status, 431);
+  const { port } = await serveHttp(t, { headTimeoutMs: 300 });
   const slow = net.connect(port, '127.0.0.1');
   t.after(() => slow.destroy());
   slow.write('GET /v1/agent HTTP/1.1\r\nHost: localhost\r\n');
@@ -283,12 +285,6 @@ test('a client that does not send what it began, or does not take what it asked 
 
 test('a port that is taken, or a name that leads to others without a token, is an error, and nothing is left listening', async (t) => {
   const { port } = await serveHttp(t);
-  const free = await new Promise<number>((resolve) => {
-    const probe = net.createServer().listen(0, '127.0.0.1', () => {
-      const found = (probe.address() as net.AddressInfo).port;
-      probe.close(() => resolve(found));
-    });
-  });
   const start = (listen: { host: string; port: number }[], token: string) =>
     startHttpControl({
       verbs: {} as never,
@@ -300,7 +296,7 @@ test('a port that is taken, or a name that leads to others without a token, is a
       clock: systemClock,
       random: systemRandom,
     });
-  const first = { host: '127.0.0.1', port: free };
+  const first = await freePlace();
   await assert.rejects(
     start([first, { host: '127.0.0.1', port }], TOKEN),
     (error) => error instanceof MtaError && error.code === 'ADDRESS_IN_USE',

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import tls from 'node:tls';
 import { startSmtpListener } from '../../../src/intake/smtp/listener.js';
-import { Client, HEADER, openListener, until } from '../support.js';
+import { Client, HEADER, ManualClock, openListener, until } from '../support.js';
 
 const limit = { timeout: 120_000 };
 const folder = mkdtempSync(join(tmpdir(), 'riata-tls-'));
@@ -146,9 +146,13 @@ test('rubbish instead of a handshake ends the connection and nothing else', limi
 });
 
 test('a handshake that is not gone on with is given up', limit, async (t) => {
-  const { listener, port } = await openListener(t, { tls: certificate, idleTimeoutMs: 100 });
+  const clock = new ManualClock();
+  const { listener, port } = await openListener(t, { tls: certificate, clock, idleTimeoutMs: 60_000 });
   const client = await Client.ready(port);
   assert.match(await client.ask('STARTTLS'), /^220/);
+  clock.advance(59_000);
+  assert.equal(listener.connections(), 1);
+  clock.advance(7_000);
   assert.equal(await client.rest(), '');
   await until(() => listener.connections() === 0);
 });
