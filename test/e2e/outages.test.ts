@@ -6,7 +6,7 @@ import { freePlace } from '../support/loopback.js';
 import { until } from '../support/scope.js';
 
 test('mail for a server that is down waits, one charged an attempt and the others none, and all leave when it is back', async (t) => {
-  const away = await freePlace();
+  const away = freePlace();
   const agent = await startAgent(t, { route: [relayTo(away, away)], retry: { firstDelay: '1h' } });
   const ids: string[] = [];
   for (let number = 0; number < 40; number++) ids.push(await agent.submit({ to: 'bob@dest.test', content: message(`number ${number}`) }));

@@ -41,7 +41,7 @@ const refuses = ({ host, port }: { readonly host: string; readonly port: number 
 
 test('a session in the middle of a message goes on, whatever becomes of its address; new sessions get the new rules', async (t) => {
   const sink = await destination(t);
-  const old = await freePlace();
+  const old = freePlace();
   const agent = await startAgent(t, { route: [relayTo(sink)], submission: { listen: [`${old.host}:${old.port}`] } });
   const line = await talk(old.port, old.host);
   await line.reply();
@@ -78,7 +78,7 @@ test('an address that stays keeps its listener, and its sessions', async (t) => 
   await agent.mta.reload(
     changed(agent, {
       submission: {
-        listen: [{ host: '127.0.0.1', port: 0 }, await freePlace()],
+        listen: [{ host: '127.0.0.1', port: 0 }, freePlace()],
       },
     }),
   );
@@ -135,7 +135,7 @@ test('what is wrong with a new configuration is told, and nothing of it is taken
   const route = routes(relayTo(other));
 
   const wrong = (submission: Partial<Config['submission']>) => agent.mta.reload(changed(agent, { route, submission }));
-  const free = await freePlace();
+  const free = freePlace();
   await assert.rejects(wrong({ listen: [free, busy], maxRecipients: 1 }), { code: 'ADDRESS_IN_USE' });
   assert.ok(await refuses(free), 'what was opened is closed again');
   const missing = join(await temporaryFolder(t), 'none.pem');

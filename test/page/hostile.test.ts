@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import type { Page } from 'playwright-core';
 import type { SinkOptions } from '../../src/dev/sink.js';
 import { until } from '../support/scope.js';
 import { closeBrowser, noBrowser, type Site, serveSite, trap, type Watched } from './rig.js';
 
 after(closeBrowser);
 
-const options = { skip: noBrowser, timeout: 120_000 };
+const options = { skip: noBrowser, timeout: 300_000 };
 
 /** Each would leave a mark on the window, or ask a server that is not there, if anything of it ran. */
 const SCRIPTS = [
@@ -73,6 +74,9 @@ const RUDE: SinkOptions = {
   script: ({ verb, argument }) => (verb === 'RCPT' && argument.includes('script') ? `451 4.2.0 ${SCRIPTS}` : undefined),
 };
 
+/** Time for whatever would load or run by itself. A page that follows events never rests, and is given a moment. */
+const rested = (page: Page) => page.waitForLoadState('networkidle', { timeout: 1_500 }).catch(() => {});
+
 async function unharmed({ page, answered, complaints }: Watched, site: Site): Promise<void> {
   assert.equal(await page.evaluate('window.harmed'), undefined, 'a script ran');
   assert.deepEqual(
@@ -104,7 +108,7 @@ test('hostile mail, addresses and replies are shown as the text they are: nothin
     `#/messages?state=${encodeURIComponent(SCRIPTS)}`,
   ]) {
     await page.goto(site.url + hash);
-    await page.waitForLoadState('networkidle').catch(() => {});
+    await rested(page);
     await page.getByRole('heading', { level: 1 }).first().waitFor();
     await unharmed(watched, site);
   }
@@ -133,7 +137,7 @@ test('the HTML of a hostile message is seen and does nothing: no script, no requ
   const frame = page.frameLocator('iframe[title="The message as HTML"]');
   await frame.getByText('Hello from the mail').waitFor();
   // Whatever would load or run by itself has had its time when what came later in the mail is shown and the network rests.
-  await page.waitForLoadState('networkidle').catch(() => {});
+  await rested(page);
   await unharmed(watched, site);
   for (const each of ['#self', '#top', '#blank', '#script', '#send']) {
     await frame
@@ -161,7 +165,7 @@ test('opened by itself, the HTML of a message can do no more than in its frame',
   await alone.getByText('Hello from the mail').waitFor();
   assert.equal(await alone.evaluate('window.harmed'), undefined);
   assert.equal(await alone.evaluate('window.origin'), 'null', 'not ours: it cannot read the session');
-  await alone.waitForLoadState('networkidle').catch(() => {});
+  await rested(alone);
   await unharmed(watched, site);
 });
 

@@ -7,7 +7,7 @@ import { letter, tell } from './story.js';
 
 after(closeBrowser);
 
-const options = { skip: noBrowser, timeout: 120_000 };
+const options = { skip: noBrowser, timeout: 300_000 };
 /** Waits long, so that a test finds it as it was. */
 const later = () => Date.now() + 6 * 3_600_000;
 
@@ -249,18 +249,23 @@ test('a lane is paused with a reason, and goes on', options, async (t) => {
 test('what happens is seen without a reload, and what is open stays open', options, async (t) => {
   const site = await serveSite(t);
   const { page, answered } = await site.visit();
+  const streams = () => answered.filter((url) => url.endsWith('/v1/events')).length;
+  await until('the stream', () => streams() === 1);
+  // By the events alone, not by looking every ten seconds.
+  await page.addInitScript('window.setInterval = () => 0');
+  await page.reload();
   await page.getByRole('link', { name: 'Messages', exact: true }).click();
   await page.getByText('No mail yet.').waitFor();
-  await until('the stream', () => answered.some((url) => url.endsWith('/v1/events')));
+  await until('the stream', () => streams() === 2);
   const id = await site.agent.submit({ from: 'a@larkspur.example', to: 'defer-450@dev.test', content: letter('x', 'y@dev.test') });
-  await row(page, 'defer-450@dev.test').getByText('Retrying').waitFor({ timeout: 4_000 });
+  await row(page, 'defer-450@dev.test').getByText('Retrying').waitFor();
   await page.getByRole('link', { name: 'defer-450@dev.test' }).click();
   await page.getByText('Attempt 1 did not succeed').waitFor();
   await page.getByText('1 attempt').click();
   await page.getByText('Transcript').click();
   await page.getByText('RCPT TO:<defer-450@dev.test>').waitFor();
   await site.agent.verbs.change({ action: 'retry', selector: { ids: [id] } });
-  await page.getByText('2 attempts').waitFor({ timeout: 4_000 });
+  await page.getByText('2 attempts').waitFor();
   assert.equal(await page.getByText('RCPT TO:<defer-450@dev.test>').last().isVisible(), true);
 });
 

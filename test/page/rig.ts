@@ -19,6 +19,7 @@ import { systemClock } from '../../src/platform/clock.js';
 import { silentLog } from '../../src/platform/log.js';
 import { systemRandom } from '../../src/platform/random.js';
 import { type Agent, destination, madeUpDns, startAgent } from '../support/agent.js';
+import { ownPort } from '../support/loopback.js';
 import { atEnd, type Scope } from '../support/scope.js';
 
 export const TOKEN = 'the-token-of-the-tests';
@@ -133,7 +134,7 @@ export async function serveSite(
       page,
       ...http,
     });
-  let control = await serve(0);
+  let control = await serve(ownPort());
   atEnd(scope, () => control.close(0));
   const { port } = control.addresses[0]!;
   const url = `http://127.0.0.1:${port}/`;
@@ -159,7 +160,7 @@ async function visit(scope: Scope, url: string, options: Parameters<Site['visit'
   });
   atEnd(scope, () => context.close());
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(60_000);
   const answered: string[] = [];
   const complaints: string[] = [];
   context.on('response', (response) => answered.push(response.url()));

@@ -296,7 +296,7 @@ test('a port that is taken, or a name that leads to others without a token, is a
       clock: systemClock,
       random: systemRandom,
     });
-  const first = await freePlace();
+  const first = freePlace();
   await assert.rejects(
     start([first, { host: '127.0.0.1', port }], TOKEN),
     (error) => error instanceof MtaError && error.code === 'ADDRESS_IN_USE',

@@ -23,7 +23,7 @@ test('a port in use is one error that names it and the way out, and nothing else
   t.after(() => taken.close());
   await once(taken, 'listening');
   const { port } = taken.address() as net.AddressInfo;
-  const free = await freePlace();
+  const free = freePlace();
   const error = await refused(t, [at(free.port, free.host), at(port)]);
   assert.equal(error.code, 'ADDRESS_IN_USE');
   assert.match(error.message, new RegExp(`127\\.0\\.0\\.1:${port}.*another program.*submission\\.listen`));

@@ -85,20 +85,15 @@ test(`a process killed at random instants (${KILLS} times) loses nothing acknowl
   const spools = Array.from({ length: SPOOLS }, async () => {
     const folder = await temporaryFolder();
     const known: Known = { accepted: new Set(), noted: new Set(), begun: new Set(), ended: new Set() };
-    for (let kill = 0; kill < KILLS / SPOOLS; kill++) {
+    // On a machine that is busy a child hardly works before it dies: then there are more of them.
+    const hardly = () => known.accepted.size <= KILLS / SPOOLS || known.ended.size <= KILLS / SPOOLS / 2;
+    for (let kill = 0; kill < KILLS / SPOOLS || hardly(); kill++) {
       await workAndKill(folder.path, known, Math.random() * 150);
       await judge(folder.path, known);
       // What is long over need not be looked at again and again.
       for (const id of [...known.accepted].slice(0, -2000)) known.accepted.delete(id);
     }
     await folder.remove();
-    return known;
   });
-  let accepted = 0;
-  let ended = 0;
-  for (const known of await Promise.all(spools)) {
-    accepted += known.accepted.size;
-    ended += known.ended.size;
-  }
-  assert.ok(accepted > KILLS && ended > KILLS / 2, `the child hardly worked: ${accepted} accepted, ${ended} ended`);
+  await Promise.all(spools);
 });
