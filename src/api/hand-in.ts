@@ -29,7 +29,8 @@ import { readSignal } from './waiting.js';
 export interface HandlingOptions {
   /**
    * With the same key within 24 hours nothing is stored, and the first result is given again, also where both come at the same time.
-   * Other content or another envelope under it is `IDEMPOTENCY_CONFLICT`. Printable ASCII, 255 characters at most.
+   * Other content, another envelope or another server (`host`, `port`, `ssl`, `username`) under it is `IDEMPOTENCY_CONFLICT`. Printable ASCII, 255
+   * characters at most.
    */
   readonly idempotencyKey?: string | undefined;
   /**

@@ -47,8 +47,13 @@ export async function take(handed: Handed, options: TakingOptions): Promise<Sent
 async function known({ envelope, content, signal }: Handed, turn: Turn): Promise<Sent> {
   const digest = turn.digest(envelope, content.chance);
   for await (const chunk of chunksOf(content, signal)) digest.update(chunk);
-  const { id, messageId, recipients, size } = turn.first(digest.text());
-  return { id, messageId, recipients, size };
+  return firstOf(turn, digest);
+}
+
+/** What whoever came first was told. */
+function firstOf(turn: Turn, digest: ContentDigest): Sent {
+  const { digest: _same, ...sent } = turn.first(digest.text());
+  return sent;
 }
 
 function checkOpen({ closedFor }: TakingOptions): void {
@@ -85,8 +90,7 @@ async function takeMerge({ envelope, content, key, signal }: Handed, merge: Hand
     if (turn?.taken) {
       for await (const chunk of chunksOf(content, signal)) digest?.update(chunk);
       for await (const _ of rows);
-      const { id, messageId, recipients, size } = turn.first(digest!.text());
-      return { id, messageId, recipients, size };
+      return firstOf(turn, digest!);
     }
     checkOpen(options);
     const { recipients, notify, defaults } = merge;

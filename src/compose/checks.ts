@@ -2,10 +2,11 @@
  * Checks that every option passes before anything is made of it, and the one error that tells of all that is wrong.
  *
  * Promises: no text with a control character or a line separator gets past `line`; a check that fails puts an issue with path, code
- * and message, and returns undefined. Messages never repeat what was given.
+ * and message, and returns undefined. Messages never repeat what was given; paths name options that there are not, made safe to show.
  */
 import { type ErrorCode, type Issue, MtaError } from '../core/errors.js';
 import { nearest } from '../core/nearest.js';
+import { printable } from '../core/printable.js';
 
 /** Codes of issues. Those that are codes of errors too name the whole error where all issues have them. */
 export type IssueCode =
@@ -88,12 +89,19 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Of a name that somebody made up, and that an issue must tell: as much as fits, on one line. */
+const LONGEST_NAME = 100;
+
+export function shownName(name: string): string {
+  return printable(name.slice(0, LONGEST_NAME));
+}
+
 /** No other names than these; what is undefined counts as not given. */
 export function onlyKnown(given: object, known: readonly string[], path: string, issues: Issues): void {
   for (const [name, value] of Object.entries(given)) {
     if (value === undefined || known.includes(name)) continue;
-    const meant = nearest(name, known);
+    const meant = name.length > LONGEST_NAME ? undefined : nearest(name, known);
     const instead = meant === undefined ? `there are: ${known.join(', ')}` : `did you mean ${meant}?`;
-    put(issues, path === '' ? name : `${path}.${name}`, 'UNKNOWN_FIELD', `there is no such option; ${instead}`);
+    put(issues, path === '' ? shownName(name) : `${path}.${shownName(name)}`, 'UNKNOWN_FIELD', `there is no such option; ${instead}`);
   }
 }

@@ -97,7 +97,16 @@ class IncomingMerge implements MergeSubmission {
       body,
       deliveries: this.#deliveries(rows, template, unknown),
       ...(server === undefined ? {} : { server }),
-      ...(once === undefined ? {} : { once: () => ({ key: once.key, digest: once.digest(), until: message.acceptedAt + ONCE_MS }) }),
+      ...(once === undefined
+        ? {}
+        : {
+            once: () => ({
+              key: once.key,
+              digest: once.digest(),
+              until: message.acceptedAt + ONCE_MS,
+              unknownTokens: Object.fromEntries(unknown),
+            }),
+          }),
     });
     const { id, messageId, sizeBytes } = message;
     tellAccepted(message, recipients, emit);

@@ -6,6 +6,7 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { MtaError } from '../core/errors.js';
+import type { OwnServer } from '../core/own-server.js';
 import { orAborted } from '../platform/abort.js';
 import type { AcceptedOnce, Spool } from '../spool/spool.js';
 
@@ -37,6 +38,7 @@ export interface Turn {
 export interface DigestedEnvelope {
   readonly sender: string;
   readonly recipients: readonly { readonly address: string }[];
+  readonly server?: OwnServer;
 }
 
 /** What was handed in, in one word: the same for the same envelope and content. */
@@ -93,13 +95,19 @@ function invalidKey(fault: string): MtaError {
   return new MtaError('INVALID_OPTIONS', message, { issues: [{ path: 'idempotencyKey', code: 'INVALID_VALUE', message }] });
 }
 
+/** Which server, and as whom. Not the password: one that was changed makes no other message, and nobody shall guess it by the digest. */
+function named({ host, port, tls, credentials }: OwnServer): readonly unknown[] {
+  return [host, port, tls, credentials?.username ?? null];
+}
+
 class Digest implements ContentDigest {
   readonly #hash: Hash;
   readonly #chance: readonly Buffer[];
 
-  constructor({ sender, recipients }: DigestedEnvelope, chance: readonly string[]) {
+  constructor({ sender, recipients, server }: DigestedEnvelope, chance: readonly string[]) {
     this.#chance = chance.map((word) => Buffer.from(word, 'utf8'));
-    this.#hash = createHash('sha256').update(`${JSON.stringify([sender, ...recipients.map(({ address }) => address)])}\n`);
+    const whither = [sender, ...recipients.map(({ address }) => address), ...(server === undefined ? [] : [named(server)])];
+    this.#hash = createHash('sha256').update(`${JSON.stringify(whither)}\n`);
   }
 
   update(chunk: Buffer): void {

@@ -173,7 +173,8 @@ class MemorySpool implements Spool {
     if (once !== undefined) {
       const recipients = deliveries.reduce((sum, delivery) => sum + delivery.recipients.length, 0);
       const { id, messageId, sizeBytes: size } = message;
-      this.#disk.once.set(once.key, { until: once.until, accepted: { id, messageId, recipients, size, digest: once.digest } });
+      const { key, until, ...told } = once;
+      this.#disk.once.set(key, { until, accepted: { id, messageId, recipients, size, ...told } });
     }
     if (message.id > this.#disk.lastId) this.#disk.lastId = message.id;
     const waits = message.notBefore > this.#clock.now();

@@ -52,7 +52,7 @@ export interface Acceptance {
    */
   readonly server?: { readonly lane: LaneKey; readonly about: string };
   /** It was handed in under a key: in the same write, `once` knows of it from now on. */
-  readonly once?: { readonly key: string; readonly digest: string; readonly until: number };
+  readonly once?: Pick<AcceptedOnce, 'digest' | 'unknownTokens'> & { readonly key: string; readonly until: number };
 }
 
 /** What became of the first message that was handed in under a key. */
@@ -64,6 +64,8 @@ export interface AcceptedOnce {
   readonly size: number;
   /** Of what was handed in. */
   readonly digest: string;
+  /** Of a template: tokens without a value, and in how many copies. */
+  readonly unknownTokens?: Readonly<Record<string, number>>;
 }
 
 /** A template (`Message.merge`) and its copies, which come one after the other. */

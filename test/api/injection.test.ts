@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
-import { compose, MtaError, type QueueOptions, type SendOptions } from '../../src/index.js';
+import { compose, MtaError, type QueueOptions, raw, type SendOptions } from '../../src/index.js';
 import { riataTransport } from '../../src/nodemailer.js';
 import { createTestMta } from '../../src/testing/index.js';
 import { BREAKS, DISGUISES, FIELDS, OF_ADDRESSES, TAILS } from '../compose/attacks.js';
@@ -19,13 +19,58 @@ const OF_SENDING: Readonly<Record<string, (text: string) => object>> = {
   tag: (text) => ({ tags: [`t${text}`] }),
   key: (text) => ({ idempotencyKey: `k${text}` }),
   priority: (text) => ({ priority: `high${text}` }),
+  bounces: (text) => ({ bounces: `none${text}` }),
+  expires: (text) => ({ expires: `2040-01-01T00:00:00Z${text}` }),
+  notify: (text) => ({ dsn: { notify: [`failure${text}`] } }),
+  ret: (text) => ({ dsn: { ret: `hdrs${text}` } }),
+  dsnName: (text) => ({ dsn: { [`ret${text}`]: 'hdrs' } }),
+  host: (text) => ({ host: `smtp.x.example${text}` }),
+  hostLiteral: (text) => ({ host: `[2001:db8::1${text}]` }),
+  port: (text) => ({ host: 'smtp.x.example', port: `25${text}` }),
+  timeout: (text) => ({ host: 'smtp.x.example', timeout: `5${text}` }),
+  ssl: (text) => ({ host: 'smtp.x.example', ssl: `starttls${text}` }),
+  envelopeCc: (text) => ({ envelope: { to: 'a@x.example', cc: `b@x.example${text}` } }),
+  envelopeBcc: (text) => ({ envelope: { bcc: [{ address: `b@x.example${text}` }] } }),
+  envelopeName: (text) => ({ envelope: { [`to${text}`]: 'a@x.example' } }),
+  tokenName: (text) => ({ tokens: { [`a${text}`]: 'x' } }),
+  tokenInSubject: (text) => ({ subject: '#a#', tokens: { a: `v${text}` } }),
+  rawTokenInSubject: (text) => ({ subject: '#a#', tokens: { a: raw(`v${text}`) } }),
+  tokenInHeader: (text) => ({ extraMIMEHeaders: { 'X-A': '#a#' }, tokens: { a: `v${text}` } }),
+  mergeAddress: (text) => ({ to: undefined, merge: { [`a@x.example${text}`]: {} } }),
+  mergeAddressName: (text) => ({ to: undefined, merge: [[`N${text} <a@x.example>`, {}]] }),
+  mergeName: (text) => ({ merge: { 'joe@y.example': { [`a${text}`]: 'x' } } }),
+  mergeInSubject: (text) => ({ subject: 'to #a#', merge: { 'joe@y.example': { a: `v${text}` } } }),
+  mergeOfNobody: (text) => ({
+    to: undefined,
+    merge: new Map([
+      ['a@x.example', {}],
+      [`b@x.example${text}`, {}],
+    ]),
+  }),
 };
 const OF_QUEUEING: Readonly<Record<string, (text: string) => object>> = {
   queueFrom: (text) => ({ from: `a@x.example${text}` }),
   queueTo: (text) => ({ recipients: [`a@x.example${text}`] }),
   queueToObject: (text) => ({ recipients: [{ address: `a@x.example${text}` }] }),
   queueEnvid: (text) => ({ dsn: { envid: `e${text}` } }),
+  queueTag: (text) => ({ tags: `t${text}` }),
+  queueKey: (text) => ({ idempotencyKey: `k${text}` }),
+  queueHost: (text) => ({ host: `smtp.x.example${text}` }),
+  queueTokenInSubject: (text) => ({ data: 'From: a@x.example\nSubject: #a#\n\nraw\n', tokens: { a: `v${text}` } }),
+  queueTokenInHeader: (text) => ({ data: 'From: a@x.example\nX-A: #a#\nSubject: raw\n\nraw\n', tokens: { a: `v${text}` } }),
+  queueMergeAddress: (text) => ({ recipients: undefined, merge: { [`a@x.example${text}`]: {} } }),
 };
+/** What is sent at once takes the same way, but for the queue. */
+const AT_ONCE: Readonly<Record<string, (text: string) => object>> = {
+  nowFrom: (text) => ({ from: `a@x.example${text}` }),
+  nowTo: (text) => ({ to: [`a@x.example${text}`] }),
+  nowHost: (text) => ({ host: `smtp.x.example${text}` }),
+  nowTokenInSubject: (text) => ({ subject: '#a#', tokens: { a: `v${text}` } }),
+  nowMergeAddress: (text) => ({ to: undefined, merge: { [`a@x.example${text}`]: {} } }),
+};
+
+/** Names that there are not are told, on one line. */
+const OF_NAMES = /^(?:dsnName|envelopeName|tokenName|mergeName)$/;
 
 interface Attempt {
   readonly name: string;
@@ -47,6 +92,8 @@ function attempts(mta: Awaited<ReturnType<typeof agent>>, texts: readonly string
       add(field, text, () => mta.send({ ...LETTER, ...options(text) } as SendOptions));
     for (const [field, options] of Object.entries(OF_QUEUEING))
       add(field, text, () => mta.queue({ ...ENVELOPE, ...options(text) } as QueueOptions));
+    for (const [field, options] of Object.entries(AT_ONCE))
+      add(field, text, () => mta.immediate({ ...LETTER, ...options(text) } as SendOptions));
     for (const [part, to] of [
       ['nodemailerTo', `a@x.example${text}`],
       ['nodemailerFrom', 'joe@y.example'],
@@ -75,12 +122,17 @@ test('no control character gets past any door, and nothing of what was tried is 
     mta,
     BREAKS.flatMap((control) => TAILS.map((tail) => control + tail)),
   );
-  for (const { name, hand } of all) {
-    await assert.rejects(hand(), (error) => {
-      assert.ok(error instanceof MtaError && error.issues.length > 0, `${name}: ${error}`);
-      assert.doesNotMatch(error.message, /evil/, 'what was tried is not repeated');
-      return true;
-    });
+  for (const { name, field, hand } of all) {
+    await assert.rejects(
+      hand(),
+      (error) => {
+        assert.ok(error instanceof MtaError && error.issues.length > 0, `${name}: ${error}`);
+        if (!OF_NAMES.test(field)) assert.doesNotMatch(error.message, /evil/, `${name} is repeated`);
+        assert.doesNotMatch(error.issues.map((issue) => issue.path + issue.message).join(), /[\p{Cc}\p{Zl}\p{Zp}]/u, name);
+        return true;
+      },
+      name,
+    );
   }
   t.diagnostic(`${all.length} attempts`);
   assert.ok(all.length > 2000);
@@ -150,10 +202,53 @@ test('content is content: commands, dots and headers in it reach nobody as such'
     await mta.send({ ...LETTER, parts: [`Content-Type: text/plain\r\n\r\n${text}`] });
     await mta.queue({ ...ENVELOPE, data: `${RAW}${text}` });
     await mta.queue({ data: compose({ ...LETTER, body: text }) });
+    await mta.send({ ...LETTER, body: '#t#', html: '<p>#t#', ...transfer, tokens: { t: text } });
+    await mta.send({ ...LETTER, body: '#t#', merge: { 'joe@y.example': { t: raw(text) } } });
+    await mta.immediate({ ...LETTER, body: '#t#', tokens: { t: text } });
     await mta.settle();
-    assert.equal(mta.outbox.length, 7, JSON.stringify(text));
+    assert.equal(mta.outbox.length, 10, JSON.stringify(text));
     for (const { sender, recipients } of mta.outbox) assert.deepEqual([sender, recipients], ['ann@x.example', ['joe@y.example']]);
     const [plain] = readByPython(mta.outbox.map(({ bytes }) => bytes)) as readonly [ForeignEntity];
     assert.deepEqual([defects(plain), plain.text], [[], `${text.replace(/\r\n|\r|\n/g, '\r\n')}${/[\r\n]$/.test(text) ? '' : '\r\n'}`]);
+  }
+});
+
+test('a login is octets for the server that asks for it, whatever it is made of, and no line of its own', async (t) => {
+  const mta = await agent(t);
+  const own = { host: 'smtp.x.example', ssl: 'starttls' } as const;
+  for (const control of BREAKS) {
+    for (const tail of TAILS) {
+      const text = `ann${control}${tail}`;
+      const names = JSON.stringify(text);
+      for (const login of [
+        { username: text, password: 'secret' },
+        { username: 'ann', password: text },
+      ]) {
+        const sending = mta.send({ ...LETTER, ...own, ...login });
+        // NUL is what divides name and password (RFC 4616).
+        if (control === '\0') {
+          await assert.rejects(sending, { code: 'INVALID_OPTIONS' }, names);
+          continue;
+        }
+        mta.reset();
+        const { id } = await sending;
+        await mta.settle();
+        assert.deepEqual(
+          mta.outbox.map(({ sender, recipients, server }) => [sender, recipients, server]),
+          [['ann@x.example', ['joe@y.example'], 'smtp.x.example']],
+          names,
+        );
+        const said = (await mta.inspect(id))!.deliveries[0]!.log[0]!.transcript!;
+        const commands = Array.from(said.matchAll(/^\d+ C: (\w+)/gm), ([, verb]) => verb).filter(
+          (verb) => verb !== 'EHLO' && verb !== 'QUIT',
+        );
+        assert.deepEqual(
+          commands.filter((verb) => verb === 'RCPT' || verb === 'MAIL' || verb === 'AUTH').sort(),
+          ['AUTH', 'MAIL', 'RCPT'],
+          `${names}\n${said}`,
+        );
+        assert.doesNotMatch(said, /evil/, names);
+      }
+    }
   }
 });

@@ -80,6 +80,38 @@ test('what was drawn for a message does not make it another one, what was said d
   assert.deepEqual(stored, [first.id]);
 });
 
+test('the same letter by another server, or as somebody else, is another one; with a new password it is the same', async (t) => {
+  const mta = await agentTo(t, await destination(t));
+  const own = { host: 'smtp.x.test', port: 587, ssl: 'starttls', username: 'ann', password: 'old' } as const;
+  const letter: SendOptions = { ...KEYED, delay: 3600 };
+  const merge: SendOptions = { ...letter, idempotencyKey: 'merge', to: undefined, merge: { 'a@dest.test': {} } };
+  const nobody = { username: undefined, password: undefined };
+  const others = [{ host: 'other.x.test' }, { port: 588 }, { ssl: false }, { username: 'joe' }, nobody].map((one) => ({ ...own, ...one }));
+  for (const base of [letter, merge]) {
+    const first = await mta.send({ ...base, ...own });
+    assert.deepEqual(await mta.send({ ...base, ...own, host: 'SMTP.x.test', password: 'new' }), first);
+    for (const other of [...others, {}])
+      await assert.rejects(mta.send({ ...base, ...other }), { code: 'IDEMPOTENCY_CONFLICT' }, JSON.stringify(other));
+  }
+});
+
+test('of a merge the first answer is given again whole, also after a restart', async (t) => {
+  const sink = await destination(t);
+  const spool = await temporaryFolder(t);
+  const mta = await agentTo(t, sink, { spool });
+  const merge: SendOptions = {
+    ...KEYED,
+    to: undefined,
+    body: '#name# #nick# #town#',
+    merge: { 'a@dest.test': { name: 'A' }, 'b@dest.test': { name: 'B', town: 'X' } },
+  };
+  const first = await mta.send(merge);
+  assert.deepEqual(first.unknownTokens, { nick: 2, town: 1 });
+  assert.deepEqual(await mta.send(merge), first);
+  await mta.close();
+  assert.deepEqual(await (await agentTo(t, sink, { spool })).send(merge), first);
+});
+
 test('a key that is none is named with all else that is wrong', async (t) => {
   const mta = await agentTo(t, await destination(t));
   for (const idempotencyKey of ['', 'a\nb', 'ü', 'x'.repeat(256), 7]) {

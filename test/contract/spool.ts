@@ -1099,9 +1099,9 @@ export function spoolContract(driver: string, makePlace: () => Promise<SpoolPlac
       const until = now() + 86_400_000;
       const first = acceptance({ acceptedAt: now() }, ['mx:one.test', 'mx:two.test']);
       assert.equal(await spool.once('order 7'), undefined);
-      await spool.accept({ ...first, once: { key: 'order 7', digest: 'abc', until } });
+      await spool.accept({ ...first, once: { key: 'order 7', digest: 'abc', until, unknownTokens: { name: 2 } } });
       const { id, messageId, sizeBytes: size } = first.message;
-      const known = { id, messageId, recipients: 2, size, digest: 'abc' };
+      const known = { id, messageId, recipients: 2, size, digest: 'abc', unknownTokens: { name: 2 } };
       assert.deepEqual([await spool.once('order 7'), await spool.once('order 8')], [known, undefined]);
       const lease = await take('mx:one.test');
       await spool.settle(lease, delivered(lease.delivery, now()));

@@ -8,7 +8,7 @@
 import { canonicalAddress, domainOf, parsePath } from '../../core/address.js';
 import { parseAddressList } from '../../core/address-list.js';
 import type { MergeValue, MergeValues } from '../../core/message.js';
-import { type Issues, isLine, isObject, put } from '../checks.js';
+import { type Issues, isLine, isObject, put, shownName } from '../checks.js';
 import { checkValue, isTokenName } from './tokens.js';
 
 /** As it came. */
@@ -100,7 +100,7 @@ export function readValues(given: unknown, path: string, issues: Issues): MergeV
   const before = issues.length;
   const values: Record<string, MergeValue> = Object.create(null);
   for (const [name, value] of Object.entries(given)) {
-    const at = `${path}.${name.slice(0, LONGEST_SHOWN)}`;
+    const at = `${path}.${shownName(name)}`;
     if (!isTokenName(name)) put(issues, at, 'INVALID_VALUE', 'a token begins with a letter or _, and holds letters, digits and _ . - only');
     else if (value !== undefined && checkValue(value, at, issues))
       values[name] = typeof value === 'string' ? value : { raw: (value as { raw: string }).raw };

@@ -22,6 +22,8 @@ export interface OnceRecord {
   readonly r: number;
   readonly s: number;
   readonly d: string;
+  /** Of a template: tokens without a value. */
+  readonly t?: AcceptedOnce['unknownTokens'];
   /** Epoch ms: from then on it says nothing. */
   readonly u: number;
 }
@@ -34,9 +36,9 @@ export function hashOf(key: string): string {
 
 export function putOnce(batch: Batch, message: Message, once: Acceptance['once'], recipients: number): void {
   if (once === undefined) return;
-  const hash = hashOf(once.key);
-  const record: OnceRecord = { i: message.id, m: message.messageId, r: recipients, s: message.sizeBytes, d: once.digest, u: once.until };
-  putKey(batch, hash, record);
+  const { key, until, ...told } = once;
+  const { id, messageId, sizeBytes: size } = message;
+  putKey(batch, hashOf(key), recordOfOnce({ id, messageId, recipients, size, ...told }, until));
 }
 
 export function putKey(batch: Batch, hash: string, record: OnceRecord): void {
@@ -73,8 +75,12 @@ export async function readOnce(store: Store, key: string, now: number): Promise<
   return acceptedOf(record);
 }
 
-export function acceptedOf({ i, m, r, s, d }: OnceRecord): AcceptedOnce {
-  return { id: i, messageId: m, recipients: r, size: s, digest: d };
+export function acceptedOf({ i, m, r, s, d, t }: OnceRecord): AcceptedOnce {
+  return { id: i, messageId: m, recipients: r, size: s, digest: d, ...(t === undefined ? {} : { unknownTokens: t }) };
+}
+
+export function recordOfOnce({ id, messageId, recipients, size, digest, unknownTokens }: AcceptedOnce, until: number): OnceRecord {
+  return { i: id, m: messageId, r: recipients, s: size, d: digest, u: until, ...(unknownTokens === undefined ? {} : { t: unknownTokens }) };
 }
 
 /** Deletes what says nothing any more, in slices. */

@@ -6,16 +6,7 @@
  * Must not: send, promote, or change what the store holds already. A message or history that it knows is left as it is.
  */
 import { type Message, type MessageId, PRIORITIES } from '../../core/message.js';
-import {
-  countPiece,
-  type Loss,
-  type MovedCounts,
-  type MovedDelivery,
-  type MovedKey,
-  noneMoved,
-  type PastDelivery,
-  type Piece,
-} from '../moving.js';
+import { countPiece, type Loss, type MovedCounts, type MovedDelivery, noneMoved, type PastDelivery, type Piece } from '../moving.js';
 import type { BodyWriter, StoredBody } from '../spool.js';
 import { putCopy, putDelivery, RECORD_WEIGHT } from './accept.js';
 import { Batch } from './batch.js';
@@ -38,7 +29,7 @@ import {
 } from './keys.js';
 import { indexOne, PART } from './large.js';
 import type { Ledger } from './ledger.js';
-import { type OnceRecord, putKey } from './once.js';
+import { putKey, recordOfOnce } from './once.js';
 import { putServer } from './own-servers.js';
 
 /** A batch is closed at about this size. */
@@ -121,7 +112,9 @@ export class Rebuild {
       case 'server':
         return this.#putUnlessThere(serverKey(piece.lane), piece, (batch) => putServer(this.#options.ledger, batch, piece));
       case 'key':
-        return this.#putUnlessThere(onceKey(piece.key.hash), piece, (batch) => putKey(batch, piece.key.hash, recordOfKey(piece.key)));
+        return this.#putUnlessThere(onceKey(piece.key.hash), piece, (batch) =>
+          putKey(batch, piece.key.hash, recordOfOnce(piece.key.accepted, piece.key.until)),
+        );
       case 'tally':
         return this.#putUnlessThere(tallyKey(piece.id), piece, (batch, key) => batch.put(key, sealNumbers(key, piece.ends)));
       default:
@@ -304,11 +297,6 @@ export class Rebuild {
       },
     });
   }
-}
-
-function recordOfKey({ accepted, until }: MovedKey): OnceRecord {
-  const { id, messageId, recipients, size, digest } = accepted;
-  return { i: id, m: messageId, r: recipients, s: size, d: digest, u: until };
 }
 
 /** Without `sequence`: it is not in the ready index yet. */

@@ -43,7 +43,7 @@ export async function fillSpool(folder: string, clock: VirtualClock): Promise<vo
   await spool.settle(past, delivered(past.delivery, now()));
   await spool.pauseLane('mx:paused.test', { at: now(), reason: 'asked to' });
   const keyed = acceptance({ acceptedAt: now() }, ['mx:paused.test']);
-  await spool.accept({ ...keyed, once: { key: 'order 7', digest: 'abc', until: now() + 24 * HOUR } });
+  await spool.accept({ ...keyed, once: { key: 'order 7', digest: 'abc', until: now() + 24 * HOUR, unknownTokens: { name: 1 } } });
   const template = acceptance({ acceptedAt: now(), merge: { defaults: { greeting: 'Hello' } } }, ['mx:merge.test', 'mx:merged.test']);
   const deliveries = template.deliveries.map((one, n) => ({ ...one, copy: { values: { number: `${n}` }, name: `Recipient ${n}` } }));
   await spool.accept({ ...template, deliveries });
