@@ -62,7 +62,7 @@ async function handIn(port: number, name: string, accepted: string[]): Promise<v
   }
 }
 
-test('the image', { skip: cannotBuildImages(), timeout: 600_000 }, async (t) => {
+test('the image', { skip: cannotBuildImages(), timeout: 840_000 }, async (t) => {
   const image = await buildImage(t);
 
   await t.test('says who runs, where mail is kept and how health is asked for, and adds little to its base', async () => {

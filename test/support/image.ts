@@ -112,8 +112,7 @@ async function ensureBase(): Promise<void> {
   const release = /^VERSION_CODENAME=(.*)$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? 'stable';
   const folder = join(CACHE, `base-${release}-node-${process.version}-${process.arch}`);
   if (!existsSync(folder)) {
-    const unfinished = `${folder}.${process.pid}`;
-    await succeed(findProgram('debootstrap')!, ['--variant=minbase', '--include=libstdc++6', release, unfinished, await mirrorOf(release)]);
+    const unfinished = await installed(release, folder);
     await putNode(unfinished);
     renameSync(unfinished, folder);
     await execute('buildah', [...STORE, 'rmi', '--force', BASE]);
@@ -123,6 +122,22 @@ async function ensureBase(): Promise<void> {
   await buildah('copy', '-q', container, folder, '/');
   await buildah('config', '--env', 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', container);
   await buildah('commit', '-q', '--rm', container, BASE);
+}
+
+/** A mirror that fails once has two more chances. */
+async function installed(release: string, folder: string): Promise<string> {
+  const mirror = await mirrorOf(release);
+  for (let attempt = 1; ; attempt++) {
+    const unfinished = `${folder}.${process.pid}.${attempt}`;
+    try {
+      await succeed(findProgram('debootstrap')!, ['--variant=minbase', '--include=libstdc++6', release, unfinished, mirror]);
+      return unfinished;
+    } catch (error) {
+      await execute('umount', ['--lazy', join(unfinished, 'proc')]);
+      rmSync(unfinished, { recursive: true, force: true });
+      if (attempt === 3) throw error;
+    }
+  }
 }
 
 /** Where this machine's own packages come from. */
