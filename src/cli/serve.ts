@@ -54,10 +54,11 @@ export const serve: Command<Globals> = async (args, cli) => {
     };
     const keeper = keepCurrent({ files, read, take, onReading: manager.reloading, onRead: ready, log });
     onHangup(cli, () => keeper.reload('SIGHUP'));
-    const stop = () => {
+    const stop = async () => {
       keeper.stop();
-      manager.stopping();
-      return close();
+      const told = manager.stopping();
+      await close();
+      await told;
     };
     return await untilSignal(stop, () => mta.config.shutdown.timeout, log, cli);
   } finally {

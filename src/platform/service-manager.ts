@@ -4,7 +4,8 @@
  * Node can open no datagram socket of the Unix kind, which is what systemd listens on, so its own command `systemd-notify` says
  * it for us: it is there wherever systemd is. Being another process, it is heard only with `NotifyAccess=all` in the unit.
  *
- * Promises: never fails and never delays the agent; what could not be said is told in the log, once.
+ * Promises: never fails and never delays the agent's work, only its end, until the last word is said; what could not be said is told
+ * in the log, once.
  */
 import { execFile } from 'node:child_process';
 import type { Clock } from './clock.js';
@@ -14,7 +15,8 @@ export interface ServiceManager {
   ready(status: string): void;
   /** A new configuration is being read; `ready` says that it is done. */
   reloading(): void;
-  stopping(): void;
+  /** Resolves when it is said, or cannot be: a word that is still waiting then goes with the process. */
+  stopping(): Promise<void>;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -30,7 +32,7 @@ const systemdNotify: Say = (assignments) =>
   });
 
 export function serviceManager(env: Environment, clock: Clock, log: Log, say: Say = systemdNotify): ServiceManager {
-  if (!env['NOTIFY_SOCKET']) return { ready() {}, reloading() {}, stopping() {} };
+  if (!env['NOTIFY_SOCKET']) return { ready() {}, reloading() {}, async stopping() {} };
   let told = false;
   let waiting = 0;
   /** One after the other: the order is what they mean. */
@@ -54,6 +56,7 @@ export function serviceManager(env: Environment, clock: Clock, log: Log, say: Sa
       watching();
       watching = () => {};
       tell('STOPPING=1', 'STATUS=stopping');
+      return last;
     },
   };
 }

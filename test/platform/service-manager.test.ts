@@ -13,7 +13,7 @@ test('without a service manager nothing is said', () => {
   const manager = serviceManager({ WATCHDOG_USEC: '1000' }, createVirtualClock(), silentLog, async ([what]) => void said.push(what!));
   manager.ready('');
   manager.reloading();
-  manager.stopping();
+  void manager.stopping();
   assert.deepEqual(said, []);
 });
 
@@ -27,12 +27,14 @@ test('what is said keeps its order, however long each word takes', async () => {
   manager.ready('here');
   manager.reloading();
   manager.ready('there');
-  manager.stopping();
+  let over = false;
+  const stopped = manager.stopping().then(() => (over = true));
   for (let count = 1; count <= 4; count++) {
     await until('the next word', () => waits.length === count);
+    assert.equal(over, false, 'the process does not end before its last word is said');
     waits.at(-1)!();
   }
-  await until('all words', () => said.length === 4);
+  await stopped;
   assert.deepEqual(said, ['READY=1', 'RELOADING=1', 'READY=1', 'STOPPING=1']);
 });
 
@@ -41,9 +43,7 @@ test('where nobody can say it, that is told once and changes nothing', async () 
   const log: Log = { ...silentLog, warn: (event) => void warned.push(event) };
   const manager = serviceManager(NOTIFY, createVirtualClock(), log, () => Promise.reject(new Error('no such program')));
   manager.ready('');
-  manager.stopping();
-  await until('the warning', () => warned.length > 0);
-  await new Promise((resolve) => setImmediate(resolve));
+  await manager.stopping();
   assert.deepEqual(warned, ['systemd.notTold']);
 });
 
@@ -55,7 +55,7 @@ test('the watchdog hears twice in its time, until the end, and only if it is our
   serviceManager({ ...NOTIFY, WATCHDOG_USEC: '2000000', WATCHDOG_PID: '1' }, clock, silentLog, say);
   await clock.advance(5_000);
   assert.equal(alive, 5);
-  manager.stopping();
+  void manager.stopping();
   await clock.advance(5_000);
   assert.equal(alive, 5);
 });
@@ -73,7 +73,7 @@ test('a watchdog whose words are slow to leave does not heap them up', async () 
   leave();
   await clock.advance(10_000);
   assert.equal(begun, 2, 'the first, and the next after it had left');
-  manager.stopping();
+  void manager.stopping();
 });
 
 test('sockets are ours only where they were meant for this process, each with its name', () => {
