@@ -49,17 +49,18 @@ function routeRule({ port, tls, ...route }: Config['route'][number]): RouteRule 
   return { ...route, ...(port === undefined ? {} : { port }), ...(tls === undefined ? {} : { tls }) };
 }
 
-/** Undefined where none is set. Throws `INVALID_OPTIONS` where it cannot be read. */
-export function readCertificate({ submission: { tls } }: Config): Certificate | undefined {
+/** That of the listener, or of `control.http`. Undefined where none is set. Throws `INVALID_OPTIONS` where it cannot be read. */
+export function readCertificate(config: Config, section: 'submission' | 'control' = 'submission'): Certificate | undefined {
+  const { tls } = config[section];
   if (tls.certFile === '') return undefined;
   const read = (path: string, setting: string) => {
     try {
       return readFileSync(path, 'utf8');
     } catch (cause) {
-      const message = `submission.tls.${setting}: ${path} cannot be read: ${(cause as Error).message}`;
+      const message = `${section}.tls.${setting}: ${path} cannot be read: ${(cause as Error).message}`;
       throw new MtaError('INVALID_OPTIONS', message, {
         cause,
-        issues: [{ path: `submission.tls.${setting}`, code: 'UNREADABLE', message }],
+        issues: [{ path: `${section}.tls.${setting}`, code: 'UNREADABLE', message }],
       });
     }
   };

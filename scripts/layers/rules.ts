@@ -13,7 +13,7 @@ export const LAYERS: Readonly<Record<string, readonly string[] | 'all'>> = {
   outcome: ['core', 'platform', 'compose', 'spool'],
   control: ['core', 'platform', 'compose', 'spool'],
   dev: ['core', 'platform'],
-  cli: ['core', 'platform', 'config', 'compose', 'control', 'spool', 'dev', 'mta', 'api', 'version'],
+  cli: ['core', 'platform', 'config', 'compose', 'control', 'spool', 'dev', 'parts', 'mta', 'api', 'version'],
   version: [],
   page: [],
   parts: ['core', 'config', 'delivery', 'intake', 'outcome'],
@@ -46,12 +46,12 @@ const WORLD = ['src/platform', 'src/dev'];
 /** Modules of Node that lead out of the process, and the folders that may use them. Their types are free. */
 export const MODULES: Readonly<Record<string, readonly string[]>> = {
   net: [...WORLD, ...LISTENERS],
-  tls: [...WORLD, 'src/intake/smtp'],
+  tls: [...WORLD, ...LISTENERS],
   dns: WORLD,
   'dns/promises': WORLD,
   dgram: WORLD,
   http: ['src/control', 'src/dev'],
-  https: [],
+  https: ['src/control'],
   http2: [],
   timers: [...WORLD, ...LISTENERS],
   'timers/promises': [...WORLD, ...LISTENERS],

@@ -64,9 +64,9 @@ export const dev: Command<DevArgs> = async (args, cli) => {
       color: cli.screen.colour,
     });
     const onEvent = (event: MailEvent) => (args.json ? cli.screen.json(event) : happened(event, cli));
-    const { mta, socket, http, close } = await startAgent(config, { log, mxPort: sink.port, onEvent }, cli);
+    const { mta, socket, pages, close } = await startAgent(config, { log, mxPort: sink.port, onEvent }, cli);
     const listening = mta.listening()[0]!;
-    const page = `http://${showHostPort(http[0]!)}/`;
+    const page = pages()[0]!;
     if (args.json) cli.screen.json({ type: 'started', listening, page, spool, socket, dns: dns.address, destinationPort: sink.port });
     else welcome(cli, listening, page, spool);
     return await untilSignal(close, () => SHUTDOWN_MS, log, cli);

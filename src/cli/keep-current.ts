@@ -39,8 +39,9 @@ export function keepCurrent(options: KeepCurrent): Keeper {
     try {
       await files.asTheyAre();
       const loaded = options.read();
+      // Before they are read; and also where they are the fault: once a certificate is there, it is taken.
+      await files.watch(filesOf(loaded));
       const { taken, atNextStart } = await options.take(loaded);
-      files.watch(filesOf(loaded));
       for (const { path, code, message } of loaded.warnings) log.warn('config.warning', { path, code }, message);
       log.info('config.reloaded', { why, changed: taken.join(', ') });
       if (atNextStart.length > 0)
@@ -77,6 +78,6 @@ export function keepCurrent(options: KeepCurrent): Keeper {
 
 /** Certificates are read by the agent, all others by the loader. */
 export function filesOf({ files, config }: LoadedConfig): string[] {
-  const { certFile, keyFile } = config.submission.tls;
-  return [...files, certFile, keyFile].filter((path) => path !== '');
+  const certificates = [config.submission.tls, config.control.tls].flatMap(({ certFile, keyFile }) => [certFile, keyFile]);
+  return [...files, ...certificates].filter((path) => path !== '');
 }

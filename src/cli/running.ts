@@ -6,15 +6,18 @@
  */
 import path from 'node:path';
 import { verbsOf } from '../api/home.js';
+import { showHostPort } from '../config/addresses.js';
 import type { Changes } from '../config/changes.js';
 import type { Config } from '../config/config.js';
-import { type HttpControl, type HttpControlKeys, startHttpControl } from '../control/http/server.js';
+import { checkCertificate } from '../control/http/listening.js';
+import { type HttpControlSettings, startHttpControl } from '../control/http/server.js';
 import { createRecent } from '../control/recent.js';
 import { startControlServer } from '../control/server.js';
 import { answers, controlSocketPaths, surroundings } from '../control/socket.js';
 import { MtaError } from '../core/errors.js';
 import type { MailEvent } from '../core/event.js';
 import { type Mta, type StartOptions, startMta } from '../mta.js';
+import { readCertificate } from '../parts.js';
 import { waitAlive } from '../platform/alive.js';
 import type { Log } from '../platform/log.js';
 import { systemRandom } from '../platform/random.js';
@@ -25,8 +28,8 @@ export interface Running {
   readonly mta: Mta;
   /** Path of the control socket. */
   readonly socket: string;
-  /** Where the page and the control API are, as bound; empty where `control.http` is. */
-  readonly http: HttpControl['addresses'];
+  /** URLs of the page, as bound; empty where `control.http` is. */
+  pages(): readonly string[];
   /** As `Mta.reload`, for the doors beside it as well. */
   reload(wanted: Config): Promise<Changes>;
   /** Finishes what is on its way, within the time that the configuration gives. */
@@ -56,7 +59,7 @@ export async function startAgent(config: Config, options: StartOptions & { reado
     const web = await startHttpControl({
       verbs,
       listen: config.control.http,
-      ...keysOf(config),
+      ...settingsOf(config),
       log: options.log,
       clock: cli.clock,
       random: systemRandom,
@@ -67,11 +70,19 @@ export async function startAgent(config: Config, options: StartOptions & { reado
       await Promise.all([control.close(), web.close(), mta.close()]);
     };
     const reload = async (wanted: Config) => {
+      // What cannot be used is found before anything changes.
+      checkCertificate(settingsOf(wanted).tls);
       const changes = await mta.reload(wanted);
-      if (changes.taken.some((path) => path.startsWith('control.'))) await web.renew(keysOf(changes.config));
+      await web.renew(settingsOf(changes.config));
       return changes;
     };
-    return { mta, socket, http: web.addresses, reload, close };
+    return {
+      mta,
+      socket,
+      pages: () => web.addresses.map((address) => `${web.secure ? 'https' : 'http'}://${showHostPort(address)}/`),
+      reload,
+      close,
+    };
   } catch (error) {
     for (const end of undo.reverse()) await end();
     if (error instanceof MtaError && error.code === 'INVALID_OPTIONS') throw asConfigFault(error);
@@ -79,8 +90,15 @@ export async function startAgent(config: Config, options: StartOptions & { reado
   }
 }
 
-function keysOf({ hostname, control }: Config): HttpControlKeys {
-  return { token: control.token, trustLoopback: control.trustLoopback, names: [hostname, ...control.hosts] };
+/** Throws `INVALID_OPTIONS` where the certificate cannot be read. */
+function settingsOf(config: Config): HttpControlSettings {
+  const { hostname, control } = config;
+  return {
+    token: control.token,
+    trustLoopback: control.trustLoopback,
+    names: [hostname, ...control.hosts],
+    tls: readCertificate(config, 'control'),
+  };
 }
 
 const PATIENCE_MS = 10_000;

@@ -22,8 +22,7 @@ export const serve: Command<Globals> = async (args, cli) => {
   const listening = chooser(sockets.length > 0);
   const { config, moved } = await listening(loaded);
   const files = changedFiles(cli.clock);
-  files.watch(filesOf(loaded));
-  await files.asTheyAre();
+  await files.watch(filesOf(loaded));
   const lines = cli.logLines();
   const journal = agentLog(loaded, lines, cli);
   const { log, onEvent } = journal;
@@ -31,9 +30,9 @@ export const serve: Command<Globals> = async (args, cli) => {
   try {
     for (const { path, code, message } of loaded.warnings) log.warn('config.warning', { path, code }, message);
     checkSpoolPlace(config, log, cli);
-    const { mta, socket, http, reload, close } = await startAgent(config, { log, onEvent, sockets }, cli);
+    const { mta, socket, pages, reload, close } = await startAgent(config, { log, onEvent, sockets }, cli);
     const listen = () => mta.listening().map(showHostPort).join(', ');
-    const page = http.map((address) => `http://${showHostPort(address)}/`).join(', ');
+    const page = pages().join(', ');
     const fields = {
       version: version(),
       pid: process.pid,

@@ -8,11 +8,12 @@ import type { Config, RouteConfig } from './config.js';
 import type { Ledger } from './ledger.js';
 
 export function checkConfig(config: Config, ledger: Ledger): void {
-  checkCertificate(config, ledger);
+  checkCertificates(config, ledger);
   checkListeners(config, ledger);
   checkTrust(config, ledger);
   checkLogin(config, ledger);
   checkControl(config, ledger);
+  checkPlainHttp(config, ledger);
   checkFreeSpace(config, ledger);
   checkRetry(config, ledger);
   config.route.forEach((route, i) => checkRoute(route, `route[${i}]`, ledger));
@@ -29,11 +30,16 @@ function conflict(ledger: Ledger, path: string, message: string): void {
   if (ledger.sound(path)) ledger.wrong(path, 'CONFLICT', ledger.sources.get(path), message);
 }
 
-function checkCertificate({ submission }: Config, ledger: Ledger): void {
+function checkCertificates({ submission, control }: Config, ledger: Ledger): void {
+  for (const [path, { certFile, keyFile }] of [
+    ['submission.tls', submission.tls],
+    ['control.tls', control.tls],
+  ] as const) {
+    if (certFile !== '' && keyFile === '') missing(ledger, `${path}.keyFile`, `${path}.certFile`);
+    if (certFile === '' && keyFile !== '') missing(ledger, `${path}.certFile`, `${path}.keyFile`);
+  }
   const { certFile, keyFile } = submission.tls;
-  if (certFile !== '' && keyFile === '') missing(ledger, 'submission.tls.keyFile', 'submission.tls.certFile');
-  else if (certFile === '' && keyFile !== '') missing(ledger, 'submission.tls.certFile', 'submission.tls.keyFile');
-  else if (certFile === '' && submission.listenTls.length > 0) missing(ledger, 'submission.tls.certFile', 'submission.listenTls');
+  if (certFile + keyFile === '' && submission.listenTls.length > 0) missing(ledger, 'submission.tls.certFile', 'submission.listenTls');
 }
 
 function checkListeners({ submission }: Config, ledger: Ledger): void {
@@ -102,6 +108,19 @@ function checkControl({ control }: Config, ledger: Ledger): void {
     ledger.sources.get('control.http'),
     `control.http without control.token (or tokenFile) would show the queue to ${who}: ${ways}`,
   );
+}
+
+/** A token over a network in the clear is whoever's who listens there. */
+function checkPlainHttp({ control }: Config, ledger: Ledger): void {
+  const { http, tls, plainHttp, token } = control;
+  if (plainHttp === 'allow' || tls.certFile !== '' || token === '' || !ledger.sound('control.http')) return;
+  const far = http.filter(({ host }) => !isLoopback(host)).map(showHostPort);
+  if (far.length === 0) return;
+  const message =
+    `control.http serves ${far.join(', ')} without TLS: control.token, and mail, cross the network in plain text. ` +
+    'Set control.tls.certFile and keyFile, or control.plainHttp = "allow" where a proxy or the network itself sees to it';
+  if (plainHttp === 'refuse') conflict(ledger, 'control.http', message);
+  else ledger.warn('control.http', 'PLAIN_TEXT', message);
 }
 
 function checkRetry({ retry }: Config, ledger: Ledger): void {

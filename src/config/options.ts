@@ -155,19 +155,23 @@ const spool = section('Where accepted mail is kept until every recipient has its
   ),
 });
 
+const certificate = {
+  certFile: option(kind.path, '', 'File with the certificate and its chain, PEM, own certificate first.', {
+    live: true,
+    example: '"/etc/riata/cert.pem"',
+  }),
+  keyFile: option(kind.path, '', 'File with its private key, PEM, without a passphrase.', {
+    live: true,
+    example: '"/etc/riata/key.pem"',
+  }),
+};
+
 const submissionTls = section(
   `The certificate shown to clients. With it, STARTTLS is offered on the addresses of "listen", and "listenTls" can be used.`,
-  {
-    certFile: option(kind.path, '', 'File with the certificate and its chain, PEM, own certificate first.', {
-      live: true,
-      example: '"/etc/riata/cert.pem"',
-    }),
-    keyFile: option(kind.path, '', 'File with its private key, PEM, without a passphrase.', {
-      live: true,
-      example: '"/etc/riata/key.pem"',
-    }),
-  },
+  certificate,
 );
+
+const controlTls = section('The certificate of control.http. With it HTTPS is served there, and plain HTTP is not.', certificate);
 
 const submission = section('Where mail comes in.', {
   listen: option(
@@ -371,9 +375,17 @@ const control = section('How "riata queue", "riata status" and the other command
   http: option(
     place.fewListenAddresses,
     [],
-    `Addresses on which the web page and the control API are served over HTTP. Empty: nowhere. Whoever has the token can read and remove
-    queued mail. Nothing is encrypted: beyond this machine put a proxy with TLS before it, or reach it through a tunnel.`,
+    `Addresses on which the web page and the control API are served over HTTP, or HTTPS where control.tls is set. Empty: nowhere. Whoever
+    has the token can read and remove queued mail.`,
     { example: '"127.0.0.1:8587"' },
+  ),
+  tls: controlTls,
+  plainHttp: option(
+    kind.oneOf(['warn', 'allow', 'refuse']),
+    'warn',
+    `What is done where control.http can be reached from other machines without control.tls: the token, and mail, would cross the network in
+    plain text. "warn" says so at the start; "allow" says nothing, for where a proxy before it ends TLS, or where the network is as good as
+    this machine; "refuse" does not start.`,
   ),
   token: option(
     kind.token,

@@ -10,8 +10,8 @@ import { stat } from 'node:fs/promises';
 import type { Clock, Timer } from './clock.js';
 
 export interface ChangedFiles {
-  /** These are looked at from now on. */
-  watch(paths: readonly string[]): void;
+  /** These are looked at from now on, and those that were not before, taken as they are now. */
+  watch(paths: readonly string[]): Promise<void>;
   /** Takes all of them as they are now: to be called before they are read, so that no change after that is missed, and none before told. */
   asTheyAre(): Promise<void>;
   /** Begins to look. */
@@ -40,9 +40,10 @@ export function changedFiles(clock: Pick<Clock, 'after'>, everyMs = LOOK_MS): Ch
     before = now;
   };
   return {
-    watch(wanted) {
+    async watch(wanted) {
       paths = [...new Set(wanted)];
       for (const path of known.keys()) if (!paths.includes(path)) known.delete(path);
+      for (const [path, state] of await states(paths.filter((each) => !known.has(each)))) if (!known.has(path)) known.set(path, state);
     },
     async asTheyAre() {
       for (const [path, state] of await states(paths)) known.set(path, state);

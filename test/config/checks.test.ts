@@ -93,6 +93,20 @@ test('a free-space mark that leaves the store no room to open again is warned of
   assert.match(warnings('[spool]\nminFreeSpace = "31MiB"')[0]!, /spool\.minFreeSpace is less than 32MiB/);
 });
 
+test('a token that would cross a network in plain text is warned of, or refused, unless that is meant', () => {
+  const control = (...lines: string[]) => ['[control]', 'token = "0123456789abcdef"', ...lines].join('\n');
+  const far = 'http = ["127.0.0.1:8587", "0.0.0.0:8587"]';
+  assert.match(warnings(control(far))[0]!, /^riata\.toml:3: control\.http serves 0\.0\.0\.0:8587 without TLS: control\.token, and mail/);
+  assert.deepEqual(warnings(control('http = "127.0.0.1:8587"')), []);
+  assert.deepEqual(warnings(control(far, 'plainHttp = "allow"')), []);
+  assert.deepEqual(warnings(control(far, 'tls = { certFile = "c", keyFile = "k" }')), []);
+  assert.match(complaints({ text: control(far, 'plainHttp = "refuse"') })[0]!, /without TLS.*control\.tls\.certFile/);
+  assert.equal(config({ text: control('http = "127.0.0.1:8587"', 'plainHttp = "refuse"') }).control.plainHttp, 'refuse');
+  assert.deepEqual(complaints({ text: control('tls = { certFile = "c" }') }), [
+    'riata.toml:3: control.tls.certFile is of no use without control.tls.keyFile',
+  ]);
+});
+
 test('the page is not served without a token, unless this machine is trusted and nobody else can reach it', () => {
   const control = (...lines: string[]) => ({ text: ['[control]', ...lines].join('\n') });
   assert.deepEqual(complaints(control('http = "127.0.0.1:8587"')), [

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { destination, temporaryFolder } from '../support/agent.js';
 import { type AgentProcess, spawnAgent } from '../support/agent-process.js';
-import { startProgram } from '../support/commands.js';
+import { createCertificate } from '../support/certificate.js';
+import { execute, startProgram } from '../support/commands.js';
 import { lacks } from '../support/programs.js';
 import { until } from '../support/scope.js';
 import { talk } from '../support/talk.js';
@@ -90,6 +91,34 @@ test('a changed file is noticed without a signal: the settings, and a secret tha
 
   edit(agent, (text) => text.replace('submission.listen', 'submission.maxRecipients = 7\nsubmission.listen'));
   assert.deepEqual((await said(agent, 'config.reloaded', 2))['changed'], 'submission.maxRecipients');
+  assert.equal((await agent.stop()).code, 0);
+});
+
+test('the page moves to HTTPS where a certificate is set, and shows a renewed one without a signal', { skip: lacks('curl') }, async (t) => {
+  const folder = await temporaryFolder(t);
+  const at = (name: string) => join(folder, name);
+  const write = () => {
+    const { ca, cert, key } = createCertificate();
+    writeFileSync(at('key.pem'), key);
+    writeFileSync(at('cert.pem'), cert);
+    writeFileSync(at('ca.pem'), ca);
+  };
+  write();
+  const toml = `[control]\nhttp = "127.0.0.1:0"\ntoken = "0123456789abcdef"\n`;
+  const agent = await spawnAgent(t, { folder, toml });
+  const started = await said(agent, 'agent.started');
+  const page = String((started as Line)['page']);
+  assert.match(page, /^http:\/\/127\.0\.0\.1:\d+\/$/);
+  const livez = async (url: string) => (await execute('curl', ['-sS', '--max-time', '10', '--cacert', at('ca.pem'), `${url}livez`])).code;
+  assert.equal(await livez(page), 0);
+  edit(agent, (text) => `${text}tls = { certFile = "${at('cert.pem')}", keyFile = "${at('key.pem')}" }\n`);
+  const taken = await said(agent, 'config.reloaded');
+  assert.equal((taken as Line)['changed'], 'control.tls.certFile, control.tls.keyFile');
+  const secure = page.replace('http:', 'https:');
+  assert.equal(await livez(secure), 0);
+  write();
+  await until('the renewed certificate', async () => (await livez(secure)) === 0);
+  assert.equal((await agent.riata(['health'])).code, 0, 'which needs neither');
   assert.equal((await agent.stop()).code, 0);
 });
 

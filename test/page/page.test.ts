@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import type { Page } from 'playwright-core';
+import { createCertificate } from '../support/certificate.js';
 import { until } from '../support/scope.js';
 import { closeBrowser, noBrowser, type Site, serveSite, TOKEN } from './rig.js';
 import { letter, tell } from './story.js';
@@ -44,6 +45,17 @@ test(
     await page.getByLabel('Token').waitFor();
   },
 );
+
+test('over HTTPS it works as over HTTP, and logs in', options, async (t) => {
+  const site = await serveSite(t, { http: { tls: createCertificate() } });
+  assert.match(site.url, /^https:/);
+  const { page, complaints } = await site.visit();
+  await page.getByText('mail.example.com').waitFor();
+  assert.deepEqual(
+    complaints.filter((each) => !each.includes('401')),
+    [],
+  );
+});
 
 test('where this machine is trusted nobody is asked for a token', options, async (t) => {
   const site = await serveSite(t, { http: { token: '', trustLoopback: true } });

@@ -137,7 +137,7 @@ export async function serveSite(
   let control = await serve(ownPort());
   atEnd(scope, () => control.close(0));
   const { port } = control.addresses[0]!;
-  const url = `http://127.0.0.1:${port}/`;
+  const url = `${control.secure ? 'https' : 'http'}://127.0.0.1:${port}/`;
   return {
     agent,
     url,
@@ -155,6 +155,8 @@ async function visit(scope: Scope, url: string, options: Parameters<Site['visit'
   const context = await (await (browser ??= launch())).newContext({
     colorScheme: dark ? 'dark' : 'light',
     viewport: { width, height },
+    // Of certificates made for tests.
+    ignoreHTTPSErrors: true,
     locale: 'en-GB',
     bypassCSP: false,
   });

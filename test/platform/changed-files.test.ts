@@ -14,7 +14,7 @@ async function watched(t: TestContext, names: readonly string[]) {
   let next: (() => void) | undefined;
   let told = 0;
   const files = changedFiles({ after: (_, call) => ((next = call), { cancel: () => (next = undefined) }) });
-  files.watch(names.map(at));
+  await files.watch(names.map(at));
   await files.asTheyAre();
   files.start(() => told++);
   const look = async () => {
@@ -53,7 +53,7 @@ test('what was taken as it is is no news, and files that are watched no more are
   await look();
   await look();
   assert.equal(told(), 0);
-  files.watch([at('b')]);
+  await files.watch([at('b')]);
   writeFileSync(at('a'), '12');
   await look();
   await look();
@@ -62,4 +62,9 @@ test('what was taken as it is is no news, and files that are watched no more are
   await look();
   await look();
   assert.equal(told(), 1, 'also one that was not there when watching began');
+  await files.watch([at('b'), at('c')]);
+  writeFileSync(at('c'), '1');
+  await look();
+  await look();
+  assert.equal(told(), 2, 'also one that changed before it was looked at for the first time');
 });

@@ -5,8 +5,7 @@
  * many; what is under way at `close` may finish for a moment. Must not: answer anything that does not stand in the table of routes
  * or among the files of the page.
  */
-import http from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type http from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { MtaError } from '../../core/errors.js';
 import type { Clock } from '../../platform/clock.js';
@@ -20,16 +19,9 @@ import { type PageFiles, pageFiles } from './files.js';
 import { createGate, type Gate, isLoopbackAddress } from './gate.js';
 import { secure } from './headers.js';
 import { createKeys } from './keys.js';
+import { type HttpCertificate, type ListenOptions, listenHttp } from './listening.js';
 import { createTries } from './tries.js';
 
-/** A request names up to 1,000 ids in its line. */
-const MAX_REQUEST_HEAD = 64 * 1024;
-const MAX_CONNECTIONS = 256;
-const HEAD_TIMEOUT_MS = 10_000;
-/** For a whole request, a message of any allowed size included. */
-const REQUEST_TIMEOUT_MS = 5 * 60_000;
-const IDLE_TIMEOUT_MS = 15_000;
-const STALL_MS = 30_000;
 const GRACE_MS = 2_000;
 
 /** Who is let in; may be exchanged at any time. */
@@ -41,27 +33,33 @@ export interface HttpControlKeys {
   readonly names: readonly string[];
 }
 
-export interface HttpControlOptions extends HttpControlKeys {
+/** What may be exchanged while it serves. */
+export interface HttpControlSettings extends HttpControlKeys {
+  /** With it HTTPS is served, and nothing else. */
+  readonly tls?: HttpCertificate | undefined;
+}
+
+export interface HttpControlOptions extends HttpControlSettings, ListenOptions {
   readonly verbs: ControlVerbs;
-  readonly listen: readonly { readonly host: string; readonly port: number }[];
   readonly log: Log;
   readonly clock: Clock;
   readonly random: Random;
   /** Folder with the files of the page. Default: the one beside the compiled code. */
   readonly page?: string;
-  /** For the head of a request; default 10 s. */
-  readonly headTimeoutMs?: number;
-  /** A client that neither sends nor takes anything for so long, while it is its turn, is dropped; default 30 s. */
-  readonly stallMs?: number;
 }
 
 export interface HttpControl {
   /** As bound, in the order asked for. */
   readonly addresses: readonly { readonly host: string; readonly port: number }[];
+  /** Whether HTTPS is served. */
+  readonly secure: boolean;
   /** Wrong tokens since the start. */
   denied(): number;
-  /** Another token, other names: from the next request on. Sessions made with another token end. */
-  renew(keys: HttpControlKeys): Promise<void>;
+  /**
+   * Another token, other names: from the next request on. Sessions made with another token end. Another certificate: from the next
+   * handshake on. Rejects with `INVALID_OPTIONS` where that cannot be used, and has changed nothing then.
+   */
+  renew(settings: HttpControlSettings): Promise<void>;
   /** Takes no new requests, lets those under way finish for at most `graceMs`, then cuts them. */
   close(graceMs?: number): Promise<void>;
 }
@@ -74,40 +72,44 @@ export async function startHttpControl(options: HttpControlOptions): Promise<Htt
   const tries = createTries(clock, log);
   const gateFor = async ({ token, trustLoopback, names }: HttpControlKeys) =>
     createGate({ keys: await createKeys(token, clock, random), tries, trustLoopback, names });
+  let keys = keysOf(options);
   let gate = await gateFor(options);
   const files = pageFiles(options.page ?? PAGE);
-  const servers: http.Server[] = [];
-  const addresses: { host: string; port: number }[] = [];
   const ending = new AbortController();
-  const close = async (graceMs = GRACE_MS) => void (await Promise.all(servers.map((server) => closeServer(server, graceMs))));
-  try {
-    for (const where of options.listen) {
-      const server = boundedServer(
-        options,
-        (request, response) => void serve({ ...options, ending: ending.signal }, gate, files, request, response),
-      );
-      servers.push(server);
-      const { address, port } = await listen(server, where);
-      addresses.push({ host: address, port });
-      if (options.token === '' && !isLoopbackAddress(address)) throw unprotected(where.host, address);
-    }
-  } catch (error) {
-    await close(0);
-    throw error;
+  const listening = await listenHttp(
+    options,
+    (request, response) => void serve({ ...options, ending: ending.signal }, gate, files, request, response),
+  );
+  const open = options.token === '' ? listening.addresses.findIndex(({ host }) => !isLoopbackAddress(host)) : -1;
+  if (open >= 0) {
+    await listening.close(0);
+    throw unprotected(options.listen[open]!.host, listening.addresses[open]!.host);
   }
   let closing: Promise<void> | undefined;
   return {
-    addresses,
-    denied: () => tries.denied(),
-    async renew(keys) {
-      gate = await gateFor(keys);
+    get addresses() {
+      return listening.addresses;
     },
-    close(graceMs) {
+    get secure() {
+      return listening.secure;
+    },
+    denied: () => tries.denied(),
+    async renew(settings) {
+      await listening.renew(settings.tls);
+      if (keysOf(settings) === keys) return;
+      keys = keysOf(settings);
+      gate = await gateFor(settings);
+    },
+    close(graceMs = GRACE_MS) {
       ending.abort();
-      closing ??= close(graceMs);
+      closing ??= listening.close(graceMs);
       return closing;
     },
   };
+}
+
+function keysOf({ token, trustLoopback, names }: HttpControlKeys): string {
+  return JSON.stringify([token, trustLoopback, names]);
 }
 
 async function serve(
@@ -129,66 +131,6 @@ async function serve(
   const match = matchRoute(method, (request.url ?? '').split('?', 1)[0]!);
   const route = match.kind === 'route' ? match.route : undefined;
   await answerRequest({ verbs, log, ending, admit: (asked) => gate.admit(asked, route) }, request, response);
-}
-
-// — connections —
-
-function boundedServer(
-  { headTimeoutMs = HEAD_TIMEOUT_MS, stallMs = STALL_MS }: HttpControlOptions,
-  onRequest: http.RequestListener,
-): http.Server {
-  const server = http.createServer({
-    maxHeaderSize: MAX_REQUEST_HEAD,
-    headersTimeout: headTimeoutMs,
-    requestTimeout: REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: IDLE_TIMEOUT_MS,
-    connectionsCheckingInterval: headTimeoutMs / 2,
-  });
-  server.maxConnections = MAX_CONNECTIONS;
-  server.timeout = stallMs;
-  const underWay = new WeakMap<Socket, http.IncomingMessage>();
-  server.on('request', (request, response) => {
-    underWay.set(request.socket, request);
-    response.once('close', () => underWay.delete(request.socket));
-    onRequest(request, response);
-  });
-  server.on('timeout', (socket: Socket) => {
-    const request = underWay.get(socket);
-    // All was read and all is taken: it waits for us, as whoever asks for news does.
-    if (request?.complete && socket.writableLength === 0) return;
-    socket.destroy();
-  });
-  return server;
-}
-
-function closeServer(server: http.Server, graceMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const cut = setTimeout(() => server.closeAllConnections(), graceMs);
-    server.close(() => {
-      clearTimeout(cut);
-      resolve();
-    });
-  });
-}
-
-function listen(server: http.Server, { host, port }: { readonly host: string; readonly port: number }): Promise<AddressInfo> {
-  return new Promise((resolve, reject) => {
-    const failed = (cause: NodeJS.ErrnoException) => reject(notListening(cause, host, port));
-    server.once('error', failed);
-    server.listen(port, host, () => {
-      server.removeListener('error', failed);
-      resolve(server.address() as AddressInfo);
-    });
-  });
-}
-
-function notListening(cause: NodeJS.ErrnoException, host: string, port: number): MtaError {
-  const where = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-  const why = {
-    EADDRINUSE: 'another program does; stop that one, or choose another port with control.http',
-    EACCES: 'ports below 1024 need a privilege here; choose one above with control.http',
-  }[cause.code ?? ''];
-  return new MtaError('ADDRESS_IN_USE', `cannot serve the page on ${where}: ${why ?? cause.message}`, { cause });
 }
 
 /** The name looked like this machine, and was not. */
