@@ -3,7 +3,7 @@
  * of a lane comes first is decided here (G4).
  *
  * Promises: bounded by `windowSize` per lane and priority and `windowTotal` over all, but every lane may have a few
- * (`LANE_FLOOR`), so that full lanes cannot starve the others. No I/O.
+ * (`LANE_FLOOR`), so that full lanes cannot starve the others. What is paused takes no places. No I/O.
  */
 import type { LaneKey } from '../../core/lane.js';
 import type { LaneCounts, Pause } from '../spool.js';
@@ -141,8 +141,9 @@ export class LaneTable {
     return totals;
   }
 
-  /** How many more of a lane and priority may come into memory. What is less urgent does not stand in the way. */
+  /** How many more of a lane and priority may come into memory. What is less urgent does not stand in the way. None, while it is paused. */
   room(lane: Lane, priority: number): number {
+    if (lane.paused !== undefined) return 0;
     let mine = 0;
     if (lane.windows) for (let p = 0; p <= priority; p++) mine += lane.windows[p]!.size;
     return Math.max(Math.min(this.#limits.windowSize - mine, this.#limits.windowTotal - this.total - this.reserved), LANE_FLOOR - mine, 0);
@@ -273,6 +274,13 @@ export class LaneTable {
     else window.remove(entry);
     entry.lane.size--;
     this.total--;
+  }
+
+  /** All that is in its windows, out of them. */
+  takeAll(lane: Lane): Entry[] {
+    const entries = (lane.windows ?? []).flatMap((window) => [...window]);
+    for (const entry of entries) this.take(entry);
+    return entries;
   }
 
   /** Leased entries and their counts are the spool's; lanes with nothing left are forgotten. */

@@ -25,9 +25,10 @@ export class Refill {
     this.#ledger = ledger;
   }
 
-  /** Cheap; may be asked as often as one likes. False: it was in vain lately. */
+  /** Cheap; may be asked as often as one likes. False: it was in vain lately, or is not wanted while the lane is paused. */
   want(lane: Lane): boolean {
     if (lane.refilling) return true;
+    if (lane.paused !== undefined) return false;
     if (lane.refillAfter > this.#ledger.clock.monotonic()) return false;
     lane.refilling = true;
     this.#waiting.add(lane);

@@ -237,7 +237,8 @@ class World {
         else assert.equal(await spool.resumeLane(lane), model.paused.has(lane));
         if (one.on) model.paused.add(lane);
         else model.paused.delete(lane);
-        return;
+        // What had come due and is left to the disk comes due there.
+        return this.#promote();
       }
       case 'setAside': {
         const lease = this.#lease(one.which);

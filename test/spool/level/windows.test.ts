@@ -128,6 +128,37 @@ describe('more than fits into memory', () => {
     for (let i = 0; i < 6; i++) await take('mx:small7.test');
   });
 
+  test('paused lanes leave their places to the others, and give all they have in order when they are resumed (G8)', async () => {
+    await reopen({ windowSize: 100, windowTotal: 150 });
+    const LANE = 'mx:one.test';
+    const pause = { at: now(), reason: '' };
+    const first = await acceptMany(60, () => acceptance({ acceptedAt: now() }));
+    await acceptMany(100, () => acceptance({ acceptedAt: now() }, ['mx:large.test']));
+    const later = await acceptMany(60, (i) => acceptance({ acceptedAt: now(), notBefore: now() + 1000 + i }));
+    await clock.advance(1030);
+    await spool.promote();
+    const sending = spool.pull(LANE)!;
+    await spool.pauseLane(LANE, pause);
+    await spool.pauseLane('mx:large.test', pause);
+    await acceptMany(100, () => acceptance({ acceptedAt: now() }, ['mx:other.test']));
+    assert.equal(spool.readyNow('mx:other.test'), 100);
+
+    // What comes while it is paused stays on disk as well.
+    await clock.advance(1000);
+    await spool.promote();
+    const last = await acceptMany(10, () => acceptance({ acceptedAt: now() }));
+    assert.equal(spool.place(`${last[0]}.0`), undefined);
+    const counts = () => [...spool.laneCounts()].find(({ lane }) => lane === LANE);
+    assert.deepEqual(counts(), { lane: LANE, ready: 130, waiting: 0, held: 0, paused: pause });
+    spool.giveBack(sending);
+    await spool.resumeLane(LANE);
+    await until(() => ready.has(LANE));
+    const got: (string | undefined)[] = [];
+    for (let i = 0; i < 130; i++) got.push(idOf(await take(LANE)));
+    assert.deepEqual([got.slice(0, 60), new Set(got.slice(60, 120)), got.slice(120)], [first, new Set(later), last]);
+    assert.equal(spool.pull(LANE), undefined);
+  });
+
   test('a lane is told of when what it has on disk has been read', async () => {
     await acceptMany(3, () => acceptance({ acceptedAt: now() }));
     await reopen();
