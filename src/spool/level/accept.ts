@@ -71,6 +71,7 @@ export function buildAcceptance(ledger: Ledger, batch: Batch, acceptance: Accept
       m: single ? message : undefined,
       f: single ? place : undefined,
     };
+    ledger.touch(delivery.key);
     putDelivery(batch, entry, record);
     if (fresh.copy !== undefined) putCopy(batch, about, fresh.copy);
     entries[n] = entry;

@@ -134,7 +134,9 @@ function buildParts(ledger: Ledger, batch: Batch, entry: Entry, parts: readonly 
   let n = entry.n;
   return parts.map(({ lane, to }, part) => {
     if (part > 0) n = freeNumber(batch, message.id, n);
-    return buildNext(ledger, batch, entry, to, { lane: ledger.lanes.make(lane), n, single: alone });
+    const fresh = buildNext(ledger, batch, entry, to, { lane: ledger.lanes.make(lane), n, single: alone });
+    ledger.touch(fresh.delivery.key);
+    return fresh;
   });
 }
 

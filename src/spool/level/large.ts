@@ -90,8 +90,8 @@ class Part {
 
 export class LargeAcceptances {
   readonly #ledger: Ledger;
-  /** Answered as failed; may be complete in the store. */
-  readonly #doubtful = new Set<MessageId>();
+  /** Answered as failed; may be complete in the store until it has been removed. With its body file, if it has one. */
+  readonly #doubtful = new Map<MessageId, string | undefined>();
   #unfinished: { readonly id: MessageId; readonly state: number }[] = [];
 
   constructor(ledger: Ledger) {
@@ -136,12 +136,13 @@ export class LargeAcceptances {
 
   async #complete(large: Large, count: number, commit: (build: (batch: Batch) => void) => Promise<void>): Promise<void> {
     const { id } = large.message;
+    const { body } = large;
     const once = large.once();
     try {
       await commit((batch) => this.#putWhole(batch, large, count, once));
     } catch (error) {
       // It may have landed; whoever handed it in is told that it failed.
-      this.#doubtful.add(id);
+      this.#doubtful.set(id, Buffer.isBuffer(body) ? undefined : body.place);
       throw error;
     }
     this.#index(id, 0).catch((error: Error) => this.#ledger.log.warn('spool.indexing', { id }, error.message));
@@ -151,6 +152,8 @@ export class LargeAcceptances {
   async prepare(): Promise<void> {
     const ledger = this.#ledger;
     this.#unfinished = [];
+    // What was being written when the store failed goes on no more.
+    ledger.indexing.clear();
     for (const [key, value] of await ledger.store.entries({ gte: 'p/', lt: `p${AFTER_SLASH}`, limit: MAX_UNFINISHED })) {
       const id = key.slice(2);
       const state = unsealNumbers(key, value)?.[0];
@@ -163,16 +166,21 @@ export class LargeAcceptances {
       else this.#unfinished.push({ id, state: this.#doubtful.has(id) ? WRITING : state });
       ledger.indexing.set(id, Math.max(0, (state ?? 0) - 1));
     }
-    this.#doubtful.clear();
   }
 
-  /** Finishes that. */
+  /** Finishes that. One that cannot be is told of, and does not keep the others from it. */
   async resume(): Promise<void> {
+    const ledger = this.#ledger;
     const unfinished = this.#unfinished;
     this.#unfinished = [];
     for (const { id, state } of unfinished) {
-      if (state === WRITING) await this.#remove(id);
-      else await this.#index(id, state - 1);
+      try {
+        if (state === WRITING) await this.#remove(id);
+        else await this.#index(id, state - 1);
+      } catch (error) {
+        if (!(error instanceof MtaError) || error.code !== 'SPOOL_DAMAGED') throw error;
+        ledger.fault({ code: error.code, text: `a large message cannot be finished: ${error.message}: see \`riata spool check\``, id });
+      }
     }
   }
 
@@ -268,7 +276,9 @@ export class LargeAcceptances {
         });
         continue;
       }
-      entries.push(indexOne(ledger, batch, message, place, record, about, n));
+      const entry = indexOne(ledger, batch, message, place, record, about, n);
+      ledger.touch(entry.delivery.key);
+      entries.push(entry);
     }
     const mark = partialKey(message.id);
     if (last) batch.del(mark);
@@ -282,7 +292,7 @@ export class LargeAcceptances {
     admit(ledger, entries, undefined);
   }
 
-  /** It was never acknowledged. */
+  /** It was never acknowledged. From the first write on its mark says so, though it was complete: what is left of it is sent to nobody. */
   async #remove(id: MessageId): Promise<void> {
     const ledger = this.#ledger;
     const { generation } = ledger;
@@ -298,13 +308,18 @@ export class LargeAcceptances {
           batch.del(key);
           batch.del(copyKey(key.slice(2)));
         }
-        if (!last) return;
+        if (!last) {
+          batch.put(partialKey(id), sealNumbers(partialKey(id), [WRITING]));
+          return;
+        }
         for (const key of [messageKey(id), bodyKey(id), openCountKey(id), partialKey(id)]) batch.del(key);
         if (whole?.k !== undefined) dropOnce(batch, whole.k, id);
         if (value !== undefined) ledger.messages--;
       });
     }
-    if (whole?.f !== undefined) ledger.dropBody(whole.f);
+    const place = whole?.f ?? this.#doubtful.get(id);
+    if (place !== undefined) ledger.dropBody(place);
+    this.#doubtful.delete(id);
     ledger.indexing.delete(id);
   }
 

@@ -4,8 +4,9 @@
  *
  * The rule of readers: whoever reads the store across a turn of the event loop (refill, promotion, sweep) does so inside
  * `reading`, and believes nothing that it read about a delivery which is `live`, or which was touched by an operation that
- * was not durable yet when the reading began. One that began later sees what came of it, and may believe that: else what an
- * operation left on disk for it would be nobody's.
+ * was not told to be durable yet when the reading began: made or changed by it. What is written can be read before that is told, and
+ * would come into memory twice. A reading that began later sees what came of it, and may believe that: else what an operation left on
+ * disk for it would be nobody's.
  */
 import type { DeliveryKey } from '../../core/delivery.js';
 import type { LaneKey } from '../../core/lane.js';
@@ -194,7 +195,7 @@ export class Ledger {
     }
   }
 
-  /** It is changed by the batch that is being built. */
+  /** It is made or changed by the batch that is being built. */
   touch(key: DeliveryKey): void {
     this.#touched.set(key, IN_FLIGHT);
     this.#inFlight.push(key);

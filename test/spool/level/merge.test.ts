@@ -4,11 +4,12 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { ClassicLevel } from 'classic-level';
 import { checkSpool } from '../../../src/spool/level/check.js';
+import { sealNumbers } from '../../../src/spool/level/codec.js';
 import type { LevelSpool } from '../../../src/spool/level/level-spool.js';
 import { openLevelSpool } from '../../../src/spool/level/open.js';
 import { copies, mergeOf } from '../../contract/merge.js';
 import { bytesOf, pattern, RETENTION_MS, until } from '../../contract/spool.js';
-import { acceptance, delivered } from '../../support/mail.js';
+import { acceptance, delivered, nextId } from '../../support/mail.js';
 import { createVirtualClock, type VirtualClock } from '../../support/virtual-clock.js';
 import { type Faults, faultyStore, levelOptions, temporaryFolder } from './support.js';
 
@@ -34,6 +35,10 @@ describe('merges on LevelDB', () => {
     const found = await db.keys({ gte: `${letter}/`, lt: `${letter}0` }).all();
     await db.close();
     return found;
+  };
+  const bodyFiles = async () => {
+    const folders = await fsp.readdir(path.join(folder.path, 'bodies'));
+    return (await Promise.all(folders.map((name) => fsp.readdir(path.join(folder.path, 'bodies', name))))).flat();
   };
   const problems = async () => (await checkSpool(folder.path)).problems.map(({ code, text }) => `${code}: ${text}`);
 
@@ -74,6 +79,80 @@ describe('merges on LevelDB', () => {
     }
   }
 
+  for (const good of [0, 1, 2]) {
+    test(`a merge that was refused and is in the store all the same is removed, though a write fails after ${good} parts of that`, async () => {
+      // Two parts and what completes them; the word that all is well again; then the removal.
+      faults.writes.push('good', 'good', 'landed', 'good', ...new Array<'good'>(good).fill('good'), 'lost');
+      const merge = mergeOf(500, now());
+      await assert.rejects(spool.acceptMerge(merge), { code: 'SPOOL_FAILED' });
+      await until(() => faults.writes.length === 0);
+      await well();
+      await until(() => spool.counts().messages === 0);
+      assert.equal(spool.counts().ready, 0);
+      assert.deepEqual([...spool.lanes()], []);
+      await spool.close();
+      assert.deepEqual([...(await keys('d')), ...(await keys('m')), ...(await keys('p'))], []);
+      assert.deepEqual(await problems(), []);
+    });
+  }
+
+  test('a merge that is half removed when the agent dies is removed at the next start, and sent to nobody', async () => {
+    faults.writes.push('good', 'good', 'landed', 'good', 'good', 'lost');
+    await assert.rejects(spool.acceptMerge(mergeOf(500, now())), { code: 'SPOOL_FAILED' });
+    // It dies in the midst of the second removal: no opening works any more.
+    await until(() => faults.writes.length <= 1);
+    faults.openings = Number.POSITIVE_INFINITY;
+    await until(() => faults.writes.length === 0);
+    await spool.close();
+    await open();
+    await until(() => spool.counts().messages === 0);
+    assert.deepEqual([...spool.lanes()], []);
+    await spool.close();
+    assert.deepEqual(await keys('d'), []);
+    assert.deepEqual(await problems(), []);
+  });
+
+  test('a large message that cannot be finished is told of, and does not keep the others from being sent', async () => {
+    const broken = nextId();
+    // Accepted, and dead before any of it stands in an index.
+    faults.writes.push('good', 'good', 'good', 'lost');
+    await spool.acceptMerge(mergeOf(500, now()));
+    faults.openings = Number.POSITIVE_INFINITY;
+    await until(() => faults.writes.length === 0);
+    await spool.close();
+    const db = new ClassicLevel<string, string>(path.join(folder.path, 'store'));
+    await db.open();
+    await db.put(`p/${broken}`, sealNumbers(`p/${broken}`, [1]));
+    await db.close();
+    await open();
+    await until(() => spool.counts().ready === 500);
+    assert.equal(told.length, 1);
+    assert.match(told[0]!, new RegExp(`${broken}.*missing`));
+  });
+
+  test('the file of a template goes where the word that completes the merge is lost', async () => {
+    const template = pattern(100_000);
+    const merge = mergeOf(300, now(), { sizeBytes: template.length });
+    const writer = spool.writeBody({ id: merge.message.id, sender: '', recipients: [] });
+    await writer.write(template);
+    faults.writes.push('good', 'good', 'lost');
+    await assert.rejects(spool.acceptMerge({ ...merge, body: await writer.finish() }), { code: 'SPOOL_FAILED' });
+    await well();
+    await until(async () => (await bodyFiles()).length === 0);
+  });
+
+  test('a merge of which nothing was written leaves nothing behind: servers of messages are forgotten as ever', async () => {
+    faults.writes.push('lost');
+    await assert.rejects(spool.acceptMerge(mergeOf(500, now())), { code: 'SPOOL_FAILED' });
+    await well();
+    const lane = 'mx:one.test';
+    await spool.accept({ ...acceptance({ acceptedAt: now() }, [lane]), server: { lane, about: 'sealed' } });
+    const lease = spool.pull(lane)!;
+    await spool.settle(lease, delivered(lease.delivery, now()));
+    await spool.tidy();
+    assert.equal(spool.server(lane), undefined);
+  });
+
   test('a store that was reopened while copies came in takes no more of them: what came before is being removed', async () => {
     const merge = mergeOf(0, now());
     let goOn = () => {};
@@ -100,10 +179,6 @@ describe('merges on LevelDB', () => {
   });
 
   test('a template in a file is there once, is read back, and goes with the last copy or with the failure', async () => {
-    const files = async () => {
-      const folders = await fsp.readdir(path.join(folder.path, 'bodies'));
-      return (await Promise.all(folders.map((name) => fsp.readdir(path.join(folder.path, 'bodies', name))))).flat();
-    };
     const template = pattern(100_000);
     const write = async (id: string) => {
       const writer = spool.writeBody({ id, sender: '', recipients: [] });
@@ -113,7 +188,7 @@ describe('merges on LevelDB', () => {
     const merge = mergeOf(300, now(), { sizeBytes: template.length });
     await spool.acceptMerge({ ...merge, body: await write(merge.message.id) });
     await until(() => spool.counts().ready === 300);
-    assert.deepEqual(await files(), [merge.message.id]);
+    assert.deepEqual(await bodyFiles(), [merge.message.id]);
     const lease = spool.pull('mx:lane1.test')!;
     assert.deepEqual(await bytesOf(await spool.body(lease)), template);
     spool.giveBack(lease);
@@ -127,7 +202,7 @@ describe('merges on LevelDB', () => {
     })();
     await assert.rejects(spool.acceptMerge({ ...failing, body, deliveries }), /no/);
     const deadline = performance.now() + 60_000;
-    while ((await files()).length > 0) assert.ok(performance.now() < deadline, 'the files of the templates stay');
+    while ((await bodyFiles()).length > 0) assert.ok(performance.now() < deadline, 'the files of the templates stay');
   });
 
   test('what a copy needs is verified: damage is told, and found by the check', async () => {

@@ -35,11 +35,15 @@ export interface Faults {
   openings: number;
   /** While set, writes wait for it. */
   hold: Promise<void> | undefined;
+  /** While set, what was written is told of only after it. */
+  untold: Promise<void> | undefined;
+  /** Writes that were done, told of or not. */
+  written: number;
   opened: number;
 }
 
 export function faultyStore(): { faults: Faults; openStore: OpenStore } {
-  const faults: Faults = { writes: [], openings: 0, hold: undefined, opened: 0 };
+  const faults: Faults = { writes: [], openings: 0, hold: undefined, untold: undefined, written: 0, opened: 0 };
   const openStore: OpenStore = async (folder) => {
     if (faults.openings > 0) {
       faults.openings--;
@@ -59,6 +63,8 @@ function faultyBatch(batch: StoreBatch, faults: Faults): StoreBatch {
       await faults.hold;
       const fate = faults.writes.shift();
       if (fate !== 'lost') await batch.write();
+      faults.written++;
+      await faults.untold;
       if (fate === 'lost' || fate === 'landed') throw ioError();
     },
   };
