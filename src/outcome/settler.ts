@@ -16,6 +16,7 @@ import type { LaneKey } from '../core/lane.js';
 import { type Body, copyMessageId, type Message, type MessageId } from '../core/message.js';
 import type { TransactionResult, Trouble } from '../core/outcome.js';
 import type { Clock } from '../platform/clock.js';
+import { createGate, type Gate } from '../platform/gate.js';
 import type { Log } from '../platform/log.js';
 import type { Tracing } from '../platform/tracing.js';
 import type { Acceptance, Lease, Settlement, Spool } from '../spool/spool.js';
@@ -70,8 +71,12 @@ export interface Settler {
   idle(): Promise<void>;
 }
 
+/** Originals that reports need and that are read at the same time: each may be a file. */
+const ORIGINALS_AT_ONCE = 16;
+
 export function createSettler(options: SettlerOptions): Settler {
   const { spool, clock, policy, log } = options;
+  const gate = createGate(ORIGINALS_AT_ONCE);
   let pending = 0;
   let waiting: (() => void)[] = [];
 
@@ -108,7 +113,7 @@ export function createSettler(options: SettlerOptions): Settler {
     pending++;
     const due = dueReports(lease.delivery.message, decision);
     if (due.length === 0) return write(lease, decision, decision.settlement);
-    return reportsOn(options, lease, due).then((reports) => write(lease, decision, { ...decision.settlement, reports }));
+    return reportsOn(options, gate, lease, due).then((reports) => write(lease, decision, { ...decision.settlement, reports }));
   };
 
   return {
@@ -134,10 +139,10 @@ export function createSettler(options: SettlerOptions): Settler {
 }
 
 /** The reports that are due, as mail. Never rejects: what cannot be read is left out, what has no way back is recorded only. */
-async function reportsOn(options: SettlerOptions, lease: Lease, due: readonly DueReport[]): Promise<Acceptance[]> {
+async function reportsOn(options: SettlerOptions, gate: Gate, lease: Lease, due: readonly DueReport[]): Promise<Acceptance[]> {
   const { clock, newId, policy, hostname, laneOf, log } = options;
   const of = asSent(lease.delivery);
-  const original = await originalFor(options, lease, returnsWhole(of, due));
+  const original = await originalFor(options, gate, lease, returnsWhole(of, due));
   let lane: LaneKey;
   try {
     lane = laneOf(of.sender, '');
@@ -154,9 +159,9 @@ function asSent({ key, message }: Delivery): Message {
   return message.merge === undefined ? message : { ...message, messageId: copyMessageId(message, splitDeliveryKey(key).n) };
 }
 
-async function originalFor(options: SettlerOptions, lease: Lease, whole: boolean): Promise<Original> {
+async function originalFor(options: SettlerOptions, gate: Gate, lease: Lease, whole: boolean): Promise<Original> {
   if (lease.bytes) return originalOf(lease.bytes, whole);
-  const read = async () => readOriginal(await options.body(lease), whole);
+  const read = () => gate(async () => readOriginal(await options.body(lease), whole));
   try {
     return await read().catch(async (error: unknown) => {
       if (!(error instanceof MtaError && error.code === 'SPOOL_FAILED')) throw error;

@@ -36,12 +36,14 @@ export class Demand {
   /** Asks for connections as long as there is more ready than connections on their way to fetch it. */
   ask(site: Site): void {
     const { clock, outages, serve, stopped } = this.#options;
-    if (stopped.aborted || !site.rest.over(clock.now()) || !outages.of(site.route).admits()) return;
-    while (site.asked < this.#wanted(site)) {
+    if (stopped.aborted || !site.rest.over(clock.now())) return;
+    const outage = outages.of(site.route);
+    while (outage.admits() && site.asked < this.#wanted(site)) {
       const served = serve(site.route);
       if (served === 'capped') this.#capped.add(site, site.lanes.top() ?? 'medium');
       if (served === 'full') site.full = true;
       if (served !== 'served') return;
+      outage.tried();
       site.asked++;
       site.askedAt = clock.monotonic();
     }

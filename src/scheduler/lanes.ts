@@ -19,6 +19,8 @@ import type { Sites } from './sites.js';
 
 /** Lanes remembered with their route though nothing is ready in them. */
 const QUIET_LANES = 10_000;
+/** Deliveries of a lane that leads nowhere for good that are settled together. */
+const FAILED_AT_ONCE = 100;
 
 export interface LanesOptions {
   readonly spool: Pick<Spool, 'head' | 'pull'>;
@@ -46,10 +48,7 @@ export class Lanes {
     this.#options = options;
     this.#lookups = new Lookups({
       ask: (lane) => options.route(lane.key),
-      answered: (lane, answer) => {
-        if (answer.kind === 'route') this.#routed(lane, answer.route);
-        else this.#unroutable(lane, answer.trouble);
-      },
+      answered: (lane, answer) => (answer.kind === 'route' ? this.#routed(lane, answer.route) : this.#unroutable(lane, answer.trouble)),
       void: (lane) => this.ready(lane.key),
     });
   }
@@ -85,7 +84,7 @@ export class Lanes {
   charge(lane: Lane, trouble: Trouble, transcript?: string): void {
     const { spool, settling } = this.#options;
     const lease = spool.pull(lane.key);
-    if (lease !== undefined) settling.settleTrouble(lease, trouble, transcript);
+    if (lease !== undefined) void settling.settleTrouble(lease, trouble, transcript);
   }
 
   /** They may lead elsewhere now: each is looked up again before it is served. */
@@ -94,12 +93,20 @@ export class Lanes {
     for (const lane of this.#known.values()) lane.leave();
   }
 
-  /** Looks at what rested, and may do so no longer. */
+  /** Looks at what rested, and may do so no longer. Where nothing is ready, nothing is asked. */
   lookAtRested(): void {
-    for (const lane of this.#known.values()) if (lane.rest.trouble !== undefined) this.ready(lane.key);
+    const { spool, clock } = this.#options;
+    const now = clock.now();
+    for (const { key, rest } of this.#known.values())
+      if (rest.trouble !== undefined && rest.over(now) && spool.head(key) !== undefined) this.ready(key);
   }
 
+  /** Those whose trouble is long over with nothing to try it for, and of the others those that are too many. */
   forgetQuiet(): void {
+    const now = this.#options.clock.now();
+    for (const lane of this.#known.values())
+      if (lane.level === undefined && !lane.lookedUp && lane.rest.trouble !== undefined && lane.rest.stale(now))
+        this.#known.delete(lane.key);
     if (this.#known.size <= QUIET_LANES) return;
     for (const lane of this.#known.values()) {
       if (this.#known.size <= QUIET_LANES / 2) return;
@@ -107,7 +114,7 @@ export class Lanes {
     }
   }
 
-  #routed(lane: Lane, route: Route): void {
+  #routed(lane: Lane, route: Route): undefined {
     lane.rest.clear();
     lane.route = route;
     if (lane.site?.key !== route.site) lane.site?.lanes.remove(lane);
@@ -125,21 +132,34 @@ export class Lanes {
     listed(site);
   }
 
-  #unroutable(lane: Lane, trouble: Trouble): void {
+  #unroutable(lane: Lane, trouble: Trouble): Promise<void> | undefined {
     lane.leave();
     if (trouble.reason === 'unknownLane') this.#reroute(lane, trouble);
-    else if (trouble.lasting === 'permanent') this.#fail(lane, trouble);
+    else if (trouble.lasting === 'permanent') return this.#fail(lane, trouble);
     else {
       this.#rest(lane, trouble);
       this.charge(lane, trouble);
     }
+    return undefined;
   }
 
-  /** All that is ready: what is not in memory yet comes back, and finds the same. */
-  #fail(lane: Lane, trouble: Trouble): void {
-    const { spool, settling } = this.#options;
-    for (let lease = spool.pull(lane.key); lease !== undefined; lease = spool.pull(lane.key)) settling.settleTrouble(lease, trouble);
+  /** All that is ready, so many at a time. What is not in memory yet comes back, and finds the same. */
+  async #fail(lane: Lane, trouble: Trouble): Promise<void> {
+    const { spool, settling, stopped } = this.#options;
+    lane.lookedUp = true;
+    for (let more = true; more && !stopped.aborted; ) {
+      const settled: Promise<void>[] = [];
+      while (more && settled.length < FAILED_AT_ONCE) {
+        const lease = spool.pull(lane.key);
+        if (lease === undefined) more = false;
+        else settled.push(settling.settleTrouble(lease, trouble));
+      }
+      await Promise.all(settled);
+    }
+    lane.lookedUp = false;
     this.#known.delete(lane.key);
+    // What came while the last of it was settled.
+    if (spool.head(lane.key) !== undefined) this.ready(lane.key);
   }
 
   #rest(lane: Lane, trouble: Trouble): void {

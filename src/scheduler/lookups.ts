@@ -13,7 +13,8 @@ const AT_ONCE = 64;
 export interface LookupsOptions {
   /** Rejects only when all is over. */
   readonly ask: (lane: Lane) => Promise<RouteAnswer>;
-  readonly answered: (lane: Lane, answer: RouteAnswer) => void;
+  /** What must be done about it first holds up the next: it never rejects. */
+  readonly answered: (lane: Lane, answer: RouteAnswer) => Promise<void> | undefined;
   /** What was asked holds no more: it may be asked again. */
   readonly void: (lane: Lane) => void;
 }
@@ -43,12 +44,21 @@ export class Lookups {
     const edition = this.#edition;
     this.#options.ask(lane).then(
       (answer) => {
-        this.#ended(lane);
-        if (edition === this.#edition) this.#options.answered(lane, answer);
-        else this.#options.void(lane);
+        lane.lookedUp = false;
+        if (edition !== this.#edition) {
+          this.#next();
+          this.#options.void(lane);
+          return;
+        }
+        const toDo = this.#options.answered(lane, answer);
+        if (toDo === undefined) this.#next();
+        else void toDo.then(() => this.#next());
       },
       // Only the end of the agent rejects: lanes are of no more use then.
-      () => this.#ended(lane),
+      () => {
+        lane.lookedUp = false;
+        this.#next();
+      },
     );
   }
 
@@ -57,8 +67,7 @@ export class Lookups {
     this.#edition++;
   }
 
-  #ended(lane: Lane): void {
-    lane.lookedUp = false;
+  #next(): void {
     this.#underWay--;
     const next = this.#waiting.shift();
     if (next !== undefined) this.look(next);

@@ -64,11 +64,12 @@ export class Outage {
 
   /** Whether a site may be tried now. During an outage: one of all, now and then. */
   admits(): boolean {
-    if (!this.#on) return true;
-    const now = this.#clock.monotonic();
-    if (now < this.#nextProbe) return false;
-    this.#nextProbe = now + PROBE_MS;
-    return true;
+    return !this.#on || this.#clock.monotonic() >= this.#nextProbe;
+  }
+
+  /** One is being tried. */
+  tried(): void {
+    if (this.#on) this.#nextProbe = this.#clock.monotonic() + PROBE_MS;
   }
 }
 

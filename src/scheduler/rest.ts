@@ -2,8 +2,12 @@
 import type { Trouble } from '../core/outcome.js';
 import { pauseMs } from './backoff.js';
 
+/** Longer than mail waits between two tries: a place that mail still waits for is not forgotten meanwhile. */
+export const STALE_MS = 6 * 3_600_000;
+
 export class Rest {
   #failures = 0;
+  #begunAt = 0;
   #until = 0;
   #trouble: Trouble | undefined;
 
@@ -24,6 +28,7 @@ export class Rest {
   /** It failed (again). `unit` (0 ≤ x < 1) spreads the pause. */
   begin(now: number, trouble: Trouble, unit: number): void {
     this.#failures++;
+    this.#begunAt = now;
     this.#trouble = trouble;
     this.#until = now + pauseMs(this.#failures, trouble, unit);
   }
@@ -33,6 +38,11 @@ export class Rest {
     if (this.#until === 0 || now >= this.#until) return true;
     if (this.#trouble !== undefined && this.#until - now > 2 * pauseMs(this.#failures, this.#trouble, 1)) this.#until = now;
     return now >= this.#until;
+  }
+
+  /** It was over long ago, or there was none: nothing has come since that would have been tried. */
+  stale(now: number): boolean {
+    return this.#failures === 0 || now - Math.max(this.#begunAt, this.#until) > STALE_MS;
   }
 
   /** Ends the pause, but not the memory of the trouble: one probe decides. */

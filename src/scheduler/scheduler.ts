@@ -28,12 +28,12 @@ import { LeasedJob, leaseOf, type ReadBody } from './job.js';
 import { type LaneNow, laneNow } from './lane-now.js';
 import { Lanes } from './lanes.js';
 import { Outages } from './outage.js';
-import { describe } from './places.js';
+import { describe, type Site } from './places.js';
 import { Promotion } from './promotion.js';
 import type { Rest } from './rest.js';
 import { type RestView, restViews } from './resting.js';
 import type { Settling } from './settling.js';
-import { mostUrgent, Sites } from './sites.js';
+import { Sites } from './sites.js';
 
 export interface SchedulerOptions {
   readonly spool: Spool;
@@ -88,6 +88,8 @@ class SpoolScheduler implements Scheduler {
   #leased = 0;
   #ticks = 0;
   #tick: Timer | undefined;
+  /** What is overdue is being searched for. */
+  #sweeping = false;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
@@ -138,23 +140,30 @@ class SpoolScheduler implements Scheduler {
   // — what connections ask and tell —
 
   next(channel: ChannelKey): Job | undefined {
-    const sites = this.#sites.at(channel);
-    if (sites === undefined || this.#stopped.signal.aborted) return undefined;
-    const { spool, body } = this.#options;
-    const site = sites.length === 1 ? sites[0]! : mostUrgent(sites);
-    site.came();
+    const served = this.#sites.at(channel);
+    if (served === undefined || this.#stopped.signal.aborted) return undefined;
+    for (let site = served.mostUrgent(); site !== undefined; site = served.mostUrgent()) {
+      const lease = this.#pull(site);
+      if (lease === 'notNow') break;
+      if (lease === undefined) continue;
+      site.came();
+      this.#leased++;
+      return new LeasedJob(lease, this.#options.body);
+    }
+    served.ranDry();
+    return undefined;
+  }
+
+  /** The first of the lane whose turn it is. Lanes that have nothing any more are no longer listed then. */
+  #pull(site: Site): Lease | 'notNow' | undefined {
+    const { spool } = this.#options;
     for (let lane = site.lanes.take(); lane !== undefined; lane = site.lanes.take()) {
       const lease = spool.pull(lane.key);
       const head = spool.head(lane.key);
       if (head !== undefined) site.lanes.add(lane, head.level);
-      if (lease === undefined) {
-        if (head !== undefined) break;
-        continue;
-      }
-      this.#leased++;
-      return new LeasedJob(lease, body);
+      if (lease !== undefined) return lease;
+      if (head !== undefined) return 'notNow';
     }
-    for (const other of sites) other.full = false;
     return undefined;
   }
 
@@ -184,7 +193,8 @@ class SpoolScheduler implements Scheduler {
     } else {
       // A file that may not be read, or too many open: given back, it would be asked for again at once, and again.
       const text = `${error.message}; once it can be read, try it with \`riata queue retry ${job.delivery.message.id}\``;
-      this.#options.settling.settleTrouble(lease, { lasting: 'temporary', stage: 'local', status: '4.3.0', text, reason: 'unreadable' });
+      const trouble: Trouble = { lasting: 'temporary', stage: 'local', status: '4.3.0', text, reason: 'unreadable' };
+      void this.#options.settling.settleTrouble(lease, trouble);
     }
   }
 
@@ -292,9 +302,11 @@ class SpoolScheduler implements Scheduler {
 
   /** What wake-ups may have missed: lanes that became ready, deliveries that waiting has raised, answers that never came. */
   #sweep(): void {
-    for (const lane of this.#options.spool.lanes()) this.#lanes.ready(lane);
+    const { spool, clock } = this.#options;
+    for (const lane of spool.lanes()) this.#lanes.ready(lane);
+    const now = clock.now();
     for (const site of this.#sites) {
-      if (site.lanes.size === 0 && site.asked === 0 && site.rest.failures === 0) {
+      if (site.lanes.size === 0 && site.asked === 0 && site.rest.stale(now)) {
         this.#sites.forget(site);
         this.#demand.forget(site);
       }
@@ -306,11 +318,18 @@ class SpoolScheduler implements Scheduler {
 
   /** Deliveries behind a place in trouble are not tried, but they expire, and their senders hear of the delay. */
   #sweepOverdue(): void {
+    if (this.#sweeping) return;
+    this.#sweeping = true;
     const { spool, settling, log } = this.#options;
-    const take = (lease: Lease) => settling.settleOverdue(lease, this.#troubleOf(lease.delivery.lane));
     spool
-      .sweepReady((about) => settling.isOverdue(about), take)
-      .catch((error: Error) => log.error('spool.sweepFailed', { error: error.message }));
+      .sweepReady(
+        (about) => settling.isOverdue(about),
+        (lease) => settling.settleOverdue(lease, this.#troubleOf(lease.delivery.lane)),
+      )
+      .catch((error: Error) => log.error('spool.sweepFailed', { error: error.message }))
+      .finally(() => {
+        this.#sweeping = false;
+      });
   }
 
   /** What a lane's mail waits for, if it is not its turn. */

@@ -3,13 +3,60 @@
  * (`places.ts`).
  */
 import type { ChannelKey, Route } from '../core/carrier.js';
-import type { Priority } from '../core/message.js';
 import { Site } from './places.js';
 import { rank } from './rings.js';
 
+/** The sites that connections of one channel can serve; never none. */
+export class Served {
+  readonly #sites: Site[] = [];
+  /** Where to begin looking for the next. */
+  #turn = 0;
+
+  get none(): boolean {
+    return this.#sites.length === 0;
+  }
+
+  join(site: Site): void {
+    if (!this.#sites.includes(site)) this.#sites.push(site);
+  }
+
+  leave(site: Site): void {
+    const at = this.#sites.indexOf(site);
+    if (at >= 0) this.#sites.splice(at, 1);
+  }
+
+  /** The one with the most urgent mail listed, those of one level in turn; undefined where none has any. */
+  mostUrgent(): Site | undefined {
+    const sites = this.#sites;
+    const count = sites.length;
+    if (count === 1) return sites[0]!.lanes.size > 0 ? sites[0] : undefined;
+    const from = this.#turn % count;
+    let best: number | undefined;
+    let bestRank = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < count && bestRank > 0; i++) {
+      const at = (from + i) % count;
+      const top = sites[at]!.lanes.top();
+      if (top === undefined || rank(top) >= bestRank) continue;
+      best = at;
+      bestRank = rank(top);
+    }
+    if (best === undefined) return undefined;
+    this.#turn = best + 1;
+    return sites[best];
+  }
+
+  /** A connection has found nothing. Each of them may be the one that asked for it. */
+  ranDry(): void {
+    for (const site of this.#sites) {
+      site.full = false;
+      site.came();
+    }
+  }
+}
+
 export class Sites {
   readonly #byKey = new Map<string, Site>();
-  readonly #byChannel = new Map<ChannelKey, Site[]>();
+  readonly #byChannel = new Map<ChannelKey, Served>();
 
   get(key: string): Site | undefined {
     return this.#byKey.get(key);
@@ -31,15 +78,14 @@ export class Sites {
       site.route = route;
     }
     for (const { channel } of route.targets) {
-      const sites = this.#byChannel.get(channel);
-      if (sites === undefined) this.#byChannel.set(channel, [site]);
-      else if (!sites.includes(site)) sites.push(site);
+      let served = this.#byChannel.get(channel);
+      if (served === undefined) this.#byChannel.set(channel, (served = new Served()));
+      served.join(site);
     }
     return site;
   }
 
-  /** Those that a connection of this channel can serve; never none. */
-  at(channel: ChannelKey): readonly Site[] | undefined {
+  at(channel: ChannelKey): Served | undefined {
     return this.#byChannel.get(channel);
   }
 
@@ -51,22 +97,9 @@ export class Sites {
 
   #leaveChannels(site: Site): void {
     for (const { channel } of site.route.targets) {
-      const left = this.#byChannel.get(channel)?.filter((other) => other !== site);
-      if (left === undefined || left.length === 0) this.#byChannel.delete(channel);
-      else this.#byChannel.set(channel, left);
+      const served = this.#byChannel.get(channel);
+      served?.leave(site);
+      if (served?.none) this.#byChannel.delete(channel);
     }
   }
-}
-
-export function mostUrgent(sites: readonly Site[]): Site {
-  let best = sites[0]!;
-  let bestRank = Number.POSITIVE_INFINITY;
-  for (const site of sites) {
-    const top: Priority | undefined = site.lanes.top();
-    if (top !== undefined && rank(top) < bestRank) {
-      best = site;
-      bestRank = rank(top);
-    }
-  }
-  return best;
 }

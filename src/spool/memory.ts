@@ -39,6 +39,7 @@ import {
   type SpoolCounts,
   type SpoolEvents,
   type StoredBody,
+  SWEPT_AT_ONCE,
 } from './spool.js';
 import {
   asideVersion,
@@ -376,12 +377,18 @@ class MemorySpool implements Spool {
 
   async sweepReady(...[wants, take]: Parameters<Spool['sweepReady']>): Promise<void> {
     await Promise.resolve();
+    let taken: (void | Promise<void>)[] = [];
     for (const item of [...this.#disk.items.values()]) {
       if (this.#closed) return;
       const { message, delayNoticed } = item.delivery;
-      if (this.#isFree(item) && wants({ expiresAt: message.expiresAt, acceptedAt: message.acceptedAt, delayNoticed }))
-        take(this.#lease(item));
+      if (!this.#isFree(item) || this.#disk.items.get(item.delivery.key) !== item) continue;
+      if (!wants({ expiresAt: message.expiresAt, acceptedAt: message.acceptedAt, delayNoticed })) continue;
+      taken.push(take(this.#lease(item)));
+      if (taken.length < SWEPT_AT_ONCE) continue;
+      await Promise.all(taken);
+      taken = [];
     }
+    await Promise.all(taken);
   }
 
   /** The one place where a delivery changes. */

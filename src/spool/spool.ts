@@ -164,6 +164,9 @@ export interface MessageView {
   readonly tally?: Readonly<Record<RecipientState, number>>;
 }
 
+/** Deliveries that a sweep has leased at a time, at most. */
+export const SWEPT_AT_ONCE = 500;
+
 /** Deliveries of a merge that `inspect` shows unless it is told otherwise. */
 export const VIEWED = 1000;
 
@@ -368,11 +371,12 @@ export interface Spool {
   setAside(lease: Lease, reason: string): Promise<void>;
   /**
    * Slow sweep over what is ready, in slices: every delivery for which `wants` is true is leased and given to `take`, whether
-   * or not its lane is being served (expiry and delay notices while a site is in trouble).
+   * or not its lane is being served (expiry and delay notices while a site is in trouble). Waits for what `take` returns, so that no more
+   * than `SWEPT_AT_ONCE` are leased by it at a time, however many have expired together.
    */
   sweepReady(
     wants: (about: { readonly expiresAt: number; readonly acceptedAt: number; readonly delayNoticed: boolean }) => boolean,
-    take: (lease: Lease) => void,
+    take: (lease: Lease) => void | Promise<void>,
   ): Promise<void>;
 
   // — looking and operating —

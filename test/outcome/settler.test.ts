@@ -100,6 +100,24 @@ test('where nobody was delivered there is nothing to note', () => {
   assert.deepEqual(calls, ['settle']);
 });
 
+test('of many that fail together only so many originals are read at a time: each may be a file', async () => {
+  const { settler, gates, bodies, calls } = rig();
+  const reads: (() => void)[] = [];
+  for (let n = 0; n < 40; n++) {
+    bodies.push(() => new Promise((resolve) => reads.push(() => resolve({ kind: 'bytes', bytes: CONTENT }))));
+    settler.settle(stored(), transaction([never]));
+  }
+  for (let read = 0; read < 40; read++) {
+    await turns();
+    assert.ok(reads.length - read <= 16, `${reads.length - read} at a time`);
+    reads[read]!();
+  }
+  await turns();
+  assert.deepEqual(calls.filter((call) => call === 'settle').length, 40);
+  for (const gate of gates) gate.resolve(true);
+  await settler.idle();
+});
+
 test('a mix is told recipient by recipient, with the next attempt for those deferred', async () => {
   const { settler, events, gates, logged, settlements } = rig();
   settler.settle(lease(delivery(['a@x.example', 'b@x.example', 'c@x.example'])), transaction([ok, later, never]));

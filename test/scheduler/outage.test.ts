@@ -42,6 +42,9 @@ test('during an outage one site a minute may be tried, and the first that is rea
   assert.equal(outage.admits(), false);
   pass(60_000);
   assert.equal(outage.admits(), true);
+  // It is used up by whoever is tried, not by asking.
+  assert.equal(outage.admits(), true);
+  outage.tried();
   assert.equal(outage.admits(), false);
   outage.reached();
   assert.equal(outage.on, false);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Trouble } from '../../src/core/outcome.js';
 import { FIRST_PAUSE_MS, LONGEST_PAUSE_MS, pauseMs, REFUSED_LOGIN_PAUSE_MS } from '../../src/scheduler/backoff.js';
-import { Rest } from '../../src/scheduler/rest.js';
+import { Rest, STALE_MS } from '../../src/scheduler/rest.js';
 
 const refused: Trouble = { lasting: 'temporary', stage: 'connect', status: '4.4.1', text: 'connection refused', reason: 'refused' };
 
@@ -45,4 +45,18 @@ test('a wall clock that jumps back by a day does not prolong a pause by a day', 
   const day = 86_400_000;
   rest.begin(2 * day, refused, 0.5);
   assert.equal(rest.over(day), true);
+});
+
+test('trouble is stale when its pause has been over for longer than mail waits, also where the pause was ended early', () => {
+  const rest = new Rest();
+  assert.ok(rest.stale(0));
+  rest.begin(1_000, refused, 0.5);
+  assert.equal(rest.stale(rest.until + STALE_MS), false);
+  assert.equal(rest.stale(rest.until + STALE_MS + 1), true);
+  rest.end();
+  assert.equal(rest.stale(1_000 + STALE_MS), false);
+  assert.equal(rest.stale(1_000 + STALE_MS + 1), true);
+  rest.begin(9_000_000, refused, 0.5);
+  rest.clear();
+  assert.ok(rest.stale(9_000_001));
 });

@@ -24,10 +24,14 @@ export interface Rig {
   readonly spool: Spool;
   readonly scheduler: Scheduler;
   readonly events: MailEvent[];
+  /** Lanes looked up, in order. */
+  readonly lookedUp: LaneKey[];
   /** Routes asked for with `serve`, in order. */
   readonly served: string[];
   /** What `settleTrouble` was told, by message id. */
   readonly troubled: { readonly id: string; readonly trouble: Trouble }[];
+  /** The most that were leased at a time when `settleTrouble` was told of one. */
+  mostLeased: number;
   readonly overdue: string[];
   /** Why those waited. */
   readonly overdueFor: (string | undefined)[];
@@ -64,9 +68,10 @@ export async function makeRig(): Promise<Rig> {
   const events: MailEvent[] = [];
   const settling: Settling = {
     settle: (lease, result) => void settleAll(spool, clock, lease, result.outcomes),
-    settleTrouble(lease, trouble) {
+    async settleTrouble(lease, trouble) {
       troubled.push({ id: lease.delivery.message.id, trouble });
-      void spool.settle(
+      rig.mostLeased = Math.max(rig.mostLeased, spool.counts().sending);
+      await spool.settle(
         lease,
         trouble.lasting === 'permanent'
           ? delivered(lease.delivery, clock.now())
@@ -74,10 +79,10 @@ export async function makeRig(): Promise<Rig> {
       );
     },
     isOverdue: (about) => about.expiresAt <= rig.overdueFrom,
-    settleOverdue(lease, trouble) {
+    async settleOverdue(lease, trouble) {
       overdueFor.push(trouble?.text);
       overdue.push(lease.delivery.message.id);
-      void spool.settle(lease, delivered(lease.delivery, clock.now()));
+      await spool.settle(lease, delivered(lease.delivery, clock.now()));
     },
   };
   const reroute = async (lane: LaneKey) => {
@@ -97,7 +102,9 @@ export async function makeRig(): Promise<Rig> {
   });
   const served: string[] = [];
   const carrier: Carrier = {
-    route: (lane) => Promise.resolve(rig.routes.get(lane) ?? { kind: 'route', route: routeTo(lane.replace('mx:', '')) }),
+    route: (lane) => (
+      rig.lookedUp.push(lane), Promise.resolve(rig.routes.get(lane) ?? { kind: 'route', route: routeTo(lane.replace('mx:', '')) })
+    ),
     serve(route) {
       const answer = rig.answer(route);
       if (answer === 'served') served.push(route.site);
@@ -111,8 +118,10 @@ export async function makeRig(): Promise<Rig> {
     spool,
     scheduler,
     events,
+    lookedUp: [],
     served,
     troubled,
+    mostLeased: 0,
     overdue,
     overdueFor,
     rerouted,

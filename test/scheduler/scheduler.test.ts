@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { FIRST_PAUSE_MS } from '../../src/scheduler/backoff.js';
+import { STALE_MS } from '../../src/scheduler/rest.js';
 import { settle } from '../support/virtual-clock.js';
 import { makeRig, PROMOTE_AFTER_MS, RETRY_MS, type Rig, refused, routeTo } from './rig.js';
 
@@ -57,6 +58,37 @@ test('lanes of one level take turns', async () => {
   );
 });
 
+test('sites of one level that share a channel take turns, however much one of them has (G4)', async () => {
+  for (const site of ['a', 'b', 'c'])
+    rig.routes.set(`mx:${site}.test`, { kind: 'route', route: routeTo(site, [`only-${site}`, 'shared']) });
+  const order: Record<string, string> = {};
+  for (const lane of ['a', 'a', 'a', 'b', 'b', 'c']) order[await rig.accept({}, [`mx:${lane}.test`])] = lane;
+  const taken = Array.from({ length: 6 }, () => order[idOf(rig.take('shared'))!]);
+  assert.deepEqual(taken, ['a', 'b', 'c', 'a', 'b', 'a']);
+});
+
+test('a connection is given what there is, though the most urgent turns out to be paused', async () => {
+  rig.routes.set('mx:a.test', { kind: 'route', route: routeTo('site-a', ['mx1']) });
+  rig.routes.set('mx:b.test', { kind: 'route', route: routeTo('site-b', ['mx1']) });
+  await rig.accept({ priority: 'high' }, ['mx:a.test']);
+  const other = await rig.accept({ priority: 'low' }, ['mx:b.test']);
+  await rig.spool.pauseLane('mx:a.test', { at: 0, reason: '' });
+  assert.equal(idOf(rig.take('mx1')), other);
+});
+
+test('a connection that found nothing any more is not waited for by the site that asked for it', async () => {
+  rig.routes.set('mx:b.test', { kind: 'route', route: routeTo('site-b', ['mx1']) });
+  rig.routes.set('mx:a.test', { kind: 'route', route: routeTo('site-a', ['mx1', 'mx2']) });
+  await rig.accept({}, ['mx:b.test']);
+  await rig.deliver(rig.take('mx1')!);
+  const removed = await rig.accept({}, ['mx:a.test']);
+  await rig.spool.change(`${removed}.0`, { kind: 'remove' });
+  assert.equal(rig.take('mx1'), undefined);
+  rig.served.length = 0;
+  await rig.accept({}, ['mx:a.test']);
+  assert.deepEqual(rig.served, ['site-a']);
+});
+
 test('waiting raises a delivery, so that nothing starves', async () => {
   for (const lane of ['mx:a.test', 'mx:b.test']) rig.routes.set(lane, { kind: 'route', route: routeTo('shared') });
   const old = await rig.accept({ priority: 'low' }, ['mx:a.test']);
@@ -98,6 +130,44 @@ test('a site in trouble rests; the delivery it was tried for is charged, the oth
     [1, 2].map(() => idOf(rig.take('one.test'))),
     [second, third],
   );
+});
+
+test('where nothing is left that would go there, nobody is asked, and the trouble is forgotten (G8)', async () => {
+  const trouble = { lasting: 'temporary', stage: 'resolve', status: '4.4.3', text: 'SERVFAIL', reason: 'dns' } as const;
+  rig.routes.set('mx:dns.test', { kind: 'trouble', trouble });
+  const unknown = await rig.accept({}, ['mx:dns.test']);
+  const refusedOne = await rig.accept();
+  rig.scheduler.siteTrouble(routeTo('one.test'), refused);
+  await settle();
+  for (const id of [unknown, refusedOne]) assert.equal(await rig.spool.change(`${id}.0`, { kind: 'remove' }), 'done');
+  assert.deepEqual(
+    rig.scheduler.resting().map(({ place }) => place),
+    ['mx:dns.test', 'one.test:25'],
+  );
+  rig.lookedUp.length = 0;
+  rig.served.length = 0;
+  await rig.clock.advance(STALE_MS - 60_000);
+  assert.deepEqual([rig.lookedUp, rig.served], [[], []]);
+  // Mail that waits for its next try would find it still there.
+  assert.equal(rig.scheduler.resting().length, 2);
+  await rig.clock.advance(20 * 60_000);
+  assert.deepEqual(rig.scheduler.resting(), []);
+});
+
+test('during an outage the probe of the minute is for a site that can be tried', async () => {
+  const timedOut = { ...refused, text: 'timeout', reason: 'timeout' } as const;
+  const sites = ['a', 'b', 'c', 'd', 'e'];
+  for (const site of sites) {
+    await rig.accept({}, [`mx:${site}.test`]);
+    await rig.accept({}, [`mx:${site}.test`]);
+    rig.scheduler.siteTrouble(routeTo(`${site}.test`), timedOut);
+  }
+  rig.served.length = 0;
+  rig.answer = ({ site }) => (site === 'a.test' || site === 'b.test' ? 'full' : 'served');
+  await rig.clock.advance(59_000);
+  assert.deepEqual(rig.served, []);
+  await rig.clock.advance(2_000);
+  assert.deepEqual(rig.served, ['c.test']);
 });
 
 test('a nudge ends the pause at once', async () => {
@@ -164,6 +234,21 @@ test('a domain that does not exist fails all its mail; trouble of the DNS charge
   await rig.clock.advance(FIRST_PAUSE_MS * 1.1 + 1_000);
   assert.equal(idOf(rig.take('dns.test')), waits);
   assert.deepEqual(rig.scheduler.resting(), []);
+});
+
+test('very much mail to a domain that does not exist fails bit by bit, and what comes meanwhile fails as well (G8)', async () => {
+  rig.routes.set('mx:none.test', {
+    kind: 'trouble',
+    trouble: { lasting: 'permanent', stage: 'resolve', status: '5.1.2', text: 'no such domain' },
+  });
+  await rig.spool.pauseLane('mx:none.test', { at: 0, reason: '' });
+  for (let n = 0; n < 250; n++) await rig.accept({}, ['mx:none.test']);
+  await rig.spool.resumeLane('mx:none.test');
+  await rig.accept({}, ['mx:none.test']);
+  await settle();
+  assert.equal(rig.troubled.length, 251);
+  assert.equal(rig.mostLeased, 100);
+  assert.ok(rig.scheduler.quiet);
 });
 
 test('a lane that no route leads to any more gives its mail to the lanes there are, charged nothing', async () => {

@@ -135,5 +135,9 @@ test('what is durable and not told of yet is left alone by readers, and comes on
   await spool.accept({ ...both, deliveries: [{ lane: 'mx:old.test', recipients }] });
   const laneOf = (address: string) => (address === 'user@one.test' ? LANE : OTHER);
   const split = () => spool.change(`${both.message.id}.0`, { kind: 'reroute', laneOf });
-  assert.deepEqual((await sweepBeforeTold(split)).sort(), [`${both.message.id}.0`, `${both.message.id}.1`], 'the parts of one that was split');
+  assert.deepEqual(
+    (await sweepBeforeTold(split)).sort(),
+    [`${both.message.id}.0`, `${both.message.id}.1`],
+    'the parts of one that was split',
+  );
 });
