@@ -4,13 +4,13 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
-import fc from 'fast-check';
 import { calledAs } from '../../src/cli/called-as.js';
 import { untilLoneDot } from '../../src/cli/sendmail-content.js';
 import { parseSendmail } from '../../src/cli/sendmail-flags.js';
 import { fakeDelivery, fakeMessage } from '../control/fake-agent.js';
 import { collect, from, serveControl } from '../control/served.js';
 import { message, startAgent, temporaryFolder } from '../support/agent.js';
+import fc from '../support/properties.js';
 import { run, type Surroundings } from './run.js';
 
 async function served(t: TestContext) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { fit, jsonLine, oneLine, visibleLines, width } from '../../src/cli/visible.js';
+import fc from '../support/properties.js';
 
 /** What a terminal may take for a command, or for an order to write backwards. */
 const STEERING = /[\0-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/;

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { findCharset } from '../../src/compose/charset.js';
 import { mailboxField, parameterField, textField } from '../../src/compose/fields.js';
 import {
@@ -13,6 +12,7 @@ import {
   unfitFor,
 } from '../../src/compose/transfer.js';
 import { decodeWords } from '../../src/compose/words.js';
+import fc from '../support/properties.js';
 import { issuesOf, message, refusal } from './composing.js';
 import { defects, header, noPython, readByPython } from './foreign-reader.js';
 

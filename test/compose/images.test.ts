@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { type DefaultTreeAdapterTypes, parse } from 'parse5';
 import { withImageSources } from '../../src/compose/images.js';
+import fc from '../support/properties.js';
 
 const CIDS: Readonly<Record<string, string>> = {
   '/a.gif': 'cid:a.gif',

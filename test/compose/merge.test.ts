@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { prepareTemplate, renderedBody, renderedBytes, type Template } from '../../src/compose/merge/template.js';
 import { merge, raw, type Tokens, token } from '../../src/compose/merge/tokens.js';
 import type { ComposeOptions } from '../../src/compose/options.js';
+import fc from '../support/properties.js';
 import { collected, issuesOf, message, refusal } from './composing.js';
 import { defects, type ForeignEntity, header, noPython, readByPython, shape } from './foreign-reader.js';
 

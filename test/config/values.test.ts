@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import * as place from '../../src/config/addresses.js';
 import * as kind from '../../src/config/values.js';
+import fc from '../support/properties.js';
 
 /** What is read, or the code of why not. */
 function read<T>(of: kind.Kind<T>, given: unknown, form: kind.Form = 'toml'): T | string {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { type Listed, MAX_COMMENT_DEPTH, parseAddressList } from '../../src/core/address-list.js';
+import fc from '../support/properties.js';
 
 function list(text: string): readonly Listed[] {
   const read = parseAddressList(text);

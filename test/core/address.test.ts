@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import {
   canonicalAddress,
   domainOf,
@@ -11,6 +10,7 @@ import {
   readPath,
   sameMailbox,
 } from '../../src/core/address.js';
+import fc from '../support/properties.js';
 
 function address(text: string): string {
   const path = parsePath(text);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { createIdSource, idTime, isMessageId } from '../../src/core/id.js';
+import fc from '../support/properties.js';
 
 const zeros = { fill: (bytes: Uint8Array) => void bytes.fill(0) };
 const ones = { fill: (bytes: Uint8Array) => void bytes.fill(255) };

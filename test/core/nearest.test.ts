@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { distance, nearest } from '../../src/core/nearest.js';
+import fc from '../support/properties.js';
 
 test('the distance counts insertions, deletions, substitutions and swaps of neighbours', () => {
   assert.equal(distance('path', 'path', 3), 0);

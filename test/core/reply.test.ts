@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { createReplyParser, isGarbage, type ReplyLimits, retryAfterMs } from '../../src/core/reply.js';
+import fc from '../support/properties.js';
 
 const parse = (text: string | Buffer, limits?: ReplyLimits) => [...createReplyParser(limits).push(Buffer.from(text as string))];
 

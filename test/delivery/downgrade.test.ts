@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { isAscii } from 'node:buffer';
 import { describe, it } from 'node:test';
-import fc from 'fast-check';
 import { downgraded, surveyed, Undowngradable } from '../../src/delivery/downgrade.js';
 import { type SinkOptions, startSink } from '../../src/dev/sink.js';
+import fc from '../support/properties.js';
 import { decoded } from './foreign-decoder.js';
 import { makeJob, opened, streamed, Work } from './session-rig.js';
 

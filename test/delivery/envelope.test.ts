@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import fc from 'fast-check';
 import type { Recipient } from '../../src/core/delivery.js';
 import type { Message } from '../../src/core/message.js';
 import { type Envelope, isWritable, makeEnvelope, type Peer } from '../../src/delivery/envelope.js';
 import { type Extensions, NO_EXTENSIONS } from '../../src/delivery/extensions.js';
+import fc from '../support/properties.js';
 import { brief, type JobOptions, makeJob } from './session-rig.js';
 
 const ALL: Extensions = {

@@ -4,11 +4,11 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import type { ChannelPolicy } from '../../src/delivery/contract.js';
 import { Pool } from '../../src/delivery/pool.js';
 import { SiteRoute, SiteTarget } from '../../src/delivery/sites.js';
 import { silentLog } from '../../src/platform/log.js';
+import fc from '../support/properties.js';
 import { createVirtualClock } from '../support/virtual-clock.js';
 import { type FakeSession, FakeWorld, fakeJob, trouble } from './fake-sessions.js';
 import { ModelScheduler } from './model-scheduler.js';

@@ -1,10 +1,10 @@
 /** Content on its way: what is read, when, and that it arrives octet for octet. */
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
-import fc from 'fast-check';
 import { MtaError } from '../../src/core/errors.js';
 import { MAX_PIECE } from '../../src/delivery/content.js';
 import { type Sink, type SinkOptions, startSink } from '../../src/dev/sink.js';
+import fc from '../support/properties.js';
 import { createVirtualClock, settle } from '../support/virtual-clock.js';
 import { type JobOptions, makeJob, opened, PLAIN, streamed, TIMEOUTS, Work } from './session-rig.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import fc from 'fast-check';
 import { ending, Stuffing, stuff } from '../../src/delivery/stuffing.js';
+import fc from '../support/properties.js';
 
 /** By the letter of RFC 5321 §4.5.2, a line at a time. */
 function reference(text: string): string {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { BareNewlines, bareNewlineAt, Newlines } from '../../src/intake/newlines.js';
+import fc from '../support/properties.js';
 
 const reference = (text: string) => text.replace(/\r\n|\r|\n/g, '\r\n');
 

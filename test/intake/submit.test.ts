@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import type { MtaError } from '../../src/core/errors.js';
 import type { SubmissionEnvelope } from '../../src/intake/submission.js';
+import fc from '../support/properties.js';
 import { ENVELOPE, EPOCH, FakeSpool, HEADER, openIntake, until, write } from './support.js';
 
 const ADDED_DATE = 'Date: Sun, 22 Nov 2026 09:05:07 +0000\r\n';

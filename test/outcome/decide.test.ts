@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { type Attempt, MAX_ATTEMPTS_KEPT, MAX_TRANSCRIPTS_KEPT, type RecipientState } from '../../src/core/delivery.js';
 import type { RecipientOutcome, TransactionResult } from '../../src/core/outcome.js';
 import { type Decision, decide, decideWaiting, wantsSweep } from '../../src/outcome/decide.js';
 import { DEFAULT_RETRY_POLICY, nextDelay, type RetryPolicy } from '../../src/outcome/retry.js';
+import fc from '../support/properties.js';
 import {
   again,
   DAY,

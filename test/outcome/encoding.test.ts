@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { isUtf8 } from 'node:buffer';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import {
   addressXtext,
   decodeWords,
@@ -13,6 +12,7 @@ import {
   wrap,
 } from '../../src/outcome/encoding.js';
 import { clip, isReply, oneLine } from '../../src/outcome/words.js';
+import fc from '../support/properties.js';
 
 const CRLF = '\r\n';
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { simpleParser } from 'mailparser';
 import type { Recipient } from '../../src/core/delivery.js';
 import { composeReport, contentFacts, type ReportRequest } from '../../src/outcome/report.js';
+import fc from '../support/properties.js';
 import { type ForeignReport, noPython, readByPython } from './foreign-parser.js';
 import { DAY, HOUR, LABEL, message, T0 } from './samples.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { DEFAULT_RETRY_POLICY, HASTY_ATTEMPTS, MIN_RETRY_AFTER_MS, nextDelay, nextTry, type RetryPolicy } from '../../src/outcome/retry.js';
+import fc from '../support/properties.js';
 import { DAY, HOUR, MINUTE, T0 } from './samples.js';
 
 const exact: RetryPolicy = { ...DEFAULT_RETRY_POLICY, jitter: 0 };

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import net from 'node:net';
 import { test } from 'node:test';
 import { type Answer, decode, encode } from 'dns-packet';
-import fc from 'fast-check';
 import { type AskedType, readAnswer } from '../../src/platform/dns-answer.js';
+import fc from '../support/properties.js';
 
 const AA = 1 << 10;
 const respond = (answers: Answer[], authorities: Answer[] = [], flags = AA) =>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { createLog, type LogOptions } from '../../src/platform/log-lines.js';
+import fc from '../support/properties.js';
 
 const AT = Date.UTC(2026, 10, 22, 10, 21, 49, 7);
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { PRIORITIES, type Priority } from '../../src/core/message.js';
 import { Rings, rank, type Turn } from '../../src/scheduler/rings.js';
+import fc from '../support/properties.js';
 
 interface Entry extends Turn {
   readonly name: string;

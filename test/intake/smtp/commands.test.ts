@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { parseMail, parseRcpt } from '../../../src/intake/smtp/commands.js';
+import fc from '../../support/properties.js';
 
 const limits = { maxMessageSizeBytes: 1000 };
 const utf8 = (text: string) => Buffer.from(text).toString('latin1');

@@ -1,7 +1,7 @@
 /** Any sequence of commands, cut anywhere: every reply must be the one that a model of the session gives. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '../../support/properties.js';
 import { Client, HEADER, openListener } from '../support.js';
 
 type Step = 'EHLO' | 'MAIL' | 'mail' | 'badMail' | 'RCPT' | 'rcpt' | 'badRcpt' | 'message' | 'RSET' | 'NOOP' | 'unknown';

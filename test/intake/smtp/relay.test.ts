@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { matchNetworks } from '../../../src/intake/smtp/networks.js';
+import fc from '../../support/properties.js';
 import { Client, HEADER, openListener } from '../support.js';
 
 const limit = { timeout: 120_000 };

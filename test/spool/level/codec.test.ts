@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import fc from 'fast-check';
 import { crc32, tableCrc32 } from '../../../src/core/checksum.js';
 import {
   crcOf,
@@ -29,6 +28,7 @@ import {
   timerKey,
   unescapeLane,
 } from '../../../src/spool/level/keys.js';
+import fc from '../../support/properties.js';
 
 const id = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 

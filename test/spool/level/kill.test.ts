@@ -12,8 +12,8 @@ import { bodyOf } from './kill-work.js';
 import { levelOptions, temporaryFolder } from './support.js';
 
 const CHILD = fileURLToPath(new URL('kill-child.ts', import.meta.url));
-/** Deaths in all; hundreds of them with `RIATA_KILLS=300`. */
-const KILLS = Number(process.env['RIATA_KILLS'] ?? 30);
+/** Deaths in all; hundreds of them with `KILLS=300`. */
+const KILLS = Number(process.env['KILLS'] ?? 30);
 /** Spools that are worked on at the same time. */
 const SPOOLS = 3;
 

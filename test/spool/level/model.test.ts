@@ -4,13 +4,13 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { PRIORITIES } from '../../../src/core/message.js';
 import { checkSpool } from '../../../src/spool/level/check.js';
 import { openLevelSpool } from '../../../src/spool/level/open.js';
 import type { Lease, Spool } from '../../../src/spool/spool.js';
 import { until } from '../../contract/spool.js';
 import { acceptance, deferred, delivered } from '../../support/mail.js';
+import fc from '../../support/properties.js';
 import { createVirtualClock, type VirtualClock } from '../../support/virtual-clock.js';
 import { type Faults, faultyStore, levelOptions, temporaryFolder } from './support.js';
 
