@@ -9,41 +9,39 @@
  */
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { Mta, StartOptions } from './agent.js';
 import { createCopies } from './compose/merge/copies.js';
 import { showHostPort } from './config/addresses.js';
 import { type Changes, changesBetween } from './config/changes.js';
 import type { Config } from './config/config.js';
 import { siteReport } from './control/resting.js';
 import { controlSocketPaths, surroundings } from './control/socket.js';
-import type { SiteReport } from './control/types.js';
 import { MtaError } from './core/errors.js';
 import type { MailEvent } from './core/event.js';
 import { createIdSource } from './core/id.js';
 import type { LaneKey } from './core/lane.js';
-import { createCarrier, type DeliveryCarrier, type MxLookupOptions, type MxView } from './delivery/carrier.js';
+import { createCarrier, type DeliveryCarrier } from './delivery/carrier.js';
 import { createImmediateCarrier, type ImmediateCarrier } from './delivery/immediate.js';
 import { createOwnServers } from './delivery/own-servers.js';
 import { createRouter, type Router } from './delivery/routes.js';
-import { createImmediateIntake, type ImmediateIntake } from './intake/immediate.js';
+import { createImmediateIntake } from './intake/immediate.js';
 import { createMergeIntake } from './intake/merge.js';
-import { createTurns, type TakeTurn } from './intake/once.js';
+import { createTurns } from './intake/once.js';
 import { type SmtpListener, startSmtpListener } from './intake/smtp/listener.js';
-import type { MergeEnvelope, MergeIntake, MergeSubmission, Submission, SubmissionEnvelope } from './intake/submission.js';
+import type { MergeIntake } from './intake/submission.js';
 import { tracedBegin } from './intake/traced.js';
-import { createMetrics, type Measures } from './outcome/metrics.js';
-import { createOperator, type Operator } from './outcome/operate.js';
+import { createMetrics } from './outcome/metrics.js';
+import { createOperator } from './outcome/operate.js';
 import { createSettler, type Settler } from './outcome/settler.js';
 import { type Certificate, carrierLimits, listenerSettings, readCertificate, retryPolicy, routing } from './parts.js';
 import { type Clock, systemClock } from './platform/clock.js';
-import { type Dialer, systemDialer } from './platform/dialer.js';
+import { systemDialer } from './platform/dialer.js';
 import { createDnsResolver, dnsServerAt } from './platform/dns.js';
 import { keepHouse } from './platform/housekeeping.js';
 import { type Log, silentLog } from './platform/log.js';
-import { type Random, systemRandom } from './platform/random.js';
-import type { Resolver } from './platform/resolver.js';
+import { systemRandom } from './platform/random.js';
 import { createSeal, randomKey, readKeyFile, type Seal } from './platform/seal.js';
-import { findTracing, type Tracing } from './platform/tracing.js';
-import type { LaneNow } from './scheduler/lane-now.js';
+import { findTracing } from './platform/tracing.js';
 import { createScheduler, type Scheduler } from './scheduler/scheduler.js';
 import { openLevelSpool } from './spool/level/open.js';
 import type { Lease, Spool } from './spool/spool.js';
@@ -53,83 +51,6 @@ import { version } from './version.js';
 const MAX_RECEIVED = 50;
 /** Once an hour, not on the full hour when everybody's jobs run. */
 const TIDY_TIMES = '17 * * * *';
-
-/** What the agent takes from outside: the system's, unless told otherwise. */
-export interface World {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly dialer: Dialer;
-  readonly resolver: Resolver;
-  readonly log: Log;
-  /** Seals logins at rest. */
-  readonly seal: Seal;
-  /** Stands in for the LevelDB spool. */
-  readonly openSpool: () => Promise<Spool>;
-}
-
-export interface StartOptions extends Partial<World> {
-  /** Port of mail exchangers: 25, but on a network of one's own. */
-  readonly mxPort?: number;
-  /** Sockets that listen already, handed to us by the service manager: mail is taken on them besides what the configuration says. */
-  readonly sockets?: readonly { readonly fd: number; readonly implicitTls: boolean }[];
-  /** Default: OpenTelemetry, where this process has a provider of traces registered. */
-  readonly tracing?: Tracing;
-  /** Hears every event, live. Must not throw. */
-  readonly onEvent?: (event: MailEvent) => void;
-}
-
-/** `hostname`: the DNS server to ask, by name or address, with `:port` where it is not 53. */
-export interface MxLookup extends Omit<MxLookupOptions, 'resolver'> {
-  readonly hostname?: string;
-}
-
-/** Besides what stands here: what an operator does to deliveries and lanes. */
-export interface Mta extends Operator {
-  readonly hostname: string;
-  /** In force now. */
-  readonly config: Config;
-  /** Epoch ms. */
-  readonly startedAt: number;
-  /** To look at; changes go through `operate`. */
-  readonly spool: Spool;
-  submit(envelope: SubmissionEnvelope): Submission;
-  /** A template, of which each recipient gets a copy. */
-  submitMerge(envelope: MergeEnvelope): MergeSubmission;
-  /** For what is sent now and never stored. */
-  readonly immediate: ImmediateIntake;
-  /** For what is handed in under a key. */
-  readonly takeTurn: TakeTurn;
-  mxLookup(domain: string, options?: MxLookup): Promise<MxView>;
-  /** Where mail for a recipient waits, by the routes there are. */
-  laneOf(recipient: string, sender: string): LaneKey;
-  /** Connections outward, by `host[address]:port`. */
-  connections(): ReadonlyMap<string, { readonly open: number; readonly busy: number }>;
-  /** As bound. */
-  listening(): readonly { readonly host: string; readonly port: number }[];
-  metrics(): Readonly<Record<string, number>>;
-  /** How long deliveries and attempts take. */
-  measures(): Measures;
-  /** The agent's clock, epoch ms. */
-  now(): number;
-  /** Sites (and lanes that cannot be looked up) that are left alone because of trouble. */
-  sites(): readonly SiteReport[];
-  /** A lane at this moment: where it leads, and what keeps its mail from going. */
-  lane(lane: LaneKey): LaneNow & { readonly description: string; readonly connectionsPerServer: number };
-  /** Whatever waits for a site in trouble may be tried now. */
-  flush(): void;
-  /** Hears every event, live, until what is returned is called. Must not throw. */
-  subscribe(listener: (event: MailEvent) => void): () => void;
-  /** Resolves when nothing that is due is waiting or on its way. */
-  idle(signal?: AbortSignal): Promise<void>;
-  /**
-   * Takes another configuration while mail flows: listeners, certificates, routes, limits, retries. No session is dropped, mail that waits
-   * follows the new routes. Resolves with what was taken and what counts from the next start only. Rejects as starting does, and has
-   * changed nothing then.
-   */
-  reload(wanted: Config): Promise<Changes>;
-  /** Within `shutdown.timeout`; a `signal` cuts the waiting short. Idempotent. */
-  close(signal?: AbortSignal): Promise<void>;
-}
 
 /**
  * Rejects with `MtaError`: `INVALID_OPTIONS`, `SPOOL_LOCKED`, `SPOOL_VERSION`, `SPOOL_FAILED`, `ADDRESS_IN_USE`. Nothing is left

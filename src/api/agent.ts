@@ -11,6 +11,8 @@
  *
  * Must not: hold anything of the queue; every answer is the spool's.
  */
+
+import type { StartOptions } from '../agent.js';
 import { errorOf, type Issues, isObject } from '../compose/checks.js';
 import { createComposer } from '../compose/compose.js';
 import { readMoment } from '../compose/moment.js';
@@ -20,7 +22,6 @@ import type { ChangeReport, ChangeRequest, LanesReport, QueueEntry, StatusWord, 
 import { MtaError } from '../core/errors.js';
 import type { MailEventType } from '../core/event.js';
 import type { MessageId } from '../core/message.js';
-import type { StartOptions } from '../mta.js';
 import { createBroadAbort } from '../platform/abort.js';
 import { aliveUntil } from '../platform/alive.js';
 import { systemClock } from '../platform/clock.js';

@@ -3,9 +3,11 @@
  *
  * Must not: start anything but the agent.
  */
+
+import type { Mta, StartOptions } from '../agent.js';
 import type { Config } from '../config/config.js';
 import { controlVerbs, type VerbOptions } from '../control/verbs.js';
-import { type Mta, type StartOptions, startMta } from '../mta.js';
+import { startMta } from '../mta.js';
 import { systemClock } from '../platform/clock.js';
 import { silentLog } from '../platform/log.js';
 import { systemRandom } from '../platform/random.js';

@@ -1,7 +1,8 @@
 /** `send` for those who reach an agent over its control API: the same options, read and taken in as those of a program of its own. */
+
+import type { Mta } from '../agent.js';
 import { createComposer } from '../compose/compose.js';
 import type { SendLetter } from '../control/letter.js';
-import type { Mta } from '../mta.js';
 import type { Clock } from '../platform/clock.js';
 import type { Random } from '../platform/random.js';
 import { createHandIn, type SendOptions } from './hand-in.js';

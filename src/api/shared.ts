@@ -11,12 +11,12 @@
  * Must not: do anything that `createMta` does not do, but for the socket.
  */
 import path from 'node:path';
+import type { StartOptions } from '../agent.js';
 import type { Config } from '../config/config.js';
 import { startControlServer } from '../control/server.js';
 import { controlSocketPaths, surroundings } from '../control/socket.js';
 import { MtaError } from '../core/errors.js';
 import type { Emit } from '../core/event.js';
-import type { StartOptions } from '../mta.js';
 import { waitAlive } from '../platform/alive.js';
 import { systemClock } from '../platform/clock.js';
 import { silentLog } from '../platform/log.js';

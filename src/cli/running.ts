@@ -5,6 +5,7 @@
  *                          └─second signal──► ended at once (128 + number of the signal)
  */
 import path from 'node:path';
+import type { Mta, StartOptions } from '../agent.js';
 import { verbsOf } from '../api/home.js';
 import { showHostPort } from '../config/addresses.js';
 import type { Changes } from '../config/changes.js';
@@ -16,7 +17,7 @@ import { startControlServer } from '../control/server.js';
 import { answers, controlSocketPaths, surroundings } from '../control/socket.js';
 import { MtaError } from '../core/errors.js';
 import type { MailEvent } from '../core/event.js';
-import { type Mta, type StartOptions, startMta } from '../mta.js';
+import { startMta } from '../mta.js';
 import { readCertificate } from '../parts.js';
 import { waitAlive } from '../platform/alive.js';
 import type { Log } from '../platform/log.js';

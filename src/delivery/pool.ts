@@ -17,15 +17,16 @@
  *
  * It must not: look at replies, decide about mail, wait for anything but sessions.
  */
-import type { Job, Served, WorkSource } from '../core/carrier.js';
-import type { Server, TransactionResult, Trouble } from '../core/outcome.js';
+import type { Served, WorkSource } from '../core/carrier.js';
+import type { Server, Trouble } from '../core/outcome.js';
 import { createBroadAbort } from '../platform/abort.js';
-import type { Clock, Timer } from '../platform/clock.js';
+import type { Clock } from '../platform/clock.js';
 import type { Log } from '../platform/log.js';
-import type { ChannelPolicy, Opened, Session, SessionWork } from './contract.js';
+import { Connection } from './connection.js';
+import type { ChannelPolicy, Opened } from './contract.js';
 import { type ServerLimits, Servers } from './servers.js';
 import type { SiteRoute, SiteTarget } from './sites.js';
-import { combineTroubles, scopeOf, showsReply, type Tried, transcriptOf } from './tried.js';
+import { combineTroubles, scopeOf, type Tried, transcriptOf } from './tried.js';
 
 /** One connection, made or not. When `signal` aborts it ends in trouble with the reason `stopped`. */
 export type OpenSession = (server: Server, policy: ChannelPolicy, signal: AbortSignal) => Promise<Opened>;
@@ -49,56 +50,6 @@ type Failed = { readonly trouble: Trouble; readonly transcript?: string };
 
 /** When the cap is reached, this share of it is freed of idle connections at the same time. */
 const EVICTED_AT_ONCE = 1 / 20;
-
-/** A place taken, and what is there. As `SessionWork` it is the source bound to its channel. */
-class Connection implements SessionWork {
-  phase: 'opening' | 'busy' | 'idle' | 'closing' = 'opening';
-  session: Session | undefined;
-  idleTimer: Timer | undefined;
-  /** Above limits that were lowered: takes no more work, and ends. */
-  surplus = false;
-  /** For whom it was opened or woken last. */
-  route: SiteRoute;
-  readonly target: SiteTarget;
-  readonly openedAt: number;
-  readonly #source: WorkSource;
-  /** The site that was told that all is well. */
-  #wellFor: string | undefined;
-
-  constructor(route: SiteRoute, target: SiteTarget, source: WorkSource, openedAt: number) {
-    this.route = route;
-    this.target = target;
-    this.#source = source;
-    this.openedAt = openedAt;
-  }
-
-  get name(): string {
-    return `${this.target.host}[${this.target.address}]:${this.target.port}`;
-  }
-
-  next(): Job | undefined {
-    return this.surplus ? undefined : this.#source.next(this.target.channel);
-  }
-
-  done(job: Job, result: TransactionResult): void {
-    this.#source.done(job, result);
-    if (this.#wellFor === this.route.site || !showsReply(result)) return;
-    this.#wellFor = this.route.site;
-    this.#source.siteWell(this.route);
-  }
-
-  untried(job: Job): void {
-    this.#source.untried(job);
-  }
-
-  unreadable(job: Job, error: Error): void {
-    this.#source.unreadable(job, error);
-  }
-
-  mayFinish(): true | Promise<void> {
-    return this.#source.mayFinish();
-  }
-}
 
 export class Pool {
   readonly #options: PoolOptions;

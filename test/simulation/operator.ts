@@ -1,6 +1,7 @@
 /** Somebody with a key: holds and releases, hurries, puts off, gives up, removes; pauses a lane for a while. */
+
+import type { Mta } from '../../src/agent.js';
 import { splitDeliveryKey } from '../../src/core/delivery.js';
-import type { Mta } from '../../src/mta.js';
 import type { Clock } from '../../src/platform/clock.js';
 import type { Random } from '../../src/platform/random.js';
 import type { MemoryDisk } from '../../src/spool/memory.js';

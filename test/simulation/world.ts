@@ -3,10 +3,12 @@
  * slow and may fail, a clock that is set, an operator, and a machine that is restarted, killed or loses power. Everything follows
  * from one number.
  */
+
+import type { Mta } from '../../src/agent.js';
 import { configFromOptions } from '../../src/config/load.js';
 import type { MailEvent } from '../../src/core/event.js';
 import { PRIORITIES } from '../../src/core/message.js';
-import { type Mta, startMta } from '../../src/mta.js';
+import { startMta } from '../../src/mta.js';
 import type { Clock } from '../../src/platform/clock.js';
 import { silentLog } from '../../src/platform/log.js';
 import type { Random } from '../../src/platform/random.js';

@@ -8,6 +8,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Mta, StartOptions } from '../../src/agent.js';
 import { verbsOf } from '../../src/api/home.js';
 import type { ConfigOptions } from '../../src/config/config.js';
 import { configFromOptions } from '../../src/config/load.js';
@@ -16,7 +17,7 @@ import type { MailEvent, MailEventType } from '../../src/core/event.js';
 import type { MessageId } from '../../src/core/message.js';
 import { type DevDnsServer, type DnsZones, startDnsServer } from '../../src/dev/dns-server.js';
 import { type Sink, type SinkOptions, startSink } from '../../src/dev/sink.js';
-import { type Mta, type StartOptions, startMta } from '../../src/mta.js';
+import { startMta } from '../../src/mta.js';
 import { systemClock } from '../../src/platform/clock.js';
 import { atEnd, type Scope, until } from './scope.js';
 
