@@ -25,11 +25,10 @@
 import type { Reply, Server, Stage, Trouble } from '../core/outcome.js';
 import type { Clock } from '../platform/clock.js';
 import { faultTrouble, isClosing, siteTrouble } from './classify.js';
-import type { Content } from './content.js';
 import type { Opened, RunEnd, Session, SessionWork, Timeouts } from './contract.js';
 import { type Fault, STOPPED } from './fault.js';
 import { type OpeningOptions, openReady, type Ready } from './opening.js';
-import { Stuffing } from './stuffing.js';
+import { Sending } from './sending.js';
 import type { Transaction } from './transaction.js';
 import { ConnectionTranscripts } from './transcripts.js';
 import { Upcoming } from './upcoming.js';
@@ -71,8 +70,6 @@ interface Written {
   readonly encoding: 'latin1' | 'utf8';
 }
 
-const NOTHING = Buffer.alloc(0);
-
 class SmtpSession implements ClientSession {
   readonly server: Server;
   readonly tls: string | undefined;
@@ -98,8 +95,7 @@ class SmtpSession implements ClientSession {
   #finishing: Transaction | undefined;
   #current: Transaction | undefined;
   readonly #upcoming: Upcoming;
-  /** `current` waits for `mayFinish`: what happens to the connection meanwhile is not its fault. */
-  #gated = false;
+  readonly #sending: Sending;
   /** A transaction was begun that will not be ended: QUIT would be out of place. */
   #abandoned = false;
   /** The last transaction ended without its dot: the server holds it still. */
@@ -124,6 +120,15 @@ class SmtpSession implements ClientSession {
       maxRecipients: options.maxRecipients,
       clock: options.clock,
       onFetched: () => this.#fetched(),
+    });
+    this.#sending = new Sending({
+      wire: this.#wire,
+      timeouts: options.timeouts,
+      mayFinish: () => this.#work!.mayFinish(),
+      isWanted: (transaction) => this.#current === transaction,
+      finish: (transaction, rest, ending) => this.#sendLast(transaction, rest, ending),
+      unreadable: (transaction, error) => this.#unreadable(transaction, error),
+      shut: () => this.destroy(),
     });
     this.#wire.listen({
       onReply: (reply) => this.#replied(reply),
@@ -239,50 +244,11 @@ class SmtpSession implements ClientSession {
 
   // — the content —
 
-  #send(transaction: Transaction): void {
-    const { content } = transaction;
-    this.#wire.expectNothing();
-    if (content.kind === 'piece') this.#whenOpen(transaction, () => this.#sendLast(transaction, content.bytes, content.ending));
-    else void this.#sendBlocks(transaction, content);
-  }
-
-  async #sendBlocks(transaction: Transaction, content: Extract<Content, { kind: 'blocks' }>): Promise<void> {
-    const stuffing = new Stuffing(content.dotted);
-    try {
-      for await (const block of content.open()) {
-        if (this.#current !== transaction) return;
-        const stuffed = stuffing.push(block);
-        transaction.sentBytes += stuffed.length;
-        this.#wire.expectWithin(this.#timeouts.data);
-        await this.#wire.writeOut(stuffed);
-        this.#wire.expectNothing();
-      }
-    } catch (error) {
-      if (this.#current !== transaction) return;
-      this.#current = undefined;
-      this.#work!.unreadable(transaction.job, error instanceof Error ? error : new Error(String(error)));
-      this.#abandoned = true;
-      this.#retire();
-      return;
-    }
-    if (this.#current === transaction) this.#whenOpen(transaction, () => this.#sendLast(transaction, NOTHING, stuffing.ending()));
-  }
-
-  /** The gate before every final dot. */
-  #whenOpen(transaction: Transaction, go: () => void): void {
-    const may = this.#work!.mayFinish();
-    if (may === true) return go();
-    this.#gated = true;
-    const opened = (open: boolean) => {
-      if (this.#current !== transaction) return;
-      this.#gated = false;
-      if (open) go();
-      else this.destroy();
-    };
-    may.then(
-      () => opened(true),
-      () => opened(false),
-    );
+  #unreadable(transaction: Transaction, error: Error): void {
+    this.#current = undefined;
+    this.#work!.unreadable(transaction.job, error);
+    this.#abandoned = true;
+    this.#retire();
   }
 
   /** The last of the content with its dot, and whatever can go along: one buffer, one write. */
@@ -331,7 +297,7 @@ class SmtpSession implements ClientSession {
         this.#sayNext(transaction);
         return this.#wire.expectWithin(this.#timeouts.command);
       case 'send':
-        return this.#send(transaction);
+        return this.#sending.send(transaction);
       case 'ended':
         this.#current = undefined;
         this.#resetDue = true;
@@ -363,7 +329,7 @@ class SmtpSession implements ClientSession {
     (this.#finishing ?? this.#current)?.transcript?.heard(reply);
     if (isClosing(reply)) return this.#closing(reply);
     const transaction = this.#current;
-    if (transaction?.step !== 'content' || this.#gated || reply.code < 400) return this.#garbled(reply);
+    if (transaction?.step !== 'content' || this.#sending.gated || reply.code < 400) return this.#garbled(reply);
     // A refusal in the middle of the content stands for the one after the dot, which is therefore never written.
     transaction.take(reply);
     this.#current = undefined;
@@ -396,7 +362,7 @@ class SmtpSession implements ClientSession {
     this.#cut(finishing, trouble);
     // Worked well and then wanted no more: nothing is wrong with it or with the job whose MAIL it left unanswered.
     const worn = how !== 'failed' && this.#completed > 0 && !finishing && !current?.mailAnswered;
-    if (current && !finishing && !this.#gated && !worn) {
+    if (current && !finishing && !this.#sending.gated && !worn) {
       this.#current = undefined;
       current.tellPart();
       this.#cut(current, trouble);
