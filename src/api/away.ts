@@ -13,6 +13,8 @@ import type { Emit } from '../core/event.js';
 import { createBroadAbort } from '../platform/abort.js';
 import { aliveUntil } from '../platform/alive.js';
 import type { Clock } from '../platform/clock.js';
+import { findTracing, type Tracing } from '../platform/tracing.js';
+import { version } from '../version.js';
 import { chunksOf } from './content.js';
 import type { Door } from './door.js';
 import type { Handed, Sent } from './hand-in.js';
@@ -32,7 +34,7 @@ export async function openAway(socketPath: string, clock: Clock, signal?: AbortS
   try {
     const { hostname, limits, listening } = await verbs.agent(signal);
     const about = { hostname, maxRecipients: limits.maxRecipients, connectMs: limits.connectMs, patienceMs: PATIENCE_MS };
-    const far = new FarDoor(verbs, clock, about, listening);
+    const far = new FarDoor(verbs, clock, about, listening, await findTracing(version()));
     door = far;
     await aliveUntil(unlessAborted(signal, () => far.followed));
     return far;
@@ -57,15 +59,17 @@ class FarDoor implements Away {
   readonly followed: Promise<void>;
   readonly #clock: Clock;
   readonly #listening: ReturnType<Door['listening']>;
+  readonly #tracing: Tracing | undefined;
   readonly #over = createBroadAbort();
   #goes: () => void = () => {};
   #emit: Emit = () => {};
 
-  constructor(verbs: ControlVerbs, clock: Clock, about: Door['about'], listening: ReturnType<Door['listening']>) {
+  constructor(verbs: ControlVerbs, clock: Clock, about: Door['about'], listening: ReturnType<Door['listening']>, tracing?: Tracing) {
     this.verbs = verbs;
     this.about = about;
     this.#clock = clock;
     this.#listening = listening;
+    this.#tracing = tracing;
     this.lost = new Promise((resolve) => {
       this.#goes = resolve;
     });
@@ -73,7 +77,8 @@ class FarDoor implements Away {
   }
 
   take(handed: Handed): Promise<Sent> {
-    return this.#uploaded(handed, (body) => this.verbs.handIn(toHead(handed), body, handed.signal));
+    const head = { ...toHead(handed), trace: this.#tracing?.current() };
+    return this.#uploaded(handed, (body) => this.verbs.handIn(head, body, handed.signal));
   }
 
   now(handed: Handed): Promise<SentNow> {

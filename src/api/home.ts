@@ -15,7 +15,7 @@ import { version } from '../version.js';
 import type { Door } from './door.js';
 import { letterSender } from './letters.js';
 import { sendNow } from './now.js';
-import { type TakingOptions, take } from './taking.js';
+import { type TakingOptions, take, within } from './taking.js';
 import { fromHead } from './taking-over.js';
 
 /** An agent of ours, and the door to it. */
@@ -72,7 +72,7 @@ export function verbsOf(mta: Mta, world: Pick<StartOptions, 'clock' | 'random' |
     get readyNeedsRoom() {
       return mta.config.control.readyNeedsRoom;
     },
-    handIn: async (request, body, signal) => take(fromHead(request, body, signal, options), taking),
+    handIn: async (request, body, signal) => take(within(request.trace, fromHead(request, body, signal, options)), taking),
     sendNow: async (request, body, signal) => sendNow(fromHead(request, body, signal, options, true), mta.immediate),
     sendLetter: letterSender(mta, clock, random, taking),
     log,

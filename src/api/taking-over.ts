@@ -12,7 +12,7 @@ import type { OwnServer } from '../core/own-server.js';
 import type { SubmissionEnvelope } from '../intake/submission.js';
 import { type Handed, type HandedMerge, type HandInOptions, readQueue } from './hand-in.js';
 
-/** What the other side knows by itself: that it comes through the API, what the addresses need, and the trace it begins there. */
+/** What the other side knows by itself: that it comes through the API, what the addresses need; and the trace goes in the header. */
 type Implied = 'origin' | 'received' | 'smtpUtf8' | 'trace';
 type Carried = Required<Omit<SubmissionEnvelope, Implied>>;
 type Options = Readonly<Record<string, unknown>>;

@@ -11,6 +11,7 @@
 
 import type { RawRow } from '../compose/merge/rows.js';
 import { MtaError } from '../core/errors.js';
+import type { TraceContext } from '../core/message.js';
 import type { ContentDigest, TakeTurn, Turn } from '../intake/once.js';
 import type { MergeEnvelope, MergeSubmission, Submission, SubmissionEnvelope } from '../intake/submission.js';
 import { type Batch, openBatch } from './batch.js';
@@ -29,6 +30,11 @@ const CLOSED = {
   SPOOL_FULL: 'the disk of the spool has no more free space than spool.minFreeSpace',
   SPOOL_FAILED: 'the spool is being reopened after a failed write or read: try again in a moment',
 } as const;
+
+/** The same, handed in by somebody who is doing this. */
+export function within(trace: TraceContext | undefined, handed: Handed): Handed {
+  return trace === undefined ? handed : { ...handed, envelope: { ...handed.envelope, trace } };
+}
 
 export async function take(handed: Handed, options: TakingOptions): Promise<Sent> {
   if (handed.merge !== undefined) return takeMerge(handed, handed.merge, options);

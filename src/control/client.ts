@@ -8,6 +8,7 @@
 import { lstat } from 'node:fs/promises';
 import http from 'node:http';
 import { MtaError } from '../core/errors.js';
+import type { TraceContext } from '../core/message.js';
 import type { Query } from '../spool/spool.js';
 import { FRAMED_TYPE, frame } from './framing.js';
 import { LETTER_TYPE } from './letter.js';
@@ -77,12 +78,14 @@ export async function connectControl(
     mx: (domain, options, signal) =>
       wire.json('GET', `/v1/mx/${encodeURIComponent(domain)}`, { refresh: options?.refresh, hostname: options?.hostname }, signal),
     change: (request, signal) => change(wire, request, signal),
-    submit: (request, content) => wire.upload(`/v1/messages${queryString(submitParams(request))}`, 'message/rfc822', content),
-    handIn: (request, body, signal) => wire.upload('/v1/submissions', FRAMED_TYPE, framed(request, body), signal),
-    sendNow: (request, body, signal) => wire.upload('/v1/submissions/now', FRAMED_TYPE, framed(request, body), signal),
+    submit: (request, content) =>
+      wire.upload(`/v1/messages${queryString(submitParams(request))}`, 'message/rfc822', content, { trace: request.trace }),
+    handIn: (request, body, signal) => wire.upload('/v1/submissions', FRAMED_TYPE, framed(request, body), { signal, trace: request.trace }),
+    sendNow: (request, body, signal) => wire.upload('/v1/submissions/now', FRAMED_TYPE, framed(request, body), { signal }),
     idle: async (waitMs, signal) => (await wire.json<{ idle: boolean }>('GET', '/v1/idle', { wait: waitMs }, signal)).idle,
     events: (after, signal, opened) => wire.events({ after }, signal, opened),
-    send: (content, idempotencyKey) => wire.upload(`/v1/messages${queryString({ idempotencyKey })}`, LETTER_TYPE, content),
+    send: (content, idempotencyKey, trace) =>
+      wire.upload(`/v1/messages${queryString({ idempotencyKey })}`, LETTER_TYPE, content, { trace }),
     openapi: () => wire.json('GET', '/v1/openapi.json', {}),
     exposition: () => wire.text('/metrics'),
     alive: () => wire.json('GET', '/livez', {}),
@@ -94,7 +97,7 @@ export async function connectControl(
   };
 }
 
-function framed(request: HandInRequest, { content, rows }: HandInBody): AsyncIterable<Buffer> {
+function framed({ trace: _inTheHeader, ...request }: HandInRequest, { content, rows }: HandInBody): AsyncIterable<Buffer> {
   return frame(request, content, rows as AsyncIterable<object> | undefined);
 }
 
@@ -102,7 +105,7 @@ function filterParams({ ids, ...query }: Query): Params {
   return { ...query, id: ids };
 }
 
-function submitParams({ to, from, ...rest }: SubmitRequest): Params {
+function submitParams({ to, from, trace: _inTheHeader, ...rest }: SubmitRequest): Params {
   return { from, to, ...rest };
 }
 
@@ -203,8 +206,13 @@ class Wire {
     }
   }
 
-  async upload<T>(target: string, type: string, content: AsyncIterable<Buffer>, signal?: AbortSignal): Promise<T> {
-    const request = this.#request('POST', target, { 'content-type': type }, signal);
+  async upload<T>(
+    target: string,
+    type: string,
+    content: AsyncIterable<Buffer>,
+    { signal, trace }: { readonly signal?: AbortSignal | undefined; readonly trace?: TraceContext | undefined } = {},
+  ): Promise<T> {
+    const request = this.#request('POST', target, { 'content-type': type, ...trace }, signal);
     let answered = false;
     const response = this.#response(request).finally(() => {
       answered = true;

@@ -5,6 +5,7 @@
  * against it is said at once. Bounded: a few are read at a time, and none is larger than what is taken in.
  */
 import { type Issue, MtaError } from '../core/errors.js';
+import type { TraceContext } from '../core/message.js';
 import type { SubmitReport } from './types.js';
 
 export const LETTER_TYPE = 'application/json';
@@ -52,7 +53,7 @@ export const DATA_OPTIONS = ['attachments', 'attachment', 'htmlImages'] as const
 export const LOCAL_OPTIONS = ['signal', 'parts', 'host', 'port', 'username', 'password', 'timeout', 'ssl', 'immediate'] as const;
 
 /** What composes, and hands it to intake. */
-export type SendLetter = (options: Readonly<Record<string, unknown>>) => Promise<SubmitReport>;
+export type SendLetter = (options: Readonly<Record<string, unknown>>, trace: TraceContext | undefined) => Promise<SubmitReport>;
 
 /** Larger ones are for `message/rfc822`, which is never whole in memory. */
 const LARGEST = 32 * 1024 * 1024;
@@ -61,13 +62,13 @@ const FIELDS = ['name', 'data', 'contentType', 'cid'];
 
 export function createLetters(send: SendLetter | undefined, maxMessageSize: () => number) {
   const read = oneOfFew(AT_ONCE);
-  return async (content: AsyncIterable<Buffer>, idempotencyKey: string | undefined): Promise<SubmitReport> => {
+  return async (content: AsyncIterable<Buffer>, idempotencyKey?: string, trace?: TraceContext): Promise<SubmitReport> => {
     if (send === undefined) throw new MtaError('INVALID_OPTIONS', 'this agent composes no mail: hand it in as message/rfc822');
     return read(async () => {
       // Base64 takes four octets for three, and there are lines and other options besides.
       const limit = Math.min(LARGEST, Math.ceil(maxMessageSize() * 1.4) + 64 * 1024);
       const given = lettersOptions(parse(await whole(content, limit)));
-      return send(idempotencyKey === undefined ? given : keyed(given, idempotencyKey));
+      return send(idempotencyKey === undefined ? given : keyed(given, idempotencyKey), trace);
     });
   };
 }

@@ -117,6 +117,7 @@ function headerParameters({ takes, gives }: ControlRoute): readonly JsonSchema[]
     ...(takes === 'message/rfc822' || takes === LETTER_TYPE
       ? [header('Idempotency-Key', 'with the same key within a day nothing is stored, and the first answer is given again')]
       : []),
+    ...(takes === undefined ? [] : [header('traceparent', 'what whoever hands it in is doing (W3C Trace Context); kept with the message')]),
     ...(gives === 'text/event-stream' ? [header('Last-Event-ID', 'id of the last event seen: goes on from there')] : []),
   ];
 }

@@ -3,6 +3,7 @@
  */
 import { normalizeDomain } from '../core/address.js';
 import { MtaError } from '../core/errors.js';
+import type { TraceContext } from '../core/message.js';
 import type { Told } from './feed.js';
 import { type Fields, integer, readFields, text, type Values } from './fields.js';
 import type { FRAMED_TYPE } from './framing.js';
@@ -57,6 +58,8 @@ export interface Call {
   readonly content: AsyncIterable<Buffer>;
   /** As the header `Idempotency-Key` has it. */
   readonly idempotencyKey?: string;
+  /** As the headers `traceparent` and `tracestate` have it. */
+  readonly trace?: TraceContext;
   /** Where a reader of events goes on. */
   readonly lastEventId?: number;
   /** Aborts when the caller has gone. */

@@ -8,6 +8,8 @@
  */
 import http from 'node:http';
 import { finished, pipeline } from 'node:stream/promises';
+import type { TraceContext } from '../core/message.js';
+import { readTraceContext } from '../core/trace-context.js';
 import type { Log } from '../platform/log.js';
 import { HttpError, PROBLEM_TYPE, type Problem, toProblem } from './problem.js';
 import type { Access, Answer, Call } from './route.js';
@@ -117,6 +119,7 @@ function answerOf(verbs: ControlVerbs, request: http.IncomingMessage, signal: Ab
     ...(access === undefined ? {} : { access }),
     ...lastEventId(request),
     ...idempotencyKey(request),
+    ...traceContext(request),
   };
   return route.call(call);
 }
@@ -131,6 +134,11 @@ function idempotencyKey({ headers }: http.IncomingMessage): { idempotencyKey?: s
   const given = headers['idempotency-key'];
   if (typeof given !== 'string') return {};
   return { idempotencyKey: /^"([^"\\]*)"$/.exec(given)?.[1] ?? given };
+}
+
+function traceContext({ headers }: http.IncomingMessage): { trace?: TraceContext } {
+  const trace = readTraceContext(headers['traceparent'], headers['tracestate']);
+  return trace === undefined ? {} : { trace };
 }
 
 function takenBy(method: string, path: string): string {

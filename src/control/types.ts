@@ -4,7 +4,7 @@
  */
 import type { DeliveryKey, Notify, Recipient, RecipientState } from '../core/delivery.js';
 import type { LaneKey } from '../core/lane.js';
-import type { Message, MessageId, Priority } from '../core/message.js';
+import type { Message, MessageId, Priority, TraceContext } from '../core/message.js';
 import type { NowOutcome, Trouble } from '../core/outcome.js';
 import type {
   CompactReport,
@@ -315,6 +315,8 @@ export interface HandInRequest {
   readonly options: Readonly<Record<string, unknown>>;
   /** Words of the content that were drawn, and say nothing: another key of idempotency is not told by them. */
   readonly chance?: readonly string[];
+  /** What whoever hands it in is doing; goes in the header of the request. */
+  readonly trace?: TraceContext | undefined;
 }
 
 /** What follows the request, to be read in this order. */
@@ -352,6 +354,8 @@ export interface SubmitRequest {
   readonly ret?: 'full' | 'hdrs';
   /** Printable ASCII, 100 characters at most. */
   readonly envid?: string;
+  /** What whoever hands it in is doing; goes in the header of the request. */
+  readonly trace?: TraceContext | undefined;
 }
 
 export interface SubmitReport {
@@ -444,7 +448,7 @@ export interface ControlVerbs extends ReadingVerbs {
   /** Whether nothing that is due waits or is on its way; waits for it at most `waitMs`. */
   idle(waitMs: number, signal?: AbortSignal): Promise<boolean>;
   /** Options of `send` as JSON, data in base64: composed by the agent. Resolves when durable. */
-  send(content: AsyncIterable<Buffer>, idempotencyKey?: string): Promise<SubmitReport>;
+  send(content: AsyncIterable<Buffer>, idempotencyKey?: string, trace?: TraceContext): Promise<SubmitReport>;
   /** The status as soon as something is known of every recipient, or after `waitMs` what there is. */
   news(id: MessageId, waitMs: number, signal?: AbortSignal): Promise<StatusReport>;
   /** `hostname`: the DNS server to ask. */

@@ -395,6 +395,7 @@ function readEnvelope(
     ...(request.expiresAt === undefined ? {} : { expiresAt: request.expiresAt }),
     bounces: request.bounces ?? 'mail',
     ...(tags.length === 0 ? {} : { tags }),
+    ...(request.trace === undefined ? {} : { trace: request.trace }),
     ...(ret === undefined && envid === undefined ? {} : { dsn: { ...(ret && { ret }), ...(envid !== undefined && { envid }) } }),
     received: '',
   };

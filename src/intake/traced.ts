@@ -5,7 +5,7 @@ import type { Intake, Staged, Submission, SubmissionEnvelope, Submitted } from '
 
 export function tracedBegin(intake: Pick<Intake, 'begin'>, tracing: Tracing): Intake['begin'] {
   return (envelope) => {
-    const accepting = tracing.accepting(envelope.recipients.length);
+    const accepting = tracing.accepting(envelope.recipients.length, envelope.trace);
     return traced(intake.begin({ ...envelope, trace: accepting.trace } satisfies SubmissionEnvelope), accepting);
   };
 }

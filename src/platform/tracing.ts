@@ -21,8 +21,10 @@ export interface Accepting {
 }
 
 export interface Tracing {
-  /** A message begins to come in, within whatever its sender is doing now. */
-  accepting(recipients: number): Accepting;
+  /** A message begins to come in, within whatever its sender is doing now; `from`: what it is doing in another process. */
+  accepting(recipients: number, from?: TraceContext): Accepting;
+  /** What is being done now, in this process; undefined where no span is active. */
+  current(): TraceContext | undefined;
   /** A transaction with a server has ended. */
   attempted(delivery: Delivery, result: TransactionResult): void;
   /** Every recipient of a delivery has its end, durably. */
@@ -57,10 +59,17 @@ class OpenTelemetry implements Tracing {
     this.#tracer = tracer;
   }
 
-  accepting(recipients: number): Accepting {
+  current(): TraceContext | undefined {
+    const span = this.#api.trace.getSpanContext(this.#api.context.active());
+    return span === undefined || !this.#api.isSpanContextValid(span) ? undefined : traceOf(span);
+  }
+
+  accepting(recipients: number, from?: TraceContext): Accepting {
     const { SpanKind, SpanStatusCode } = this.#api;
     const attributes = { 'messaging.system': 'smtp', 'messaging.operation.type': 'create', 'riata.recipients': recipients };
-    const span = this.#tracer.startSpan('riata accept', { kind: SpanKind.PRODUCER, attributes });
+    const parent = this.#remote(from);
+    const within = parent === undefined ? undefined : this.#api.trace.setSpanContext(this.#api.ROOT_CONTEXT, parent);
+    const span = this.#tracer.startSpan('riata accept', { kind: SpanKind.PRODUCER, attributes }, within);
     return {
       trace: traceOf(span.spanContext()),
       accepted(id, sizeBytes) {
@@ -132,11 +141,16 @@ class OpenTelemetry implements Tracing {
   }
 
   #links({ trace }: Message): Link[] {
+    const context = this.#remote(trace);
+    return context === undefined ? [] : [{ context }];
+  }
+
+  #remote(trace: TraceContext | undefined): SpanContext | undefined {
     const [, traceId, spanId, flags] = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/.exec(trace?.traceparent ?? '') ?? [];
-    if (traceId === undefined || spanId === undefined) return [];
+    if (traceId === undefined || spanId === undefined) return undefined;
     const { tracestate } = trace!;
     const state = tracestate === undefined ? {} : { traceState: this.#api.createTraceState(tracestate) };
-    return [{ context: { traceId, spanId, traceFlags: Number.parseInt(flags!, 16), isRemote: true, ...state } }];
+    return { traceId, spanId, traceFlags: Number.parseInt(flags!, 16), isRemote: true, ...state };
   }
 }
 

@@ -49,7 +49,7 @@ async function rig(scope: Scope) {
     };
   };
   const letter = (options: object, headers = {}) => post(JSON.stringify(options), { 'content-type': 'application/json', ...headers });
-  return { sink, post, letter };
+  return { mta, sink, post, letter };
 }
 
 test('a letter of JSON is composed, with its attachment and its image, and arrives; its key makes it one', async (t) => {
@@ -99,4 +99,16 @@ test('a formatted message is made one by the header as well', async (t) => {
     ids.push((await post('Subject: raw\r\n\r\nx\r\n', headers, '?from=ann@example.test&to=joe@dest.test')).report.id);
   assert.equal(ids[0], ids[1]);
   await sink.received(1);
+});
+
+test('the trace of whoever hands in over HTTP stays with the message, in either form, and what is no trace is passed over', async (t) => {
+  const { mta, post, letter } = await rig(t);
+  const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+  const kept = async ({ report }: Awaited<ReturnType<typeof post>>) => (await mta.spool.inspect(report.id))!.message.trace;
+  const headers = { traceparent, tracestate: 'shop=7' };
+  assert.deepEqual(await kept(await letter(LETTER, headers)), headers);
+  const raw = (more: Record<string, string>) =>
+    post('Subject: x\r\n\r\nHi.\r\n', { 'content-type': 'message/rfc822', ...more }, '?from=ann@example.test&to=joe@dest.test');
+  assert.deepEqual(await kept(await raw(headers)), headers);
+  assert.equal(await kept(await raw({ traceparent: 'nonsense', tracestate: 'shop=7' })), undefined);
 });

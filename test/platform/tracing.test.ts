@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { test } from 'node:test';
 import { type Context, context, type Link, ROOT_CONTEXT, type Span, type SpanOptions, SpanStatusCode, trace } from '@opentelemetry/api';
-import { createMta } from '../../src/index.js';
+import { connectMta, createMta } from '../../src/index.js';
 import { findTracing } from '../../src/platform/tracing.js';
 import { destination, relayTo, temporaryFolder } from '../support/agent.js';
 import { until } from '../support/scope.js';
@@ -117,5 +117,20 @@ test('an agent that is traced', async (t) => {
     await assert.rejects(mta.queue({ data: 'Subject: \0\r\n\r\nx', from: 'a@x.test', recipients: 'b@dest.test' }));
     const [accept] = named('riata accept');
     assert.deepEqual([accept!.status, accept!.attributes['error.type'], accept!.end], [SpanStatusCode.ERROR, 'MESSAGE_REFUSED', 'now']);
+  });
+
+  await t.test('takes in what comes over its socket within what its sender does in another process', async (u) => {
+    const spool = await temporaryFolder(u as never);
+    const sink = await destination(u as never);
+    const mta = await createMta({ spool, shared: true, hostname: 'riata.test', route: [relayTo(sink)] });
+    u.after(() => mta.close());
+    const far = await connectMta({ spool });
+    u.after(() => far.close());
+    const request = provider.getTracer().startSpan('request');
+    await context.with(trace.setSpan(ROOT_CONTEXT, request), () => far.send({ ...letter, to: 'a@dest.test' }));
+    const [accept] = named('riata accept');
+    assert.deepEqual([accept!.parent, accept!.traceId], [request.spanContext().spanId, request.spanContext().traceId]);
+    await far.send({ ...letter, to: 'a@dest.test' });
+    assert.equal(named('riata accept')[1]!.parent, undefined, 'nothing is carried where nothing is being done');
   });
 });

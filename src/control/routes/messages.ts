@@ -90,10 +90,10 @@ export const MESSAGE_ROUTES: readonly ControlRoute[] = [
       doc: 'Takes in a message; the answer comes when it is safe on disk.',
     },
     submission,
-    async ({ verbs, content, idempotencyKey: header }, given) => {
+    async ({ verbs, content, idempotencyKey: header, trace }, given) => {
       const idempotencyKey = given.idempotencyKey ?? header;
       const key = idempotencyKey === undefined ? {} : { idempotencyKey };
-      return taken(await verbs.submit({ ...given, from: given.from!, to: given.to!, ...key }, content));
+      return taken(await verbs.submit({ ...given, from: given.from!, to: given.to!, ...key, trace }, content));
     },
   ),
   route(
@@ -105,7 +105,8 @@ export const MESSAGE_ROUTES: readonly ControlRoute[] = [
       doc: 'Composes a message from the options of `send` as JSON, attachments in base64, and takes it in.',
     },
     { idempotencyKey: submission.idempotencyKey },
-    async ({ verbs, content, idempotencyKey: header }, { idempotencyKey }) => taken(await verbs.send(content, idempotencyKey ?? header)),
+    async ({ verbs, content, idempotencyKey: header, trace }, { idempotencyKey }) =>
+      taken(await verbs.send(content, idempotencyKey ?? header, trace)),
   ),
   route(
     {
@@ -116,9 +117,13 @@ export const MESSAGE_ROUTES: readonly ControlRoute[] = [
       doc: 'Takes in a message with any option of the API: a line of JSON with them, then the message.',
     },
     {},
-    async ({ verbs, content, signal }) => {
+    async ({ verbs, content, signal, trace }) => {
       const framed = await unframe(content);
-      const report = await verbs.handIn(readHandIn(framed.head), { content: framed.content(), rows: framed.rows?.() }, signal);
+      const report = await verbs.handIn(
+        { ...readHandIn(framed.head), trace },
+        { content: framed.content(), rows: framed.rows?.() },
+        signal,
+      );
       return { kind: 'json', status: 201, value: report, location: `/v1/messages/${report.id}` };
     },
   ),
