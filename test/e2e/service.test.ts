@@ -109,7 +109,7 @@ test('the page moves to HTTPS where a certificate is set, and shows a renewed on
   const started = await said(agent, 'agent.started');
   const page = String((started as Line)['page']);
   assert.match(page, /^http:\/\/127\.0\.0\.1:\d+\/$/);
-  const livez = async (url: string) => (await execute('curl', ['-sS', '--max-time', '10', '--cacert', at('ca.pem'), `${url}livez`])).code;
+  const livez = async (url: string) => (await execute('curl', ['-sS', '--max-time', '60', '--cacert', at('ca.pem'), `${url}livez`])).code;
   assert.equal(await livez(page), 0);
   edit(agent, (text) => `${text}tls = { certFile = "${at('cert.pem')}", keyFile = "${at('key.pem')}" }\n`);
   const taken = await said(agent, 'config.reloaded');

@@ -37,7 +37,7 @@ test('with a certificate curl reaches it over HTTPS and checks whom it speaks to
   const ca = path.join(folder, 'ca.pem');
   await writeFile(ca, first.ca);
   const curl = (url: string, ...more: string[]) =>
-    execute('curl', ['-sS', '--max-time', '10', '--cacert', ca, '-H', `Authorization: Bearer ${TOKEN}`, ...more, url]);
+    execute('curl', ['-sS', '--max-time', '60', '--cacert', ca, '-H', `Authorization: Bearer ${TOKEN}`, ...more, url]);
   assert.equal(control.secure, true);
   const answer = await curl(`https://127.0.0.1:${port}/v1/agent`);
   assert.equal(answer.code, 0, answer.err);

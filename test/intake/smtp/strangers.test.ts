@@ -10,7 +10,7 @@ import { MAX_COMMAND_LINE } from '../../../src/intake/smtp/wire.js';
 import { createCertificate } from '../../support/certificate.js';
 import { Client, HEADER, openListener } from '../support.js';
 
-const limit = { timeout: 20_000 };
+const limit = { timeout: 120_000 };
 
 const MAIL = `EHLO page\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<c@d.test>\r\nDATA\r\n${HEADER}\r\n.\r\nQUIT\r\n`;
 const HEAD = `Host: localhost:2587\r\nContent-Length: ${MAIL.length}\r\nContent-Type: text/plain\r\n\r\n`;
