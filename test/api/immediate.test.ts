@@ -8,7 +8,7 @@ import type { MailAgent, MtaError, SentNow } from '../../src/index.js';
 import { destination, madeUpDns, temporaryFolder } from '../support/agent.js';
 import { succeed } from '../support/commands.js';
 import { NOBODY } from '../support/loopback.js';
-import { until } from '../support/scope.js';
+import { type Scope, until } from '../support/scope.js';
 import { agentTo, everywhere, LETTER } from './agent.js';
 
 const states = ({ outcomes }: SentNow) => outcomes.map(({ address, state }) => `${address} ${state}`);
@@ -119,11 +119,19 @@ test('it goes before all that is queued, on the connection that is open, and cou
   assert.equal(sink.counts.connections, 1);
 });
 
+/** A server that never answers to the final dot. `taken`: it has had one; what is sent at once could else go first on a connection that is only open. */
+async function stuck(scope: Scope) {
+  let take = () => {};
+  const taken = new Promise<void>((resolve) => (take = resolve));
+  const sink = await destination(scope, { script: ({ verb }) => (verb === 'DOT' ? (take(), { hang: true }) : undefined) });
+  return { sink, taken };
+}
+
 everywhere('for a place it waits so long as it is told to, and no longer', async (t, agentTo) => {
-  const sink = await destination(t, { script: ({ verb }) => (verb === 'DOT' ? { hang: true } : undefined) });
+  const { sink, taken } = await stuck(t);
   const mta = await agentTo(t, sink, { delivery: { connectionsPerServer: 1 }, shutdown: { timeout: 100 } });
   await mta.send(LETTER);
-  await until('the place to be taken', () => sink.counts.connections === 1);
+  await taken;
   const before = performance.now();
   const error = await refusal(mta.immediate({ ...LETTER, timeout: 0.3 }));
   assert.equal(error.code, 'REMOTE_REJECTED');
@@ -132,11 +140,11 @@ everywhere('for a place it waits so long as it is told to, and no longer', async
 });
 
 everywhere('whoever gives it up while it waits is told so, and nothing is sent or left', async (t, agentTo) => {
-  const sink = await destination(t, { script: ({ verb }) => (verb === 'DOT' ? { hang: true } : undefined) });
+  const { sink, taken } = await stuck(t);
   const folder = await temporaryFolder(t);
   const mta = await agentTo(t, sink, { spool: folder, delivery: { connectionsPerServer: 1 }, shutdown: { timeout: 100 } });
   const queued = await mta.send(LETTER);
-  await until('the place to be taken', () => sink.counts.connections === 1);
+  await taken;
   const control = new AbortController();
   const sending = refusal(mta.immediate({ ...LETTER, signal: control.signal }));
   control.abort();
@@ -150,10 +158,10 @@ everywhere('whoever gives it up while it waits is told so, and nothing is sent o
 });
 
 test('an agent that closes gives up what waits for a place', async (t) => {
-  const sink = await destination(t, { script: ({ verb }) => (verb === 'DOT' ? { hang: true } : undefined) });
+  const { sink, taken } = await stuck(t);
   const mta = await agentTo(t, sink, { delivery: { connectionsPerServer: 1 }, shutdown: { timeout: 200 } });
   await mta.send(LETTER);
-  await until('the place to be taken', () => sink.counts.connections === 1);
+  await taken;
   const sending = refusal(mta.immediate(LETTER));
   await mta.close();
   assert.equal((await sending).code, 'ABORTED');
