@@ -27,7 +27,7 @@ import { createRouter, type Router } from './delivery/routes.js';
 import { createImmediateIntake } from './intake/immediate.js';
 import { createMergeIntake } from './intake/merge.js';
 import { createTurns } from './intake/once.js';
-import { type SmtpListener, startSmtpListener } from './intake/smtp/listener.js';
+import type { SmtpListener } from './intake/smtp/listener.js';
 import type { MergeIntake } from './intake/submission.js';
 import { tracedBegin } from './intake/traced.js';
 import { createMetrics } from './outcome/metrics.js';
@@ -303,7 +303,9 @@ function listensAnywhere({ submission }: Config, { sockets }: Core): boolean {
   return submission.listen.length + submission.listenTls.length + sockets.length > 0;
 }
 
-function listen(config: Config, core: Core, tls: Certificate | undefined): Promise<SmtpListener> {
+/** What speaks SMTP as a server is loaded where somebody listens: 12 MB that an agent within a program need not have. */
+async function listen(config: Config, core: Core, tls: Certificate | undefined): Promise<SmtpListener> {
+  const { startSmtpListener } = await import('./intake/smtp/listener.js');
   const { intake, clock, log } = core;
   return startSmtpListener({ intake, clock, log, hostname: config.hostname, ...listenerSettings(config, core.sockets, tls) });
 }

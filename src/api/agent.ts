@@ -54,7 +54,6 @@ import { type MxLookup, mxLookupOf } from './mx.js';
 import type { SentNow } from './now.js';
 import { type MtaOptions, readMtaOptions } from './options.js';
 import { readFilter, readSelection, type Selection } from './selection.js';
-import { openShared } from './shared.js';
 import { tellOn } from './telling.js';
 import { opened, unlessAborted, type WaitOptions } from './waiting.js';
 
@@ -65,7 +64,8 @@ import { opened, unlessAborted, type WaitOptions } from './waiting.js';
 export async function createMta(options: MtaOptions = {}): Promise<MailAgent> {
   const { loaded, log, shared, signal } = readMtaOptions(options);
   for (const { path, code, message } of loaded.warnings) log.warn('config.warning', { path, code }, message);
-  const open = () => (shared ? openShared(loaded.config, { log }, signal) : openHome(loaded.config, { log }));
+  const open = async () =>
+    shared ? (await import('./shared.js')).openShared(loaded.config, { log }, signal) : openHome(loaded.config, { log });
   return agentBehind(await opened<Door>(signal, open, (door) => door.close(AbortSignal.abort())), { log });
 }
 

@@ -1,10 +1,8 @@
 /** `connectMta`: the API of an agent that runs in another process. */
 import path from 'node:path';
 import { errorOf, type Issues, isObject, line, onlyKnown, put } from '../compose/checks.js';
-import { findControlSocket } from '../control/client.js';
 import { systemClock } from '../platform/clock.js';
 import { agentBehind } from './agent.js';
-import { openAway } from './away.js';
 import type { MailAgent } from './mail-agent.js';
 import { readSignal } from './waiting.js';
 
@@ -36,6 +34,8 @@ export async function connectMta(options: ConnectOptions): Promise<MailAgent> {
   if (issues.length === 0 && socket === undefined && spool === undefined)
     put(issues, 'socket', 'MISSING_FIELD', 'is missing: the path of the agent\u2019s control socket; or spool, the folder of its spool');
   if (issues.length > 0) throw errorOf(issues);
+  // What speaks HTTP, for those who have no agent of their own.
+  const [{ findControlSocket }, { openAway }] = await Promise.all([import('../control/client.js'), import('./away.js')]);
   const found = socket === undefined ? await findControlSocket(path.resolve(spool!), SOCKET) : path.resolve(socket);
   return agentBehind(await openAway(found, systemClock, signal), {});
 }

@@ -11,7 +11,6 @@ import { type Issues, put } from './checks.js';
 import type { Entity, Leaf, Multipart } from './entity.js';
 import { parameterField, wordsField } from './fields.js';
 import type { Form } from './form.js';
-import { withImageSources } from './images.js';
 import { type MediaType, OCTET_STREAM } from './media-type.js';
 import { examine } from './origin.js';
 import type { Piece, TextSource } from './pieces.js';
@@ -168,7 +167,7 @@ class Builder {
     const { charset, transferEncoding, showCharset } = this.#form;
     const named = new Map<string, string>();
     for (const image of images) if (image.kind === 'file') for (const name of image.sources) named.set(name, `cid:${image.cid}`);
-    const rewritten = images.length === 0 ? page : withImageSources(page, (name) => named.get(name));
+    const rewritten = images.length === 0 ? page : await this.#withSources(page, named);
     const leaf = this.#textLeaf(rewritten, media, charset, transferEncoding, showCharset, at);
     const parts: Entity[] = [];
     for (const image of images) {
@@ -178,6 +177,12 @@ class Builder {
     }
     if (leaf === undefined || images.length === 0) return leaf;
     return multipart('related', [leaf, ...parts], [['type', media.type]]);
+  }
+
+  /** What reads pages is loaded when there is one with images. */
+  async #withSources(page: string, named: ReadonlyMap<string, string>): Promise<string> {
+    const { withImageSources } = await import('./images.js');
+    return withImageSources(page, (name) => named.get(name));
   }
 
   /** RFC 5545 §3.1.4: in UTF-8, whatever the rest is in. */

@@ -5,7 +5,8 @@
  * `unencodable` first. Names that are no character sets (`base64`, `hex`) are not found. Pure.
  */
 import { isAscii } from 'node:buffer';
-import iconv from 'iconv-lite';
+import { createRequire } from 'node:module';
+import type iconvLite from 'iconv-lite';
 
 export interface Charset {
   /** As it stands in a Content-Type: the name that readers know, lower case. */
@@ -81,6 +82,14 @@ const usAscii: Charset = {
   unencodable: (text) => distinct(text.match(/[^\p{ASCII}]/gu) ?? []),
 };
 
+let library: typeof iconvLite | undefined;
+
+/** 5 MB of tables, for those who write in another character set. */
+function loaded(): typeof iconvLite {
+  library ??= createRequire(import.meta.url)('iconv-lite') as typeof iconvLite;
+  return library;
+}
+
 const found = new Map<string, Charset | undefined>([
   ['utf8', UTF_8],
   ['utf-8', UTF_8],
@@ -105,6 +114,7 @@ function makeCharset(name: string): Charset | undefined {
   const label = LABELS[bare] ?? regularLabel(bare) ?? name;
   if (label === 'utf-8') return UTF_8;
   if (label === 'us-ascii') return usAscii;
+  const iconv = loaded();
   if (!iconv.encodingExists(name)) return undefined;
   const encode = (text: string) => iconv.encode(text, name);
   const decode = (octets: Uint8Array) => iconv.decode(octets, name, { stripBOM: false });

@@ -1,5 +1,6 @@
 /** Media types (RFC 2045 §5): as options write them, and by the extension of a file's name. */
-import mimeTypes from 'mime-types';
+import { createRequire } from 'node:module';
+import type mimeTypes from 'mime-types';
 
 export interface MediaType {
   /** `text/plain`, lower case. */
@@ -40,9 +41,14 @@ export function parameterOf(media: MediaType, name: string): string | undefined 
   return media.parameters.find(([one]) => one === name)?.[1];
 }
 
+let types: typeof mimeTypes | undefined;
+
 /** By the extension of a file's name; `application/octet-stream` where that says nothing. */
 export function mediaTypeByName(fileName: string): MediaType {
-  const type = fileName.includes('.') && mimeTypes.lookup(fileName);
+  if (!fileName.includes('.')) return OCTET_STREAM;
+  // 3 MB of names, for those who attach files.
+  types ??= createRequire(import.meta.url)('mime-types') as typeof mimeTypes;
+  const type = types.lookup(fileName);
   return type === false || type.startsWith('multipart/') ? OCTET_STREAM : { type, parameters: [] };
 }
 

@@ -21,7 +21,6 @@ import { changeDeliveries } from './changing.js';
 import { feed } from './feed.js';
 import { checkAlive, checkReady } from './health.js';
 import { createLetters, type SendLetter } from './letter.js';
-import { describeApi } from './openapi.js';
 import { pauseLanes, resumeLanes } from './pausing.js';
 import { createExposition } from './prometheus.js';
 import { deepestLanes, LANES_SHOWN, readingVerbs, whyOf } from './reading.js';
@@ -171,7 +170,8 @@ export function controlVerbs(agent: ControlledAgent, options: VerbOptions): Cont
     flush: async () => agent.flush(),
     snapshot: (folder) => snapshot(agent, options.log, folder),
     compact: () => upkeepOf(agent).compact(),
-    openapi: async () => describeApi(options.version),
+    // With it come all routes and schemas, which an agent within a program has no use for.
+    openapi: async () => (await import('./openapi.js')).describeApi(options.version),
     exposition: createExposition(agent, options.version),
     alive: async () => checkAlive(agent),
     ready: async () => checkReady(agent, options.readyNeedsRoom ?? true),

@@ -4,11 +4,12 @@
  * Promises: a fresh socket, and with it a fresh port, and a random id for every question; only what the asked server sends
  * with that id and that question counts as an answer. A truncated answer is fetched again over TCP. Comes to an end
  * within `timeoutMs` for each of the two.
+ * What reads and writes packets is loaded with the first question.
  * Trouble rejects with an `Error` of one short plain line; what the answer means is for `dns-answer.ts`.
  */
 import { createSocket } from 'node:dgram';
 import net from 'node:net';
-import { AUTHENTIC_DATA, type DecodedPacket, decode, encode, RECURSION_DESIRED, type RecordType } from 'dns-packet';
+import type { DecodedPacket, RecordType } from 'dns-packet';
 import type { Clock } from './clock.js';
 import type { Random } from './random.js';
 
@@ -62,6 +63,7 @@ async function ask(
   options: QueryOptions,
   signal: AbortSignal,
 ): Promise<DecodedPacket> {
+  const { AUTHENTIC_DATA, decode, encode, RECURSION_DESIRED } = await import('dns-packet');
   const twoBytes = Buffer.alloc(2);
   options.random.fill(twoBytes);
   const id = twoBytes.readUInt16BE();
@@ -78,10 +80,10 @@ async function ask(
   const isOurs = (bytes: Buffer) => bytes.length >= HEADER_LENGTH && bytes.readUInt16BE(0) === id;
   const bytes = await overUdp(server, query, isOurs, options, signal);
   const truncated = (bytes[2]! & TRUNCATED) !== 0;
-  return read(truncated ? await overTcp(server, query, options, signal) : bytes, id, question);
+  return read(truncated ? await overTcp(server, query, options, signal) : bytes, id, question, decode);
 }
 
-function read(bytes: Buffer, id: number, question: Question): DecodedPacket {
+function read(bytes: Buffer, id: number, question: Question, decode: (bytes: Buffer) => DecodedPacket): DecodedPacket {
   let packet: DecodedPacket;
   try {
     packet = decode(bytes);
