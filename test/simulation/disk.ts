@@ -2,6 +2,7 @@
  * The disk of the simulation: a memory spool whose writes take their time and go in groups, as a real one's do. What was not written when the
  * machine died is lost; what was written survives. For a while it may fail: nothing is taken, settlements wait, no dot may go out (G10).
  */
+import type { NewDelivery } from '../../src/core/delivery.js';
 import { MtaError } from '../../src/core/errors.js';
 import type { Clock } from '../../src/platform/clock.js';
 import { createMemorySpool, type MemoryDisk } from '../../src/spool/memory.js';
@@ -77,6 +78,13 @@ export async function openSpool({ clock, disk, watch, latencyMs }: DiskOptions):
   const own: Partial<Spool> = {
     closedFor: (sizeBytes) => (failing ? 'SPOOL_FAILED' : inner.closedFor(sizeBytes)),
     accept: (entry: Acceptance) => (failing ? Promise.reject(refusal()) : durable(true, () => inner.accept(entry))),
+    // What a driver writes while the list comes in cannot be seen: here it is written when all is there.
+    async acceptMerge({ deliveries, ...entry }) {
+      const all: NewDelivery[] = [];
+      for await (const delivery of deliveries) all.push(delivery);
+      if (failing) throw refusal();
+      return durable(true, () => inner.acceptMerge({ ...entry, deliveries: listed(all) }));
+    },
     settle: (lease, settlement) =>
       durable(false, async () => {
         const held = await inner.settle(lease, settlement);
@@ -131,4 +139,8 @@ export async function openSpool({ clock, disk, watch, latencyMs }: DiskOptions):
       }
     },
   };
+}
+
+async function* listed(deliveries: readonly NewDelivery[]): AsyncGenerator<NewDelivery> {
+  yield* deliveries;
 }

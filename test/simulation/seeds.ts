@@ -13,7 +13,7 @@ const ONLY = process.env['SIMULATION_SEED'];
 
 /** `share` counts from 0. */
 export async function holdSeeds(t: TestContext, share: number): Promise<void> {
-  const sums = { mails: 0, acknowledged: 0, copies: 0, doubled: 0, refused: 0, deferred: 0, reports: 0, deaths: 0 };
+  const sums = { mails: 0, acknowledged: 0, copies: 0, merged: 0, retold: 0, doubled: 0, refused: 0, deferred: 0, reports: 0, deaths: 0 };
   const all = ONLY === undefined ? Array.from({ length: SEEDS }, (_, number) => number + 1) : [Number(ONLY)];
   const failed: string[] = [];
   for (const seed of all.filter((one) => one % SHARES === share)) {

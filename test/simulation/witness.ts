@@ -17,8 +17,15 @@ export interface Mail {
   readonly submittedAt: number;
   readonly notBefore: number;
   readonly expiresAt: number;
-  /** As it must arrive. */
+  /** As it is handed in. */
   readonly content: string;
+  /** As it must arrive. */
+  contentFor(address: string): string;
+  /** The content is a template, and everybody gets a copy of it. */
+  readonly merged: boolean;
+  nameOf(address: string): string;
+  /** Handed in under its key, again and again until it is acknowledged: it must be taken once. */
+  readonly underKey: boolean;
   /** Has octets that some servers do not take as they are. */
   readonly eightBit: boolean;
   id: string;
@@ -70,7 +77,8 @@ export interface Expectations {
 export class Witness {
   readonly mails = new Map<string, Mail>();
   readonly violations: string[] = [];
-  readonly counts = { copies: 0, doubled: 0, refused: 0, deferred: 0, reports: 0, deaths: 0 };
+  /** `merged`: copies of templates; `retold`: those who asked again under their key and were told of what was taken before. */
+  readonly counts = { copies: 0, merged: 0, retold: 0, doubled: 0, refused: 0, deferred: 0, reports: 0, deaths: 0 };
   readonly #expected: Expectations;
   readonly #wall: () => number;
   readonly #fates = new Map<string, Fate>();
@@ -97,7 +105,6 @@ export class Witness {
 
   submitted(mail: Mail): void {
     this.mails.set(mail.key, mail);
-    this.#byId.set(mail.id, mail);
     for (const { address } of mail.recipients) {
       const fate: Fate = {
         mail,
@@ -112,6 +119,19 @@ export class Witness {
       };
       this.#fates.set(address, fate);
     }
+  }
+
+  /** An attempt at that, under an id of its own. */
+  handedIn(mail: Mail, id: string): void {
+    mail.id = id;
+    this.#byId.set(id, mail);
+  }
+
+  /** The agent says that it has taken this under its key before. */
+  toldOf(mail: Mail, id: string): void {
+    if (this.#byId.get(id) !== mail) this.violation(`under the key of ${mail.key} the agent knows ${id}, which is another message`);
+    this.counts.retold++;
+    mail.id = id;
   }
 
   /** An operator did something to this delivery: its times are its own from now on. */
@@ -159,8 +179,9 @@ export class Witness {
       }
       const { mail, copies } = fate;
       if (copy.sender !== mail.sender) this.violation(`${mail.key} came from <${copy.sender}>`);
-      if (!mail.eightBit && copy.content !== mail.content)
+      if (!mail.eightBit && copy.content !== mail.contentFor(address))
         this.violation(`${mail.key} was altered: ${JSON.stringify(copy.content.slice(0, 300))}`);
+      if (mail.merged) this.counts.merged++;
       const before = copies.at(-1);
       if (before !== undefined) this.counts.doubled++;
       if (before?.answered)

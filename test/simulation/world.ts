@@ -3,11 +3,9 @@
  * slow and may fail, a clock that is set, an operator, and a machine that is restarted, killed or loses power. Everything follows
  * from one number.
  */
-
 import type { Mta } from '../../src/agent.js';
 import { configFromOptions } from '../../src/config/load.js';
 import type { MailEvent } from '../../src/core/event.js';
-import { PRIORITIES } from '../../src/core/message.js';
 import { startMta } from '../../src/mta.js';
 import type { Clock } from '../../src/platform/clock.js';
 import { silentLog } from '../../src/platform/log.js';
@@ -15,6 +13,7 @@ import type { Random } from '../../src/platform/random.js';
 import { MemoryDisk } from '../../src/spool/memory.js';
 import { createSeededRandom } from '../support/seeded-random.js';
 import { createVirtualClock, settle, type VirtualClock } from '../support/virtual-clock.js';
+import { handIn } from './client.js';
 import { openSpool, type SimulatedSpool } from './disk.js';
 import { createDns } from './dns.js';
 import { drawMail } from './mail.js';
@@ -158,9 +157,9 @@ export class World {
     const some = (most: number, call: () => void) => {
       for (let left = Math.floor(random.unit() * (most + 1)); left > 0; left--) this.#at(random.unit() * this.#healsAt, call);
     };
-    for (let number = 0; number < 40; number++) this.#at(random.unit() * this.#healsAt * 0.9, () => void this.#submit(`m${number}`));
+    for (let number = 0; number < 40; number++) this.#at(random.unit() * this.#healsAt * 0.9, () => this.#submit(`m${number}`));
     // Some at the same time: there is an order to be kept, and few connections.
-    for (let number = 40; number < 60; number++) this.#at(15 * MINUTE, () => void this.#submit(`m${number}`));
+    for (let number = 40; number < 60; number++) this.#at(15 * MINUTE, () => this.#submit(`m${number}`));
     some(4, () => this.#meddle());
     if (chance(0.5)) some(3, () => void this.#restart());
     if (chance(0.6))
@@ -265,33 +264,12 @@ export class World {
 
   // — what people do —
 
-  async #submit(key: string): Promise<void> {
-    const life = this.#life;
-    if (life === undefined) return;
-    const mail = drawMail(this.#random, key, { now: this.clock.now(), domains: domainNames(), expiryMs: EXPIRY_MS });
-    const submission = life.mta.submit({
-      sender: mail.sender,
-      recipients: mail.recipients,
-      smtpUtf8: false,
-      requireTls: false,
-      origin: { kind: 'api' },
-      priority: pick(this.#random, PRIORITIES),
-      notBefore: mail.notBefore,
-      expiresAt: mail.expiresAt,
-      bounces: mail.bounces,
-      received: '',
-    });
-    mail.id = submission.id;
-    this.witness.submitted(mail);
+  #submit(key: string): void {
+    if (this.#life === undefined) return;
+    const { clock, witness } = this;
+    const mail = drawMail(this.#random, key, { now: clock.now(), domains: domainNames(), expiryMs: EXPIRY_MS });
     this.#lastExpiry = Math.max(this.#lastExpiry, mail.expiresAt);
-    try {
-      const taken = submission.write(Buffer.from(mail.content, 'latin1'));
-      if (taken !== true) await taken;
-      await submission.finish();
-      if (!life.over) mail.acknowledged = true;
-    } catch {
-      // It was refused; nothing was promised.
-    }
+    handIn({ random: this.#random, clock, witness, running: () => this.#life }, mail);
   }
 
   #meddle(): void {
