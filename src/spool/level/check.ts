@@ -4,20 +4,18 @@
  *
  * Promises: changes nothing, prints nothing; memory depends on the number of lanes and of problems, not on the depth of the queue.
  */
-import fsp from 'node:fs/promises';
-import path from 'node:path';
 import { MtaError } from '../../core/errors.js';
 import type { Clock } from '../../platform/clock.js';
 import { systemClock } from '../../platform/clock.js';
-import { readBodyFile } from './body-file.js';
 import { checkFormat, readHighWater, readRing } from './books.js';
 import { BesidesCheck } from './check-besides.js';
+import { BodyCheck } from './check-bodies.js';
 import { CopyCheck } from './check-copies.js';
+import { LaneCheck, type LaneTally } from './check-lanes.js';
 import {
   type DeliveryRecord,
   type HistoryRecord,
   type MessageRecord,
-  unsealBody,
   unsealJson,
   unsealNumbers,
   unsealReady,
@@ -29,7 +27,6 @@ import {
   deliveryKeyOf,
   escapeLane,
   historyKey,
-  messageKey,
   openCountKey,
   parse32,
   splitTimed,
@@ -76,14 +73,6 @@ export interface SpoolReport {
 const PAGE = 500;
 const MAX_PROBLEMS = 1000;
 
-interface LaneTally {
-  ready: number;
-  waiting: number;
-  held: number;
-  /** Of `ready`: records whose place in the index they do not know, less the entries found there for them. */
-  moved: number;
-}
-
 /** Rejects with `NOT_FOUND`, `SPOOL_LOCKED`, `SPOOL_VERSION`, and `SPOOL_DAMAGED` where the store itself cannot be read; else what is damaged is in the report. */
 export async function checkSpool(
   given: string,
@@ -107,20 +96,23 @@ class Check {
   readonly #store: Store;
   readonly #folder: string;
   readonly #progress: (what: string, done: number) => void;
-  readonly #lanes = new Map<string, LaneTally>();
+  readonly #lanes: LaneCheck;
   /** Large messages that are being written or indexed, and how many of their deliveries are indexed. */
   readonly #unfinished = new Map<string, number>();
+  readonly #bodies: BodyCheck;
   readonly #copies: CopyCheck;
   readonly #besides: BesidesCheck;
   readonly #problems: SpoolProblem[] = [];
   #problemCount = 0;
-  readonly #counts = { messages: 0, deliveries: 0, ready: 0, waiting: 0, held: 0, history: 0, bodyFiles: 0, bodyBytes: 0, stale: 0 };
+  readonly #counts = { messages: 0, deliveries: 0, history: 0, stale: 0 };
 
   constructor(store: Store, folder: string, progress: (what: string, done: number) => void) {
     this.#store = store;
     this.#folder = folder;
     this.#progress = progress;
     const problem: ToldProblem = (code, text, id) => this.#problem(code, text, id);
+    this.#lanes = new LaneCheck(problem);
+    this.#bodies = new BodyCheck(store, folder, problem, (done) => progress('bodies', done));
     this.#copies = new CopyCheck(store, problem);
     this.#besides = new BesidesCheck(store, problem);
   }
@@ -137,19 +129,20 @@ class Check {
     await this.#messages();
     await this.#ready();
     await this.#timers();
-    await this.#inlineBodies();
+    await this.#bodies.inline();
     await this.#history();
     for await (const page of this.#walk('k')) await this.#besides.keys(page);
-    await this.#bodyFiles();
+    await this.#bodies.files();
     for await (const page of this.#walk('q')) this.#besides.pauses(page);
     for await (const page of this.#walk('s')) this.#besides.servers(page);
-    this.#besides.serversOf(this.#lanes.keys());
-    await this.#counters();
+    this.#besides.serversOf(this.#lanes.names());
+    for await (const page of this.#walk('l')) this.#lanes.counters(page);
     return {
       folder: this.#folder,
       format,
       ...this.#counts,
-      lanes: this.#lanes.size,
+      ...this.#lanes.totals(),
+      ...this.#bodies.counts,
       problems: this.#problems,
       problemCount: this.#problemCount,
     };
@@ -172,12 +165,6 @@ class Check {
       if (page.length < PAGE) return;
       gte = `${page[page.length - 1]![0]}\0`;
     }
-  }
-
-  #lane(key: string): LaneTally {
-    let tally = this.#lanes.get(key);
-    if (tally === undefined) this.#lanes.set(key, (tally = { ready: 0, waiting: 0, held: 0, moved: 0 }));
-    return tally;
   }
 
   async #batches(): Promise<void> {
@@ -203,20 +190,20 @@ class Check {
         }
         if (!record.m) open.set(id, (open.get(id) ?? 0) + 1);
         else this.#counts.messages++;
-        if (record.m && record.f !== undefined) await this.#bodyFile(id, record.f, record.m.sizeBytes);
+        if (record.m && record.f !== undefined) await this.#bodies.file(id, record.f, record.m.sizeBytes);
         else if (record.m && (await this.#store.get(bodyKey(id))) === undefined) this.#problem('missing', `message ${id} has no body`, id);
-        const tally = this.#lane(record.l);
+        const tally = this.#lanes.of(record.l);
         if (this.#isUnindexed(id, about)) continue;
         if (record.x === '') tally.held++;
         else if (record.x.startsWith('r')) await this.#expectReady(about, record, tally);
-        else if (record.x === 'm') moved(tally);
+        else if (record.x === 'm') tally.countMoved();
         else timers.push([timerKey(record.d, about), record]);
       }
       const found = await this.#store.getMany(timers.map(([key]) => key));
       for (const [i, [, record]] of timers.entries()) {
         // Without its timer, it came due and was moved to the ready index.
-        if (found[i] === undefined) moved(this.#lane(record.l));
-        else this.#lane(record.l).waiting++;
+        if (found[i] === undefined) this.#lanes.of(record.l).countMoved();
+        else this.#lanes.of(record.l).waiting++;
       }
       await this.#copies.deliveries(page);
       await this.#openCounts(open, page.length < PAGE ? undefined : page[page.length - 1]![0]);
@@ -266,7 +253,7 @@ class Check {
         const record = unsealJson<MessageRecord>(key, value);
         const [first] = await this.#store.keys({ gte: `d/${id}/`, lt: `d/${id}${AFTER_SLASH}`, limit: 1 });
         if (record === undefined) this.#problem('checksum', `the record of message ${id} does not match its checksum`, id);
-        else if (record.f !== undefined) await this.#bodyFile(id, record.f, record.m.sizeBytes);
+        else if (record.f !== undefined) await this.#bodies.file(id, record.f, record.m.sizeBytes);
         else if ((await this.#store.get(bodyKey(id))) === undefined) this.#problem('missing', `message ${id} has no body`, id);
         if (first === undefined) this.#problem('orphan', `message ${id} has no deliveries`, id);
       }
@@ -285,7 +272,7 @@ class Check {
         }
         const record = records[i] === undefined ? undefined : unsealJson<DeliveryRecord>(recordKeys[i]!, records[i]!);
         if (record === undefined || record.v !== entry.version) this.#counts.stale++;
-        else if (!record.x.startsWith('r')) this.#lane(unescapeLane(key.slice(2, key.indexOf('/', 2)))).moved--;
+        else if (!record.x.startsWith('r')) this.#lanes.of(unescapeLane(key.slice(2, key.indexOf('/', 2)))).moved--;
       }
     }
   }
@@ -300,36 +287,6 @@ class Check {
         if (entry === undefined) this.#problem('checksum', `the entry ${key} of the timer index does not match its checksum`);
         else if (record === undefined || record.v !== entry.version) this.#counts.stale++;
       }
-    }
-  }
-
-  async #inlineBodies(): Promise<void> {
-    let gte = 'b/';
-    for (let done = 0; ; ) {
-      const keys = await this.#store.keys({ gte, lt: `b${AFTER_SLASH}`, limit: PAGE });
-      for (const key of keys) {
-        const id = key.slice(2);
-        const value = await this.#store.getBytes(key);
-        const body = value && unsealBody(key, value);
-        if (body === undefined) this.#problem('body', `the body of message ${id} does not match its checksum`, id);
-        else this.#counts.bodyBytes += body.length;
-        const [first] = await this.#store.keys({ gte: `d/${id}/`, lt: `d/${id}${AFTER_SLASH}`, limit: 1 });
-        if (first === undefined) this.#problem('orphan', `the body of message ${id} has no delivery`, id);
-      }
-      done += keys.length;
-      this.#progress('bodies', done);
-      if (keys.length < PAGE) return;
-      gte = `${keys[keys.length - 1]!}\0`;
-    }
-  }
-
-  async #bodyFile(id: string, place: string, sizeBytes: number): Promise<void> {
-    this.#counts.bodyFiles++;
-    try {
-      for await (const block of readBodyFile(fsp, path.join(this.#folder, 'bodies', place), sizeBytes))
-        this.#counts.bodyBytes += block.length;
-    } catch (error) {
-      this.#problem('body', (error as Error).message, id);
     }
   }
 
@@ -348,58 +305,6 @@ class Check {
         if (found[i] === undefined) this.#problem('orphan', `the history of delivery ${deliveryKeyOf(key.slice(2))} is missing`);
     }
   }
-
-  /** Files that no record names. */
-  async #bodyFiles(): Promise<void> {
-    const root = path.join(this.#folder, 'bodies');
-    for (const epoch of await fsp.readdir(root).catch(() => [])) {
-      for (const name of await fsp.readdir(path.join(root, epoch))) {
-        const place = `${epoch}/${name}`;
-        if (name.endsWith('.tmp') || (await this.#store.get(`g/${place}`)) !== undefined) continue;
-        const [first] = await this.#store.entries({ gte: `d/${name}/`, lt: `d/${name}${AFTER_SLASH}`, limit: 1 });
-        const record = first && unsealJson<DeliveryRecord>(...first);
-        const value = record?.m ? undefined : await this.#store.get(messageKey(name));
-        const named = record?.m ? record.f : value && unsealJson<MessageRecord>(messageKey(name), value)?.f;
-        if (named !== place) this.#problem('orphan', `no record names the body file ${place}; the next start moves it to lost/`, name);
-      }
-    }
-  }
-
-  async #counters(): Promise<void> {
-    const seen = new Set<string>();
-    for await (const page of this.#walk('l')) {
-      for (const [key, value] of page) {
-        const lane = unescapeLane(key.slice(2));
-        const stored = unsealNumbers(key, value);
-        if (stored === undefined) this.#problem('checksum', `the counters of lane ${lane} do not match their checksum`);
-        this.#compare(lane, stored ?? [0, 0, 0]);
-        seen.add(lane);
-      }
-    }
-    for (const lane of this.#lanes.keys()) if (!seen.has(lane)) this.#compare(lane, [0, 0, 0]);
-  }
-
-  #compare(lane: string, [ready = 0, waiting = 0, held = 0]: readonly number[]): void {
-    const tally = this.#lane(lane);
-    this.#counts.ready += tally.ready;
-    this.#counts.waiting += tally.waiting;
-    this.#counts.held += tally.held;
-    if (tally.moved !== 0)
-      this.#problem(
-        'missing',
-        `lane ${lane}: ${Math.abs(tally.moved)} ${tally.moved > 0 ? 'ready deliveries stand in no index: they would never be sent' : 'index entries too many'}`,
-      );
-    if (tally.ready === ready && tally.waiting === waiting && tally.held === held) return;
-    this.#problem(
-      'counter',
-      `lane ${lane} has ${tally.ready} ready, ${tally.waiting} waiting, ${tally.held} held, and is said to have ${ready}, ${waiting}, ${held}`,
-    );
-  }
-}
-
-function moved(tally: LaneTally): void {
-  tally.ready++;
-  tally.moved++;
 }
 
 const WHAT: Readonly<Record<string, string>> = {
