@@ -12,45 +12,41 @@ import { MtaError } from '../../core/errors.js';
 import type { LaneKey } from '../../core/lane.js';
 import { type Body, type MergeCopy, type MessageId, PRIORITIES } from '../../core/message.js';
 import type { RecipientOutcome } from '../../core/outcome.js';
-import { GroupCommit } from '../../platform/group-commit.js';
-import { Histogram } from '../../platform/histogram.js';
-import {
-  type Acceptance,
-  type AcceptedOnce,
-  type BodyWriter,
-  type Change,
-  type ChangeResult,
-  COMMIT_MS,
-  COMMIT_OPERATIONS,
-  type CommitMeasures,
-  type Head,
-  type LaneCounts,
-  type Lease,
-  type MergeAcceptance,
-  type MessageView,
-  type Pause,
-  type Place,
-  type Query,
-  type Settlement,
-  type Spool,
-  type SpoolCounts,
-  type SpoolEvents,
-  type Upkeep,
+import type {
+  Acceptance,
+  AcceptedOnce,
+  BodyWriter,
+  Change,
+  ChangeResult,
+  CommitMeasures,
+  Head,
+  LaneCounts,
+  Lease,
+  MergeAcceptance,
+  MessageView,
+  Pause,
+  Place,
+  Query,
+  Settlement,
+  Spool,
+  SpoolCounts,
+  SpoolEvents,
+  Upkeep,
 } from '../spool.js';
 import { asideVersion, isConsistent, type NextVersion } from '../versions.js';
 import { AcceptOperation } from './accept.js';
-import { Batch, type Operation } from './batch.js';
 import type { Bodies } from './bodies.js';
 import type { BodyEnvelope } from './body-file.js';
 import type { HighWater } from './books.js';
 import { ChangeOperation } from './change.js';
+import { Commits } from './commits.js';
 import type { Entry } from './entry.js';
 import { FinalDots } from './final-dots.js';
+import { Front } from './front.js';
 import { Garbage } from './garbage.js';
 import { Health } from './health.js';
 import type { Journal } from './journal.js';
 import { MAX_DELIVERIES } from './keys.js';
-import type { Lane } from './lanes.js';
 import { type Large, type LargeAcceptances, PART } from './large.js';
 import type { Ledger } from './ledger.js';
 import { Looking } from './looking.js';
@@ -63,13 +59,10 @@ import { snapshotSpool } from './snapshot.js';
 import type { Space } from './space.js';
 import type { Store } from './store.js';
 import { sweepReady } from './sweep.js';
-import { giveBackTaken, TakeOperation } from './take.js';
+import { TakeOperation } from './take.js';
 import type { Tidy } from './tidy.js';
 import { Timers } from './timers.js';
 import { compactStore } from './upkeep.js';
-
-/** A batch is closed at about this size: the loop must not stand still, and neighbours wait for its sync. */
-const BATCH_BYTES = 1024 * 1024;
 
 export interface LevelParts {
   readonly folder: string;
@@ -95,14 +88,11 @@ export class LevelSpool implements Spool {
   readonly #parts: LevelParts;
   readonly #refill: Refill;
   readonly #timers: Timers;
-  readonly #commit: GroupCommit<Operation>;
+  readonly #commits: Commits;
+  readonly #front: Front;
   readonly #health: Health;
   readonly #reopener: Reopener;
   readonly #looking: Looking;
-  readonly #commitMs = new Histogram(COMMIT_MS);
-  readonly #commitOperations = new Histogram(COMMIT_OPERATIONS);
-  #batch: Batch | undefined;
-  #begun = 0;
   #closing: Promise<void> | undefined;
   readonly upkeep: Upkeep = {
     snapshot: (folder) =>
@@ -126,19 +116,16 @@ export class LevelSpool implements Spool {
       health: this.#health,
       timers: this.#timers,
       refill: this.#refill,
-      resume: (first) => this.#commit.resume(first),
+      resume: (first) => this.#commits.resume(first),
       recovered: () => this.#recovered(),
     });
-    this.#commit = new GroupCommit<Operation>({
-      maxWeight: BATCH_BYTES,
-      write: (group) => this.#write(group),
-      done: (group) => this.#done(group),
-      failed: (error, group, waiting) => {
-        this.#ledger.landed();
-        this.#reopener.failed(error, group, waiting);
-      },
+    this.#commits = new Commits({
+      ...parts,
+      health: this.#health,
+      failed: (error, group, waiting) => this.#reopener.failed(error, group, waiting),
     });
-    this.#ledger.submit = (operation) => this.#submit(operation);
+    this.#front = new Front(parts.ledger, this.#health, this.#refill, this.#timers);
+    this.#ledger.submit = (operation) => this.#commits.submit(operation);
     this.#ledger.timerAdded = (due) => this.#timers.added(due);
     this.#ledger.dropBody = (place) => this.#garbage.drop(place);
   }
@@ -158,38 +145,6 @@ export class LevelSpool implements Spool {
       () => !this.#health.open,
     );
     room.catch((error: Error) => this.#ledger.log.warn('spool.room', {}, `cannot make room: ${error.message}`));
-  }
-
-  // — commit —
-
-  #submit(operation: Operation): void {
-    if (this.#health.ended) operation.failed(this.#health.refusal(), false);
-    else this.#commit.add(operation);
-  }
-
-  #write(group: readonly Operation[]): Promise<void> {
-    const ledger = this.#ledger;
-    const batch = new Batch(ledger.store, ledger.batches + 1, ledger.clock.now());
-    // First, so that whatever an operation puts under the same key stays.
-    for (const key of ledger.rubbish) batch.del(key);
-    if (ledger.rubbish.length > 0) ledger.rubbish = [];
-    for (const operation of group) operation.build(batch);
-    ledger.batches = batch.number;
-    this.#batch = batch;
-    this.#begun = ledger.clock.monotonic();
-    return batch.finish(ledger);
-  }
-
-  #done(group: readonly Operation[]): void {
-    const batch = this.#batch!;
-    this.#commitMs.observe(this.#ledger.clock.monotonic() - this.#begun);
-    this.#commitOperations.observe(group.length);
-    this.#ledger.landed();
-    this.#parts.highWater.write(batch.number);
-    // Once into the log, once into tables.
-    this.#space.wrote(2 * batch.bytes);
-    for (const operation of group) operation.committed();
-    this.#ledger.tellWoken();
   }
 
   #recovered(): void {
@@ -230,7 +185,7 @@ export class LevelSpool implements Spool {
     if (entry.deliveries.length > PART)
       return this.#large({ ...entry, once: () => entry.once, recipients: recipientsOf(entry) }).then(() => {});
     return new Promise((resolve, reject) => {
-      this.#commit.add(new AcceptOperation(this.#ledger, entry, { resolve, reject, doubtful: (one) => this.#reopener.doubt(one) }));
+      this.#commits.add(new AcceptOperation(this.#ledger, entry, { resolve, reject, doubtful: (one) => this.#reopener.doubt(one) }));
     });
   }
 
@@ -263,66 +218,24 @@ export class LevelSpool implements Spool {
     return this.#ledger.lanes.ready();
   }
 
-  head(key: LaneKey): Head | undefined {
-    const lane = this.#ledger.lanes.get(key);
-    if (lane === undefined) return undefined;
-    const first = this.#first(lane);
-    return first && { level: PRIORITIES[first.level]!, since: first.entry.delivery.due };
+  head(lane: LaneKey): Head | undefined {
+    return this.#front.head(lane);
   }
 
-  readyNow(key: LaneKey): number {
-    const lane = this.#ledger.lanes.get(key);
-    return lane === undefined || lane.paused !== undefined ? 0 : lane.size;
+  readyNow(lane: LaneKey): number {
+    return this.#front.readyNow(lane);
   }
 
-  pull(key: LaneKey): Lease | undefined {
-    const ledger = this.#ledger;
-    const lane = ledger.lanes.get(key);
-    if (lane === undefined) return undefined;
-    const entry = this.#first(lane)?.entry;
-    if (entry === undefined) return undefined;
-    ledger.lanes.take(entry);
-    if (ledger.lanes.runsLow(lane)) this.#refill.want(lane);
-    return ledger.lease(entry);
-  }
-
-  /** What comes first and is due by the clock as it is now. */
-  #first(lane: Lane): { entry: Entry; level: number } | undefined {
-    const { lanes, clock } = this.#ledger;
-    if (!this.#health.open || lane.paused !== undefined) return undefined;
-    const now = clock.now();
-    for (;;) {
-      const first = lanes.first(lane, now);
-      if (first === undefined) {
-        if (lane.overflow) this.#refill.want(lane);
-        return undefined;
-      }
-      if (first.unread && this.#refill.want(lane)) return undefined;
-      if (first.entry.gate <= now) return first;
-      // The clock was set back since it came due (G6).
-      this.#timers.notYet(first.entry);
-    }
+  pull(lane: LaneKey): Lease | undefined {
+    return this.#front.pull(lane);
   }
 
   place(key: DeliveryKey): Place | undefined {
-    const { live, lanes, clock } = this.#ledger;
-    const entry = live.get(key);
-    if (entry?.state !== 'window') return undefined;
-    const { level, before } = lanes.before(entry, clock.now());
-    return { level: PRIORITIES[level]!, before, exactly: !entry.lane.overflow };
+    return this.#front.place(key);
   }
 
   giveBack(lease: Lease): void {
-    const ledger = this.#ledger;
-    const entry = ledger.leased(lease);
-    if (entry === undefined) return;
-    ledger.unlease(entry);
-    if (entry.taken) {
-      giveBackTaken(ledger, entry);
-      return;
-    }
-    ledger.lanes.giveBack(entry);
-    ledger.wake(entry.lane.key);
+    this.#front.giveBack(lease);
   }
 
   promote(): Promise<number | undefined> {
@@ -373,7 +286,7 @@ export class LevelSpool implements Spool {
   #settle(entry: Entry, to: NextVersion, reports: readonly Acceptance[]): Promise<boolean> {
     if (this.#health.ended) return Promise.reject(this.#health.refusal());
     entry.state = 'settling';
-    return new Promise((resolve, reject) => this.#commit.add(new SettleOperation(this.#ledger, entry, to, reports, { resolve, reject })));
+    return new Promise((resolve, reject) => this.#commits.add(new SettleOperation(this.#ledger, entry, to, reports, { resolve, reject })));
   }
 
   async setAside(lease: Lease, reason: string): Promise<void> {
@@ -419,12 +332,12 @@ export class LevelSpool implements Spool {
   change(key: DeliveryKey, change: Change): Promise<ChangeResult> {
     if (!this.#health.open) return Promise.reject(this.#health.refusal());
     if (change.kind === 'reschedule' && !Number.isFinite(change.due)) return Promise.reject(new RangeError(`not a time: ${change.due}`));
-    return new Promise((resolve, reject) => this.#commit.add(new ChangeOperation(this.#ledger, key, change, { resolve, reject })));
+    return new Promise((resolve, reject) => this.#commits.add(new ChangeOperation(this.#ledger, key, change, { resolve, reject })));
   }
 
   take(key: DeliveryKey): Promise<Lease | 'inFlight' | 'gone'> {
     if (!this.#health.open) return Promise.reject(this.#health.refusal());
-    return new Promise((resolve, reject) => this.#commit.add(new TakeOperation(this.#ledger, key, { resolve, reject })));
+    return new Promise((resolve, reject) => this.#commits.add(new TakeOperation(this.#ledger, key, { resolve, reject })));
   }
 
   pauseLane(lane: LaneKey, pause: Pause): Promise<void> {
@@ -437,7 +350,7 @@ export class LevelSpool implements Spool {
 
   #pause(lane: LaneKey, pause: Pause | undefined): Promise<boolean> {
     if (!this.#health.open) return Promise.reject(this.#health.refusal());
-    return new Promise((resolve, reject) => this.#commit.add(new PauseOperation(this.#ledger, lane, pause, { resolve, reject })));
+    return new Promise((resolve, reject) => this.#commits.add(new PauseOperation(this.#ledger, lane, pause, { resolve, reject })));
   }
 
   pauses(): ReadonlyMap<LaneKey, Pause> {
@@ -451,7 +364,7 @@ export class LevelSpool implements Spool {
   }
 
   commits(): CommitMeasures {
-    return { commitMs: this.#commitMs.view(), commitOperations: this.#commitOperations.view() };
+    return this.#commits.measures();
   }
 
   oldest(): ReturnType<Spool['oldest']> {
@@ -477,10 +390,10 @@ export class LevelSpool implements Spool {
 
   async #close(): Promise<void> {
     this.#health.end();
-    await this.#commit.drained();
+    await this.#commits.drained();
     await this.#reopener.idle();
-    await this.#commit.drained();
-    for (const operation of this.#commit.abandon()) operation.abandoned?.(this.#health.refusal());
+    await this.#commits.drained();
+    for (const operation of this.#commits.abandon()) operation.abandoned?.(this.#health.refusal());
     // What still reads is told that it reads in vain.
     this.#ledger.generation++;
     this.#refill.reset();

@@ -204,7 +204,8 @@ describe('more than fits into memory', () => {
     assert.equal(await spool.promote(), undefined);
     watching = false;
     watch();
-    assert.ok(most <= 500, `${most} of ${COUNT} in one turn`);
+    // Two slices are under way at a time, and on a busy machine both may end in one turn.
+    assert.ok(most <= 1000, `${most} of ${COUNT} in one turn`);
     let inMemory = 0;
     for (let lane = 0; lane < 12; lane++) inMemory += spool.readyNow(`mx:lane${lane}.test`);
     assert.ok(inMemory <= 1000 + 12 * 4, `${inMemory} in memory`);
