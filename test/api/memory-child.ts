@@ -6,7 +6,7 @@ import { createMta } from '../../src/index.js';
 
 const MIB = 1024 * 1024;
 const [what = '', port = '', folder = ''] = process.argv.slice(2);
-const SIZE = 60 * MIB;
+const SIZE = 120 * MIB;
 
 async function largeFile(): Promise<string> {
   const path = join(folder, 'large.bin');
