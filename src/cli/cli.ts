@@ -53,7 +53,8 @@ export async function runCli(argv: readonly string[], cli: Cli): Promise<number>
   const parser = declare(cli, run);
   try {
     const said = await parse(parser, argv);
-    if (said.fault !== undefined) return usage(cli, said.fault, said.words);
+    if (said.fault !== undefined)
+      return usage(cli, said.fault, said.words.length > 1 ? said.words : argv.filter((word) => !word.startsWith('-')));
     if (said.output !== '') cli.screen.print(said.output);
     return chosen === undefined ? EXIT.ok : await chosen();
   } catch (error) {
@@ -128,16 +129,36 @@ function usage(cli: Cli, fault: string, [name, second]: readonly string[]): numb
   const known = name !== undefined && Object.hasOwn(COMMANDS, name);
   const group = known && GROUPS.has(name);
   const what =
-    !known && name !== undefined ? noCommand(name) : group && second === undefined ? WHICH : (PLAIN[fault.split(':', 1)[0]!] ?? fault);
-  const command = !known ? '' : group && second !== undefined ? `${name} ${second} ` : `${name} `;
+    !known && name !== undefined
+      ? noCommand([], name, Object.keys(COMMANDS))
+      : group && second === undefined
+        ? WHICH
+        : group && !commandsOf(name).includes(second!)
+          ? noCommand([name], second!, commandsOf(name))
+          : plain(fault);
+  const command = !known ? '' : group && second !== undefined && commandsOf(name).includes(second) ? `${name} ${second} ` : `${name} `;
   cli.screen.say(`riata: ${visibleLines(what)}`, `Try "riata ${command}--help".`);
   return EXIT.usage;
 }
 
 /** What yargs says, in plain words. */
-const PLAIN: Readonly<Record<string, string>> = { 'Not enough non-option arguments': 'something is missing' };
+function plain(fault: string): string {
+  if (fault.startsWith('Not enough non-option arguments')) return 'something is missing';
+  const [, following] = /^Not enough arguments following: (.+)$/.exec(fault) ?? [];
+  if (following !== undefined) return `--${following} needs a value`;
+  const [, name, given, choices] = /^Invalid values:\s+Argument: (.+?), Given: (.+), Choices: (.+)$/s.exec(fault) ?? [];
+  if (name !== undefined) return `${given} cannot be the ${name}: it is one of ${choices!.replaceAll('"', '')}`;
+  return fault;
+}
 
-function noCommand(name: string): string {
-  const meant = nearest(name, Object.keys(COMMANDS));
-  return `there is no command ${JSON.stringify(name)}${meant === undefined ? '' : `: did you mean ${JSON.stringify(meant)}?`}`;
+function noCommand(group: readonly string[], name: string, among: readonly string[]): string {
+  const meant = nearest(name, among);
+  const whole = (word: string) => JSON.stringify([...group, word].join(' '));
+  return `there is no command ${whole(name)}${meant === undefined ? '' : `: did you mean ${whole(meant)}?`}`;
+}
+
+/** Of a command that has commands. */
+function commandsOf(group: string): readonly string[] {
+  const found = outline(COMMAND_LINE).commands.find(({ path }) => path[0] === group);
+  return found?.commands.map(({ path }) => path.at(-1)!) ?? [];
 }

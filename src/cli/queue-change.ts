@@ -26,7 +26,10 @@ export function queueChange(action: Action): Command<ChangeArgs> {
     const selector = await select(action, args, cli);
     return withAgent(args, cli, async (verbs) => {
       const final = action === 'remove' || action === 'fail';
-      if (final && isBroad(selector) && !args.dryRun && !args.yes && !(await agreed(action, verbs, selector, cli))) return EXIT.ok;
+      if (final && isBroad(selector) && !args.dryRun && !args.yes && !(await agreed(action, verbs, selector, cli))) {
+        cli.screen.say('Nothing was changed.');
+        return EXIT.ok;
+      }
       const report = await verbs.change({ ...terms, selector, dryRun: args.dryRun ?? false });
       if (args.json) cli.screen.json(report);
       else tell(terms, report, args.dryRun ?? false, cli);

@@ -10,9 +10,11 @@ import { type SelectionArgs, selection, wholeNumber } from './selection.js';
 import { type Column, type Row, table } from './table.js';
 
 const PAGE = 500;
+const SHOWN = '100';
 
-export const queueList: Command<Globals & SelectionArgs & { readonly limit: string }> = async (args, cli) => {
-  const limit = wholeNumber('--limit', args.limit) || Number.POSITIVE_INFINITY;
+export const queueList: Command<Globals & SelectionArgs & { readonly limit?: string | undefined }> = async (args, cli) => {
+  // Whoever reads it with a program wants all of it, and sees no note that there is more.
+  const limit = wholeNumber('--limit', args.limit ?? (args.json ? '0' : SHOWN)) || Number.POSITIVE_INFINITY;
   const query = await selection(args, cli);
   return withQueue(args, cli, (verbs) => list(verbs, query, limit, args.json, cli));
 };

@@ -3,7 +3,7 @@ import { readId } from '../control/reading.js';
 import type { Wait, WhyDelivery, WhyReport } from '../control/types.js';
 import type { Cli, Command, Globals } from './command.js';
 import { EXIT } from './exit.js';
-import { count, relative } from './format.js';
+import { age, count, relative } from './format.js';
 import { withStatus } from './queue-list.js';
 import { withQueue } from './reach.js';
 import { pairs } from './table.js';
@@ -60,7 +60,7 @@ function deliveryLines(delivery: WhyDelivery, now: number, { paint, columns }: C
 }
 
 function waitText({ text, since, until }: Wait, now: number): string {
-  if (until !== undefined) return `${text}; until ${relative(until, now)}`;
+  if (until !== undefined) return until > now ? `${text}; for ${age(until - now)} more` : `${text}; until now`;
   return since === undefined || since === 0 ? text : `${text}; since ${relative(since, now)}`;
 }
 

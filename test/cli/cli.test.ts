@@ -20,10 +20,11 @@ test('wrong usage ends with 64 and says what to do, on standard error only', asy
     [['quue'], /there is no command "quue": did you mean "queue"\?/],
     [['status', 'a', 'b'], /Unknown argument: b\nTry "riata status --help"/],
     [['queue'], /Which command\?\nTry "riata queue --help"/],
-    [['queue', 'lits'], /Did you mean list\?/],
+    [['queue', 'lits'], /there is no command "queue lits": did you mean "queue list"\?\nTry "riata queue --help"/],
+    [['queue', 'frobnicate'], /there is no command "queue frobnicate"\n/],
     [['queue', 'list', '--colour', 'red'], /Unknown argument: colour\nTry "riata queue list --help"/],
-    [['queue', 'list', '--state', 'lost'], /Invalid values/],
-    [['queue', 'list', '--domain'], /Not enough arguments following: domain/],
+    [['queue', 'list', '--state', 'lost'], /riata: "lost" cannot be the state: it is one of ready, waiting, held, sending\n/],
+    [['queue', 'list', '--domain'], /--domain needs a value/],
     [['queue', 'list', '--domain', 'a.test', '--domain', 'b.test'], /--domain was given more than once/],
     [['queue', 'remove', '--all', '--', 'x'], /what is "x" for\?/],
     [['queue', 'list', '--limit', 'many'], /--limit: "many" is not a whole number/],
@@ -32,7 +33,7 @@ test('wrong usage ends with 64 and says what to do, on standard error only', asy
     [['status'], /something is missing\nTry "riata status --help"/],
     [['send'], /to whom\?/],
     [['send', 'a@x.test', '--date', '2026-12-01T09:00'], /--date: .*with its offset/],
-    [['send', 'a@x.test', '--priority', 'urgent'], /Invalid values/],
+    [['send', 'a@x.test', '--priority', 'urgent'], /"urgent" cannot be the priority: it is one of high, medium, low\n/],
   ];
   for (const [argv, says] of wrong) {
     const { code, out, err } = await run(argv);

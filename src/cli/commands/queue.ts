@@ -92,10 +92,14 @@ export const queueCommands: Declare = (yargs, run) =>
         'List what waits to be delivered',
         (command) =>
           filters(command.positional('id', { type: 'string', array: true, describe: 'Ids of messages; - reads them from standard input' }))
-            .option('limit', { type: 'string', requiresArg: true, default: '100', describe: 'At most so many; 0 for all' })
+            .option('limit', {
+              type: 'string',
+              requiresArg: true,
+              describe: 'At most so many; 0 for all. Unless told 100 in the table, all with --json',
+            })
             .example('$0 queue list', 'the oldest hundred')
             .example('$0 queue list --domain example.net --older 1h', 'stuck for one domain')
-            .example('$0 queue list --state held --limit 0 --json', 'all that is held, as JSON lines (the shape of postqueue -j)'),
+            .example('$0 queue list --state held --json', 'all that is held, as JSON lines (the shape of postqueue -j)'),
         run(async () => (await import('../queue-list.js')).queueList),
       )
       .command(
