@@ -6,7 +6,7 @@ import { EXIT } from './exit.js';
 import { age, count, relative } from './format.js';
 import { withStatus } from './queue-list.js';
 import { withQueue } from './reach.js';
-import { pairs } from './table.js';
+import { pairs, wrap } from './table.js';
 import { fit, oneLine } from './visible.js';
 
 /** Recipients named of one delivery. */
@@ -48,7 +48,7 @@ function deliveryLines(delivery: WhyDelivery, now: number, { paint, columns }: C
       .slice(0, NAMED)
       .flatMap(({ address, state, last }) => [
         `  ${fit(oneLine(`${address}: ${state}${last === undefined ? '' : ` ${relative(last.at, now)}`}`), columns - 2)}`,
-        ...(last === undefined ? [] : [`    ${paint.dim(fit(oneLine(withStatus(last)), columns - 4))}`]),
+        ...(last === undefined ? [] : wrap(oneLine(withStatus(last)), columns - 4).map((line) => `    ${paint.dim(line)}`)),
       ]),
     ...(recipients.length > NAMED ? [`  and ${count(recipients.length - NAMED, 'more recipient')}`] : []),
     ...pairs(
@@ -60,7 +60,8 @@ function deliveryLines(delivery: WhyDelivery, now: number, { paint, columns }: C
 }
 
 function waitText({ text, since, until }: Wait, now: number): string {
-  if (until !== undefined) return until > now ? `${text}; for ${age(until - now)} more` : `${text}; until now`;
+  // First: a server may have said a thousand words.
+  if (until !== undefined) return until > now ? `${age(until - now)} more: ${text}` : text;
   return since === undefined || since === 0 ? text : `${text}; since ${relative(since, now)}`;
 }
 

@@ -37,14 +37,15 @@ export function readId(text: string): MessageId {
   throw new MtaError('INVALID_OPTIONS', message, { issues: [{ path: 'id', code: 'OUT_OF_RANGE', message }] });
 }
 
-export function readingVerbs(spool: ReadableSpool): Omit<ReadingVerbs, 'stats' | 'why' | 'close'> {
+export function readingVerbs(spool: ReadableSpool, clock: { now(): number }): Omit<ReadingVerbs, 'stats' | 'why' | 'close'> {
   const copies = createCopies(spool, 0);
   return {
     list: (query, page) => spool.list(query, page),
     messages: (query, page) => spool.messages(query, page),
     history: (page) => spool.history(page),
     lanes: async (query, page) => lanePage(spool, query, page),
-    shape: ({ state, ...request }, signal) => shapeOf((page) => spool.list(state === undefined ? {} : { state }, page), request, signal),
+    shape: ({ state, by = 'recipient', now = clock.now(), ...request }, signal) =>
+      shapeOf((page) => spool.list(state === undefined ? {} : { state }, page), { ...request, by, now }, signal),
 
     show: (id, page) => show(spool, id, page),
 
@@ -90,7 +91,7 @@ async function contentOf(spool: ReadableSpool, copies: Copies, id: MessageId, re
 /** The reading verbs of a spool at rest; closing them closes it. */
 export function readingOnly(spool: ReadableSpool, clock: { now(): number }): ReadingVerbs {
   return {
-    ...readingVerbs(spool),
+    ...readingVerbs(spool, clock),
     why: (id) => whyOf(spool, id, knownAtRest(spool, clock.now())),
     stats: async (options) => ({
       counts: spool.counts(),

@@ -15,7 +15,11 @@ export const DOMAINS_SHOWN = 20;
 
 type Listing = (page: { readonly limit: number; readonly after?: string }) => Promise<{ items: readonly QueueEntry[]; next?: string }>;
 
-export async function shapeOf(list: Listing, request: ShapeRequest, signal?: AbortSignal): Promise<ShapeReport> {
+export async function shapeOf(
+  list: Listing,
+  request: Required<Pick<ShapeRequest, 'by' | 'now'>> & ShapeRequest,
+  signal?: AbortSignal,
+): Promise<ShapeReport> {
   const counts = new Map<string, number[]>();
   const all = ages();
   const others = ages();

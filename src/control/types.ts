@@ -259,11 +259,11 @@ export interface RecentReport {
 }
 
 export interface ShapeRequest {
-  /** Whose domains: each recipient that is open counts, or each message once, by its sender. */
-  readonly by: 'recipient' | 'sender';
+  /** Whose domains: each recipient that is open counts (unless told), or each message once, by its sender. */
+  readonly by?: 'recipient' | 'sender';
   readonly state?: Query['state'];
-  /** Moment at which ages are reckoned. */
-  readonly now: number;
+  /** Moment at which ages are reckoned; now unless told. */
+  readonly now?: number;
   /** So many of the domains that have most; 20 unless told. */
   readonly domains?: number;
 }
@@ -276,7 +276,7 @@ export interface ShapeRow {
 }
 
 export interface ShapeReport {
-  readonly by: ShapeRequest['by'];
+  readonly by: NonNullable<ShapeRequest['by']>;
   /** What is younger than so many minutes is in that column. */
   readonly agesMinutes: readonly number[];
   readonly all: ShapeRow;

@@ -148,7 +148,7 @@ export interface VerbOptions {
 }
 
 export function controlVerbs(agent: ControlledAgent, options: VerbOptions): ControlVerbs {
-  const reading = readingVerbs(agent.spool);
+  const reading = readingVerbs(agent.spool, options.clock);
   return {
     ...reading,
     lanes: async (query, page) => {

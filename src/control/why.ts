@@ -88,9 +88,16 @@ function pausedWait({ at, reason }: Pause): Wait {
 function timeWait(message: Message, { due, attempts, log }: DeliveryView): Wait {
   const newest = log.at(-1)?.trouble;
   if (attempts > 0 && newest !== undefined)
-    return { kind: 'retry', text: `attempt ${attempts} did not succeed: ${newest.text}`, until: due };
+    return { kind: 'retry', text: `attempt ${attempts} did not succeed: ${clipped(newest.text)}`, until: due };
   const text = due === message.notBefore ? 'it is not to be sent before its date' : 'it was put off';
   return { kind: 'date', text, until: due };
+}
+
+/** Enough to know it by. The whole of it stands with the recipients whom it concerns. */
+const QUOTED = 200;
+
+function clipped(text: string): string {
+  return text.length <= QUOTED ? text : `${text.slice(0, QUOTED - 1)}…`;
 }
 
 function laneWaits({ now: lane, connectionsPerServer }: LaneKnown, now: number): readonly Wait[] {

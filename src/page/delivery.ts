@@ -55,7 +55,7 @@ function capital(text: string): string {
 }
 
 function sentence(text: string): string {
-  return `${capital(text)}.`;
+  return `${capital(text)}${text.endsWith('…') ? '' : '.'}`;
 }
 
 function recipientRow({ address, state, last }: Delivery['recipients'][number], delivery: Delivery): HTMLElement {

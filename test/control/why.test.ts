@@ -46,6 +46,17 @@ const CASES: readonly Case[] = [
     next: [/^attempt 3$/, NOW + 300_000],
   },
   {
+    name: 'the pause after an attempt of which a server said a great deal',
+    delivery: {
+      state: 'waiting',
+      due: NOW + 300_000,
+      attempts: 1,
+      log: [{ ...ATTEMPT, trouble: { ...REFUSED, text: `too busy ${'x'.repeat(900)}` } }],
+    },
+    waits: [['retry', /^attempt 1 did not succeed: too busy x{190}…$/, NOW + 300_000]],
+    next: [/^attempt 2$/, NOW + 300_000],
+  },
+  {
     name: 'the last try',
     delivery: { state: 'waiting', due: NOW + 4 * 86_400_000, attempts: 9, log: [ATTEMPT] },
     waits: [['retry', /attempt 9/, NOW + 4 * 86_400_000]],

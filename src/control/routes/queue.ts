@@ -3,7 +3,7 @@ import { canonicalAddress } from '../../core/address.js';
 import { MtaError } from '../../core/errors.js';
 import type { Query } from '../../spool/spool.js';
 import { LONGEST_REASON } from '../changing.js';
-import { choice, flag, integer, moment, required, text, texts, type Values } from '../fields.js';
+import { choice, flag, integer, moment, text, texts, type Values } from '../fields.js';
 import { readId } from '../reading.js';
 import { type ControlRoute, json, MOST_IDS, page, paging, readDomain, route } from '../route.js';
 import { ACTIONS, type Action } from '../types.js';
@@ -76,12 +76,12 @@ export const QUEUE_ROUTES: readonly ControlRoute[] = [
       doc: 'How old what waits is, by domain. Looks at the whole queue.',
     },
     {
-      by: required(choice('domains of recipients, or of senders', ['recipient', 'sender'])),
+      by: choice('domains of recipients (unless told), or of senders', ['recipient', 'sender']),
       state: filters.state,
-      now: required(moment('ages are reckoned at this')),
+      now: moment('ages are reckoned at this; now unless told'),
       domains: integer('so many of the domains that have most', 0, 10_000),
     },
-    async ({ verbs, signal }, { by, now, ...more }) => json(await verbs.shape({ ...more, by: by!, now: now! }, signal)),
+    async ({ verbs, signal }, given) => json(await verbs.shape(given, signal)),
   ),
   route(
     { method: 'POST', path: '/v1/queue/flush', verb: 'flush', doc: 'What waits because a site is in trouble may be tried now.' },
