@@ -5,7 +5,7 @@ import type { Act } from '../../src/dev/act.js';
 import { type Sink, type SinkOptions, type SinkScript, startSink } from '../../src/dev/sink.js';
 import { systemDialer } from '../../src/platform/dialer.js';
 import { createVirtualClock, settle } from '../support/virtual-clock.js';
-import { listening, makeJob, opened, TIMEOUTS, Work } from './session-rig.js';
+import { listening, makeJob, opened, PLAIN, streamed, TIMEOUTS, Work } from './session-rig.js';
 
 const SEQUENTIAL = ['8BITMIME', 'SIZE'];
 
@@ -71,23 +71,40 @@ describe('a session', () => {
     await session.quit();
   });
 
-  it('writes no dot while the gate is closed, and goes on when it opens', async () => {
-    const { port, counts, received } = await start();
-    const session = await opened(port);
-    const work = new Work(makeJob(), makeJob());
-    let open = () => {};
-    work.gate = () => new Promise<void>((resolve) => (open = resolve));
-    const running = session.run(work);
-    await work.until('mayFinish');
-    await settle(20);
-    assert.equal(counts.messages, 0);
-    work.gate = () => true;
-    open();
-    await received(2);
-    assert.equal((await running).kind, 'idle');
-    assert.deepEqual(work.outcomes(1), ['delivered']);
-    await session.quit();
-  });
+  for (const [kind, job] of [
+    ['at hand', () => makeJob()],
+    ['that streams', () => makeJob({ body: streamed([PLAIN]) })],
+  ] as const) {
+    it(`writes no dot while the gate is closed, and goes on when it opens (content ${kind})`, async () => {
+      const { port, received } = await start();
+      const { writes, dialer } = listening();
+      const session = await opened(port, { dialer });
+      const work = new Work(job(), makeJob());
+      let open = () => {};
+      work.gate = () => new Promise<void>((resolve) => (open = resolve));
+      const running = session.run(work);
+      await work.until('mayFinish');
+      await settle(20);
+      assert.doesNotMatch(writes.join(''), /\r\n\.\r\n/);
+      work.gate = () => true;
+      open();
+      await received(2);
+      assert.equal((await running).kind, 'idle');
+      assert.deepEqual(work.outcomes(1), ['delivered']);
+      await session.quit();
+    });
+
+    it(`is given up where the gate will not open, and the message is untried (content ${kind})`, async () => {
+      const { port, counts, idle } = await start();
+      const session = await opened(port);
+      const work = new Work(job());
+      work.gate = () => Promise.reject(new Error('closed for good'));
+      assert.equal((await session.run(work)).kind, 'broken');
+      assert.deepEqual(work.events, ['next 0', 'mayFinish', 'untried 0']);
+      await idle();
+      assert.equal(counts.messages, 0);
+    });
+  }
 
   it('gives back untried what waits at the gate when the server loses patience', async () => {
     const { port, cut } = await start();

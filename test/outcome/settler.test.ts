@@ -100,6 +100,12 @@ test('where nobody was delivered there is nothing to note', () => {
   assert.deepEqual(calls, ['settle']);
 });
 
+test('one delivered among others is noted, with what became of them: only that may not be sent twice (G3)', () => {
+  const { settler, calls } = rig();
+  settler.settle(lease(delivery(['a@x.example', 'b@x.example', 'c@x.example'])), transaction([later, ok, later]));
+  assert.deepEqual(calls, ['note deferred delivered deferred', 'settle']);
+});
+
 test('of many that fail together only so many originals are read at a time: each may be a file', async () => {
   const { settler, gates, bodies, calls } = rig();
   const reads: (() => void)[] = [];
