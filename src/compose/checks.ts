@@ -96,11 +96,27 @@ export function shownName(name: string): string {
   return printable(name.slice(0, LONGEST_NAME));
 }
 
+/** What nodemailer calls the same thing, whose users write it first. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  text: 'body',
+  filename: 'name',
+  content: 'data',
+  headers: 'extraMIMEHeaders',
+  icalEvent: 'calendar',
+  list: 'listUnsubscribe',
+  alternatives: 'parts',
+  raw: 'data',
+  encoding: 'transferEncoding',
+  textEncoding: 'transferEncoding',
+  secure: 'ssl',
+  requireTLSExtensionEnabled: 'requireTls',
+};
+
 /** No other names than these; what is undefined counts as not given. */
 export function onlyKnown(given: object, known: readonly string[], path: string, issues: Issues): void {
   for (const [name, value] of Object.entries(given)) {
     if (value === undefined || known.includes(name)) continue;
-    const meant = name.length > LONGEST_NAME ? undefined : nearest(name, known);
+    const meant = known.find((one) => one === ELSEWHERE[name]) ?? (name.length > LONGEST_NAME ? undefined : nearest(name, known));
     const instead = meant === undefined ? `there are: ${known.join(', ')}` : `did you mean ${meant}?`;
     put(issues, path === '' ? shownName(name) : `${path}.${shownName(name)}`, 'UNKNOWN_FIELD', `there is no such option; ${instead}`);
   }

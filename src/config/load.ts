@@ -99,8 +99,9 @@ function readTop(ledger: Ledger, values: Readonly<Record<string, unknown>>, loca
   readTable(ledger, TABLE, rest, '', locate, form);
   if (route === undefined) return;
   if (!Array.isArray(route) || !route.every(isTable)) {
-    const found = Array.isArray(route) ? 'a list of other things' : showFound(route);
-    ledger.wrong('route', 'WRONG_TYPE', locate('route'), `route is ${found}, but must be tables, each under [[route]]`);
+    const found = Array.isArray(route) ? 'a list of other things' : shownIn(form, route);
+    const wanted = form === 'object' ? 'an array of objects' : 'tables, each under [[route]]';
+    ledger.wrong('route', 'WRONG_TYPE', locate('route'), `route is ${found}, but must be ${wanted}`);
     return;
   }
   for (const each of route) readTable(ledger, ROUTE_TABLE, each, `route[${ledger.routes++}]`, locate, form);
@@ -120,7 +121,7 @@ function readTable(ledger: Ledger, table: Table, values: Readonly<Record<string,
     const behind = short !== '' && Object.hasOwn(table, short) ? table[short] : undefined;
     if (node !== undefined && isSection(node)) {
       if (isTable(given)) readTable(ledger, node.options, given, path, locate, form);
-      else ledger.wrong(path, 'WRONG_TYPE', source, `${path} is ${showFound(given)}, but must be a table of options`);
+      else ledger.wrong(path, 'WRONG_TYPE', source, `${path} is ${shownIn(form, given)}, but must be ${sectionOf(path, form)}`);
     } else if (node !== undefined) {
       ledger.set(path, node, given, source, form);
     } else if (behind !== undefined && !isSection(behind) && behind.file) {
@@ -130,6 +131,16 @@ function readTable(ledger: Ledger, table: Table, values: Readonly<Record<string,
       ledger.unknown('option', path, source, candidates(at));
     }
   }
+}
+
+/** As whoever writes it would call it. */
+function shownIn(form: Form, given: unknown): string {
+  return form === 'object' && isTable(given) ? 'an object' : showFound(given);
+}
+
+function sectionOf(path: string, form: Form): string {
+  if (form !== 'object') return 'a table of options';
+  return path === 'spool' ? 'a path, or an object with options' : 'an object with options';
 }
 
 /** What an unknown key may have been meant for: within a route its own options, else any option or section. */

@@ -24,6 +24,11 @@ export class Promotion {
     this.#next = { at: due, timer: this.#clock.after(Math.max(0, due - this.#clock.now()), () => this.#promote()) };
   }
 
+  /** Whatever is due by now has been promoted. */
+  get settled(): boolean {
+    return !this.#underWay && (this.#next === undefined || this.#next.at > this.#clock.now());
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#next?.timer.cancel();

@@ -59,7 +59,7 @@ export interface Scheduler extends WorkSource {
   resting(): readonly RestView[];
   /** Why mail of a lane goes or does not, at this moment. */
   explain(lane: LaneKey): LaneNow;
-  /** Nothing is ready, leased or being looked up. */
+  /** Nothing is due, ready, leased or being looked up. */
   readonly quiet: boolean;
   /** Hands out nothing more. */
   stop(): void;
@@ -134,7 +134,7 @@ class SpoolScheduler implements Scheduler {
   }
 
   get quiet(): boolean {
-    return this.#leased === 0 && this.#lanes.settled && [...this.#options.spool.lanes()].length === 0;
+    return this.#leased === 0 && this.#promotion.settled && this.#lanes.settled && [...this.#options.spool.lanes()].length === 0;
   }
 
   // — what connections ask and tell —

@@ -251,6 +251,17 @@ everywhere('why tells what a message waits for and what happens next, and what w
   assert.deepEqual([await mta.why('no id'), await mta.why('01ARZ3NDEKTSV4RRFFQ69G5FAV')], [undefined, undefined]);
 });
 
+everywhere('idle waits for what has just come due', async (t, agentTo) => {
+  const sink = await destination(t);
+  const mta = await agentTo(t, sink);
+  for (let round = 1; round <= 5; round++) {
+    const { id } = await mta.send({ ...LETTER, delay: 3600 });
+    await mta.reschedule({ id }, new Date());
+    await mta.idle({ timeout: 20 });
+    assert.deepEqual([await mta.status(id), sink.counts.messages], ['sent', round]);
+  }
+});
+
 everywhere('it listens where it is asked to, and nowhere else', async (t, agentTo) => {
   const sink = await destination(t);
   const listening = await agentTo(t, sink, { submission: { listen: ['127.0.0.1:0'] } });

@@ -138,6 +138,12 @@ test('wrong settings are named all at once, also those that an agent within a pr
   const options = { spool, control: { http: '127.0.0.1:0' }, log: { level: 'info' }, relay: 'x', delivery: { maxConnections: -1 } };
   const error = await refused(createMta(options as unknown as Parameters<typeof createMta>[0]));
   assert.deepEqual(paths(error).sort(), ['control', 'delivery.maxConnections', 'log', 'relay', 'spool.maxMessageSize']);
+  const shape = await refused(createMta({ spool: 7, route: { host: 'x' }, retry: 'never' } as never));
+  assert.deepEqual(shape.issues.map(({ message }) => message).sort(), [
+    'retry is "never", but must be an object with options',
+    'route is an object, but must be an array of objects',
+    'spool is 7, but must be a path, or an object with options',
+  ]);
 });
 
 test('a spool has one owner, and an agent that was closed says so', async (t) => {

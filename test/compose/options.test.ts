@@ -85,6 +85,23 @@ test('every wrong option is named in one error, with its path, a code and a way 
     assert.deepEqual(issuesOf(await refusal(() => compose(nothing as never))), ['options WRONG_TYPE']);
 });
 
+test('a name that there is not is answered with the one that was meant, also where it is that of nodemailer', async () => {
+  const meant = async (options: object) =>
+    (await refusal(() => compose(options as ComposeOptions))).issues
+      .filter(({ code }) => code === 'UNKNOWN_FIELD')
+      .map(({ path, message: text }) => `${path} ${/did you mean (\w+)\?/.exec(text)?.[1]}`);
+  const given = { text: 'x', html: 'y', headers: {}, attachements: [], attachments: [{ filename: 'a', content: 'b' }], list: {}, x: 1 };
+  assert.deepEqual((await meant(given)).sort(), [
+    'attachements attachments',
+    'attachments[0].content data',
+    'attachments[0].filename name',
+    'headers extraMIMEHeaders',
+    'list listUnsubscribe',
+    'text body',
+    'x undefined',
+  ]);
+});
+
 test('options that are undefined count as not given', () => {
   assert.deepEqual(compose({ from: 'a@x.example', to: undefined, body: 'b', attachments: undefined, date: undefined }).recipients(), []);
 });

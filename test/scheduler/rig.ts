@@ -145,6 +145,8 @@ export async function makeRig(): Promise<Rig> {
     },
   };
   scheduler.start(carrier);
+  // What was due before the start is looked for.
+  await clock.advance(0);
   await settle();
   return rig;
 }
