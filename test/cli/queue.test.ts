@@ -212,7 +212,7 @@ test('show prints envelope, recipients, attempts, headers and structure', async 
   for (const part of [
     `${first.id}  queued`,
     /From +alice@example\.com/,
-    /Accepted +2026-11-2[23] .*, 2h ago, by SMTP from\n? +127\.0\.0\.1/,
+    /Accepted +2026-11-2[123] .*, 2h ago, by SMTP from\n? +127\.0\.0\.1/,
     /Size +12K \(12,345 octets\)/,
     'mx:slow.test  waiting, next attempt in 4m, 2 attempts',
     '  carol@slow.test  queued',
