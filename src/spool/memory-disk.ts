@@ -4,10 +4,11 @@
  */
 import { type Delivery, type DeliveryKey, type RecipientState, splitDeliveryKey } from '../core/delivery.js';
 import type { LaneKey } from '../core/lane.js';
-import { type MergeCopy, type Message, type MessageId, withoutDefaults } from '../core/message.js';
+import { type Body, type MergeCopy, type Message, type MessageId, withoutDefaults } from '../core/message.js';
 import { matches } from './query.js';
 import {
   type AcceptedOnce,
+  type BodyWriter,
   type DeliveryView,
   type MessageQuery,
   type MessageSummary,
@@ -16,6 +17,7 @@ import {
   type Pause,
   type Query,
   type Spool,
+  type StoredBody,
   VIEWED,
 } from './spool.js';
 import { isFound, isInState, summaryOf } from './summary.js';
@@ -80,6 +82,24 @@ export class MemoryDisk {
     return found;
   }
 
+  /** Keeps what is too large for memory at `place`. */
+  writer(place: string, inlineLimitBytes: number): BodyWriter {
+    const chunks: Buffer[] = [];
+    return {
+      write(chunk) {
+        chunks.push(chunk);
+        return true;
+      },
+      finish: async (): Promise<Buffer | StoredBody> => {
+        const bytes = Buffer.concat(chunks);
+        if (bytes.length <= inlineLimitBytes) return bytes;
+        this.bodies.set(place, bytes);
+        return { sizeBytes: bytes.length, place };
+      },
+      abort: () => void (chunks.length = 0),
+    };
+  }
+
   inspect(id: MessageId, page: Parameters<Spool['inspect']>[1] = {}): MessageView | undefined {
     const past = this.past.filter((one) => one.message.id === id);
     const message = this.messages.get(id)?.message ?? past[0]?.message;
@@ -134,6 +154,21 @@ export class MemoryDisk {
     const last = items[page.limit - 1];
     return last ? { items: shown, next: String(last.sequence) } : { items: shown };
   }
+}
+
+/** One page of memory: bodies that are streamed come in pieces of this. */
+const PIECE = 64 * 1024;
+
+/** As who delivers wants to have it: in one piece, or as a stream. */
+export function bodyOf({ body }: Stored, inlineLimitBytes: number): Body {
+  if (body.length <= inlineLimitBytes) return { kind: 'bytes', bytes: body };
+  return {
+    kind: 'stream',
+    sizeBytes: body.length,
+    open: async function* () {
+      for (let at = 0; at < body.length; at += PIECE) yield body.subarray(at, at + PIECE);
+    },
+  };
 }
 
 function viewOf({ delivery, state, token }: Item): DeliveryView {

@@ -5,14 +5,16 @@
  * It keeps the promises of `spool.ts` but for the bound on memory, and durability beyond its disk. Writes take a microtask,
  * so nothing is told before the caller has gone on.
  */
-import { type Delivery, type DeliveryKey, deliveryKey, type NewDelivery, splitDeliveryKey } from '../core/delivery.js';
+import type { DeliveryKey, NewDelivery } from '../core/delivery.js';
 import { MtaError } from '../core/errors.js';
 import type { LaneKey } from '../core/lane.js';
-import { type Body, type MergeCopy, type MessageId, PRIORITIES, withoutDefaults } from '../core/message.js';
+import { type Body, type MergeCopy, type MessageId, PRIORITIES } from '../core/message.js';
 import type { RecipientOutcome } from '../core/outcome.js';
 import type { Clock } from '../platform/clock.js';
 import { Histogram } from '../platform/histogram.js';
-import { type Item, MemoryDisk, type Stored } from './memory-disk.js';
+import { MemoryBooks } from './memory-books.js';
+import { bodyOf, type Item, MemoryDisk } from './memory-disk.js';
+import { MemoryLanes } from './memory-lanes.js';
 import {
   type Acceptance,
   type AcceptedOnce,
@@ -22,7 +24,6 @@ import {
   COMMIT_MS,
   COMMIT_OPERATIONS,
   type CommitMeasures,
-  type DeliveryView,
   type Head,
   type LaneCounts,
   type Lease,
@@ -38,19 +39,9 @@ import {
   type Spool,
   type SpoolCounts,
   type SpoolEvents,
-  type StoredBody,
   SWEPT_AT_ONCE,
 } from './spool.js';
-import {
-  asideVersion,
-  changedVersion,
-  isConsistent,
-  type NextVersion,
-  notedOutcome,
-  notedVersion,
-  type Part,
-  reroutedParts,
-} from './versions.js';
+import { asideVersion, changedVersion, isConsistent, type NextVersion, notedOutcome, reroutedParts } from './versions.js';
 
 export { MemoryDisk };
 
@@ -66,16 +57,11 @@ export interface MemorySpoolOptions {
   readonly disk?: MemoryDisk;
 }
 
-/** One page of memory: bodies that are streamed come in pieces of this. */
-const PIECE = 64 * 1024;
-
 export async function createMemorySpool(options: MemorySpoolOptions): Promise<Spool> {
   const disk = options.disk ?? new MemoryDisk();
   if (disk.owned) throw new MtaError('SPOOL_LOCKED', 'another spool has this disk');
   disk.owned = true;
-  const spool = new MemorySpool(options, disk);
-  spool.recover();
-  return spool;
+  return new MemorySpool(options, disk);
 }
 
 class MemorySpool implements Spool {
@@ -83,7 +69,8 @@ class MemorySpool implements Spool {
   readonly #options: MemorySpoolOptions;
   readonly #clock: Clock;
   readonly #disk: MemoryDisk;
-  readonly #lanes = new Map<LaneKey, Set<Item>>();
+  readonly #lanes: MemoryLanes;
+  readonly #books: MemoryBooks;
   #token = 0;
   #leased = 0;
   #places = 0;
@@ -94,23 +81,15 @@ class MemorySpool implements Spool {
     this.#options = options;
     this.#clock = options.clock;
     this.#disk = disk;
-  }
-
-  /** Leases ended with the spool before; the journal comes first (G3). */
-  recover(): void {
-    for (const item of this.#disk.items.values()) {
-      item.token = 0;
-      item.settling = false;
-      // What had come due waits again until it is promoted.
-      if (item.gate > 0 && item.state === 'ready') item.state = 'waiting';
-      this.#lane(item.delivery.lane).add(item);
-    }
-    for (const [key, note] of this.#disk.notes) {
-      const item = this.#disk.items.get(key);
-      const to = item?.version === note.version ? notedVersion(item.delivery, note) : undefined;
-      if (item && to) this.#become(item, to);
-    }
-    this.#disk.notes.clear();
+    this.#lanes = new MemoryLanes(disk, options.clock, options.promoteAfterMs);
+    this.#books = new MemoryBooks({
+      disk,
+      lanes: this.#lanes,
+      clock: options.clock,
+      keepHistory: options.historyRetentionMs > 0,
+      changed: (item) => this.#tell(item),
+    });
+    this.#books.recover();
   }
 
   // — intake —
@@ -119,22 +98,8 @@ class MemorySpool implements Spool {
     return this.#closed ? 'SPOOL_FAILED' : undefined;
   }
 
-  writeBody(message: { readonly id: MessageId }): BodyWriter {
-    const chunks: Buffer[] = [];
-    return {
-      write(chunk) {
-        chunks.push(chunk);
-        return true;
-      },
-      finish: async (): Promise<Buffer | StoredBody> => {
-        const bytes = Buffer.concat(chunks);
-        if (bytes.length <= this.#options.inlineLimitBytes) return bytes;
-        const place = `${++this.#places}/${message.id}`;
-        this.#disk.bodies.set(place, bytes);
-        return { sizeBytes: bytes.length, place };
-      },
-      abort: () => void (chunks.length = 0),
-    };
+  writeBody({ id }: { readonly id: MessageId }): BodyWriter {
+    return this.#disk.writer(`${++this.#places}/${id}`, this.#options.inlineLimitBytes);
   }
 
   lastId(): MessageId | undefined {
@@ -145,7 +110,7 @@ class MemorySpool implements Spool {
     if (this.#closed) throw closedError();
     if (entry.deliveries.length === 0) throw new RangeError('a message has at least one delivery');
     await Promise.resolve();
-    this.#store(entry);
+    this.#books.accept(entry);
   }
 
   async acceptMerge({ deliveries, once, ...entry }: MergeAcceptance): Promise<number> {
@@ -166,46 +131,6 @@ class MemorySpool implements Spool {
     return this.#disk.servers.get(lane);
   }
 
-  #store({ message, deliveries, body, once, server }: Acceptance): void {
-    if (server !== undefined) this.#disk.servers.set(server.lane, server.about);
-    const bytes = Buffer.isBuffer(body) ? body : this.#disk.bodies.get(body.place)!;
-    if (!Buffer.isBuffer(body)) this.#disk.bodies.delete(body.place);
-    this.#disk.messages.set(message.id, { message, body: bytes, open: deliveries.length });
-    if (once !== undefined) {
-      const recipients = deliveries.reduce((sum, delivery) => sum + delivery.recipients.length, 0);
-      const { id, messageId, sizeBytes: size } = message;
-      const { key, until, ...told } = once;
-      this.#disk.once.set(key, { until, accepted: { id, messageId, recipients, size, ...told } });
-    }
-    if (message.id > this.#disk.lastId) this.#disk.lastId = message.id;
-    const waits = message.notBefore > this.#clock.now();
-    const due = waits ? message.notBefore : Math.max(message.acceptedAt, message.notBefore);
-    const fresh = { priority: message.priority, attempts: 0, log: [], delayNoticed: false, held: false, due };
-    for (const [n, { lane, recipients, copy }] of deliveries.entries()) {
-      const key = deliveryKey(message.id, n);
-      const state = waits ? 'waiting' : 'ready';
-      const item: Item = {
-        delivery: { ...fresh, key, message, lane, recipients },
-        version: 1,
-        sequence: ++this.#disk.sequence,
-        state,
-        gate: message.notBefore,
-        token: 0,
-        settling: false,
-      };
-      this.#disk.items.set(key, item);
-      if (copy !== undefined) this.#disk.copies.set(key, copy);
-      this.#lane(lane).add(item);
-      this.#tell(item);
-    }
-  }
-
-  #lane(key: LaneKey): Set<Item> {
-    let lane = this.#lanes.get(key);
-    if (lane === undefined) this.#lanes.set(key, (lane = new Set()));
-    return lane;
-  }
-
   #tell(item: Item): void {
     if (item.state === 'ready' && !this.#disk.pauses.has(item.delivery.lane)) this.#events?.onReady(item.delivery.lane);
     if (item.state === 'waiting') this.#events?.onWaiting(item.delivery.due);
@@ -217,24 +142,21 @@ class MemorySpool implements Spool {
     this.#events = events;
   }
 
-  *lanes(): Iterable<LaneKey> {
-    for (const lane of [...this.#lanes.keys()]) if (this.#first(lane)) yield lane;
+  lanes(): Iterable<LaneKey> {
+    return this.#lanes.ready();
   }
 
   head(lane: LaneKey): Head | undefined {
-    const first = this.#first(lane);
+    const first = this.#lanes.first(lane);
     return first && { level: PRIORITIES[first.level]!, since: first.item.delivery.due };
   }
 
   readyNow(lane: LaneKey): number {
-    let count = 0;
-    if (this.#disk.pauses.has(lane)) return count;
-    for (const item of this.#lanes.get(lane) ?? []) if (this.#isFree(item)) count++;
-    return count;
+    return this.#lanes.readyNow(lane);
   }
 
   pull(lane: LaneKey): Lease | undefined {
-    const first = this.#closed ? undefined : this.#first(lane);
+    const first = this.#closed ? undefined : this.#lanes.first(lane);
     return first && this.#lease(first.item);
   }
 
@@ -247,42 +169,8 @@ class MemorySpool implements Spool {
     return { token, delivery, bytes: inMemory ? body : undefined };
   }
 
-  #isFree(item: Item): boolean {
-    return item.state === 'ready' && item.token === 0 && item.gate <= this.#clock.now();
-  }
-
-  #first(lane: LaneKey): { item: Item; level: number } | undefined {
-    let best: Item | undefined;
-    let bestLevel = 0;
-    if (this.#disk.pauses.has(lane)) return undefined;
-    for (const item of this.#lanes.get(lane) ?? []) {
-      if (!this.#isFree(item)) continue;
-      const level = this.#level(item);
-      if (best === undefined || level < bestLevel || (level === bestLevel && item.sequence < best.sequence)) {
-        best = item;
-        bestLevel = level;
-      }
-    }
-    return best && { item: best, level: bestLevel };
-  }
-
   place(key: DeliveryKey): Place | undefined {
-    const item = this.#disk.items.get(key);
-    if (item === undefined || !this.#isFree(item)) return undefined;
-    const level = this.#level(item);
-    let before = 0;
-    for (const other of this.#lanes.get(item.delivery.lane)!) {
-      if (other === item || !this.#isFree(other)) continue;
-      const theirs = this.#level(other);
-      if (theirs < level || (theirs === level && other.sequence < item.sequence)) before++;
-    }
-    return { level: PRIORITIES[level]!, before, exactly: true };
-  }
-
-  /** Raised by its age (G4). */
-  #level({ delivery }: Item): number {
-    const raised = Math.floor((this.#clock.now() - delivery.due) / this.#options.promoteAfterMs);
-    return Math.max(0, PRIORITIES.indexOf(delivery.priority) - Math.max(0, raised));
+    return this.#lanes.place(key);
   }
 
   #leaseOf(lease: Lease): Item | undefined {
@@ -322,18 +210,7 @@ class MemorySpool implements Spool {
   async body(lease: Lease): Promise<Body> {
     const stored = this.#disk.messages.get(lease.delivery.message.id);
     if (stored === undefined) throw new MtaError('SPOOL_DAMAGED', `the body of ${lease.delivery.message.id} is missing`);
-    return this.#bodyOf(stored);
-  }
-
-  #bodyOf({ body }: Stored): Body {
-    if (body.length <= this.#options.inlineLimitBytes) return { kind: 'bytes', bytes: body };
-    return {
-      kind: 'stream',
-      sizeBytes: body.length,
-      open: async function* () {
-        for (let at = 0; at < body.length; at += PIECE) yield body.subarray(at, at + PIECE);
-      },
-    };
+    return bodyOf(stored, this.#options.inlineLimitBytes);
   }
 
   async copy(key: DeliveryKey): Promise<MergeCopy | undefined> {
@@ -370,9 +247,9 @@ class MemorySpool implements Spool {
     item.settling = false;
     item.token = 0;
     this.#leased--;
-    this.#become(item, to);
+    this.#books.become(item, to);
     // One write (G2): nothing comes between.
-    for (const report of reports) this.#store(report);
+    for (const report of reports) this.#books.accept(report);
   }
 
   async sweepReady(...[wants, take]: Parameters<Spool['sweepReady']>): Promise<void> {
@@ -381,7 +258,7 @@ class MemorySpool implements Spool {
     for (const item of [...this.#disk.items.values()]) {
       if (this.#closed) return;
       const { message, delayNoticed } = item.delivery;
-      if (!this.#isFree(item) || this.#disk.items.get(item.delivery.key) !== item) continue;
+      if (!this.#lanes.isFree(item) || this.#disk.items.get(item.delivery.key) !== item) continue;
       if (!wants({ expiresAt: message.expiresAt, acceptedAt: message.acceptedAt, delayNoticed })) continue;
       taken.push(take(this.#lease(item)));
       if (taken.length < SWEPT_AT_ONCE) continue;
@@ -389,54 +266,6 @@ class MemorySpool implements Spool {
       taken = [];
     }
     await Promise.all(taken);
-  }
-
-  /** The one place where a delivery changes. */
-  #become(item: Item, to: NextVersion, move?: Pick<Delivery, 'lane' | 'key'>): void {
-    const delivery = move ? { ...item.delivery, ...move } : item.delivery;
-    this.#disk.notes.delete(delivery.key);
-    this.#disk.items.delete(delivery.key);
-    this.#leave(item);
-    const lane = this.#lane(delivery.lane);
-    const { next, recipients, attempts, log, delayNoticed } = to;
-    if (next.kind === 'done') {
-      if (lane.size === 0) this.#lanes.delete(delivery.lane);
-      this.#finish({ ...delivery, recipients, attempts, log, delayNoticed });
-      return;
-    }
-    const now = this.#clock.now();
-    const due = next.kind === 'ready' ? Math.min(delivery.due, now) : next.due;
-    const state = next.kind === 'ready' ? 'ready' : next.kind === 'retry' ? 'waiting' : 'held';
-    const changed: Item = {
-      delivery: { ...delivery, recipients, attempts, log, delayNoticed, held: state === 'held', due },
-      version: item.version + 1,
-      sequence: ++this.#disk.sequence,
-      state,
-      gate: next.kind === 'retry' ? due : 0,
-      token: 0,
-      settling: false,
-    };
-    this.#disk.items.set(delivery.key, changed);
-    lane.add(changed);
-    this.#tell(changed);
-  }
-
-  #leave(item: Item): void {
-    const { lane } = item.delivery;
-    const left = this.#lanes.get(lane);
-    if (left?.delete(item) && left.size === 0) this.#lanes.delete(lane);
-  }
-
-  #finish(delivery: Delivery): void {
-    const { message } = delivery;
-    this.#disk.copies.delete(delivery.key);
-    const stored = this.#disk.messages.get(message.id)!;
-    if (--stored.open === 0) this.#disk.messages.delete(message.id);
-    if (this.#options.historyRetentionMs <= 0) return;
-    const sequence = ++this.#disk.sequence;
-    const { key, lane, priority, recipients, attempts, log } = delivery;
-    const view: DeliveryView = { key, lane, priority, state: 'done', recipients, attempts, log, due: 0, settledAt: this.#clock.now() };
-    this.#disk.past.push({ message: withoutDefaults(message), delivery: view, sequence });
   }
 
   // — looking and operating —
@@ -447,7 +276,7 @@ class MemorySpool implements Spool {
 
   async readBody(id: MessageId): Promise<Body | undefined> {
     const stored = this.#disk.messages.get(id);
-    return stored && this.#bodyOf(stored);
+    return stored && bodyOf(stored, this.#options.inlineLimitBytes);
   }
 
   async list(query: Query, page: { readonly limit: number; readonly after?: string }): ReturnType<Spool['list']> {
@@ -466,11 +295,11 @@ class MemorySpool implements Spool {
     if (item.token !== 0) return 'inFlight';
     if (change.kind === 'reroute') {
       const parts = reroutedParts(item.delivery, item.state, change.laneOf);
-      if (parts) this.#split(item, parts);
+      if (parts) this.#books.split(item, parts);
       return 'done';
     }
     const to = changedVersion(item.delivery, item.state, change, this.#clock.now());
-    if (to) this.#become(item, to);
+    if (to) this.#books.become(item, to);
     return 'done';
   }
 
@@ -492,28 +321,12 @@ class MemorySpool implements Spool {
     if (this.#closed) throw closedError();
     await Promise.resolve();
     if (!this.#disk.pauses.delete(lane)) return false;
-    if (this.#first(lane)) this.#events?.onReady(lane);
+    if (this.#lanes.first(lane)) this.#events?.onReady(lane);
     return true;
   }
 
   pauses(): ReadonlyMap<LaneKey, Pause> {
     return this.#disk.pauses;
-  }
-
-  #split(item: Item, parts: readonly Part[]): void {
-    const { message, key } = item.delivery;
-    const taken = (n: number) => {
-      const other = deliveryKey(message.id, n);
-      return this.#disk.items.has(other) || this.#disk.past.some((one) => one.delivery.key === other);
-    };
-    let { n } = splitDeliveryKey(key);
-    this.#disk.messages.get(message.id)!.open += parts.length - 1;
-    for (const [part, { lane, to }] of parts.entries()) {
-      if (part > 0)
-        do n++;
-        while (taken(n));
-      this.#become(item, to, { lane, key: deliveryKey(message.id, n) });
-    }
   }
 
   counts(): SpoolCounts {
@@ -540,13 +353,8 @@ class MemorySpool implements Spool {
     return 0;
   }
 
-  *laneCounts(): Iterable<LaneCounts> {
-    for (const [lane, items] of this.#lanes) {
-      const counts = { ready: 0, waiting: 0, held: 0 };
-      for (const item of items) counts[item.state]++;
-      const paused = this.#disk.pauses.get(lane);
-      yield { lane, ...counts, ...(paused === undefined ? {} : { paused }) };
-    }
+  laneCounts(): Iterable<LaneCounts> {
+    return this.#lanes.counts();
   }
 
   async history(page: Parameters<Spool['history']>[0]): ReturnType<Spool['history']> {
