@@ -257,7 +257,7 @@ everywhere('idle waits for what has just come due', async (t, agentTo) => {
   for (let round = 1; round <= 5; round++) {
     const { id } = await mta.send({ ...LETTER, delay: 3600 });
     await mta.reschedule({ id }, new Date());
-    await mta.idle({ timeout: 20 });
+    await mta.idle({ timeout: 60 });
     assert.deepEqual([await mta.status(id), sink.counts.messages], ['sent', round]);
   }
 });

@@ -76,7 +76,7 @@ async function deliver(port: number, job = makeJob()): Promise<string> {
   return `${work.outcomes(0).join()}, ${end.kind}`;
 }
 
-const limit = { timeout: 20_000 };
+const limit = { timeout: 120_000 };
 
 const ENDLESS: readonly (readonly [string, (good: string) => Answer])[] = [
   ['a line without an end', (good) => without('x', good.slice(0, 4))],

@@ -7,7 +7,7 @@ import { never, until } from '../support/scope.js';
 
 const EVERY_SECOND = '* * * * * *';
 
-test('work is done at its time, and again after it failed, and the log tells of that', { timeout: 30_000 }, async () => {
+test('work is done at its time, and again after it failed, and the log tells of that', { timeout: 120_000 }, async () => {
   const told: unknown[] = [];
   let runs = 0;
   const log = { ...silentLog, error: (event: string, fields?: object) => void told.push([event, fields]) };
@@ -21,7 +21,7 @@ test('work is done at its time, and again after it failed, and the log tells of 
 });
 
 test('when it was stopped nothing is done any more, in its first minute, while it is scheduled, and later', {
-  timeout: 30_000,
+  timeout: 120_000,
 }, async () => {
   let runs = 0;
   const work = async () => void runs++;
