@@ -29,7 +29,7 @@ export class Served {
   mostUrgent(): Site | undefined {
     const sites = this.#sites;
     const count = sites.length;
-    if (count === 1) return sites[0]!.lanes.size > 0 ? sites[0] : undefined;
+    if (count === 1) return sites[0]!.lanes.top() === undefined ? undefined : sites[0];
     const from = this.#turn % count;
     let best: number | undefined;
     let bestRank = Number.POSITIVE_INFINITY;
