@@ -25,10 +25,12 @@ interface Ring<T> {
   head: number;
 }
 
+/** Counted over all rings: whoever moves from one to another must not be taken for his stale place in the first. */
+let places = 0;
+
 export class Rings<T extends Turn> {
   readonly #rings: Ring<T>[] = PRIORITIES.map(() => ({ entries: [], places: [], head: 0 }));
   #size = 0;
-  #places = 0;
 
   /** Entries that wait. */
   get size(): number {
@@ -40,7 +42,7 @@ export class Rings<T extends Turn> {
     if (entry.level === undefined) this.#size++;
     else if (rank(entry.level) <= rank(level)) return;
     entry.level = level;
-    entry.place = ++this.#places;
+    entry.place = ++places;
     const ring = this.#rings[rank(level)]!;
     cut(ring);
     ring.entries.push(entry);

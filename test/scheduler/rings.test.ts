@@ -88,3 +88,19 @@ test('taking and adding for ever does not grow', () => {
   for (let i = 0; i < 2_000_000; i++) rings.add(rings.take()!, PRIORITIES[1]);
   assert.ok(process.memoryUsage().heapUsed - before < 20e6);
 });
+
+test('who moves to other rings leaves nothing behind in the first that looks like a place of his', () => {
+  const one = new Rings<Turn>();
+  const other = new Rings<Turn>();
+  const [moves, stays]: Turn[] = [
+    { level: undefined, place: 0 },
+    { level: undefined, place: 0 },
+  ];
+  one.add(moves!, 'medium');
+  one.add(stays!, 'medium');
+  one.remove(moves!);
+  other.add(moves!, 'medium');
+  assert.equal(one.take(), stays);
+  assert.equal(other.take(), moves);
+  assert.deepEqual([one.size, other.size], [0, 0]);
+});
