@@ -24,6 +24,8 @@ export interface OperatorOptions {
   readonly clock: Clock;
   readonly witness: Witness;
   readonly trace: string[];
+  /** Lanes that he has paused and not resumed yet. */
+  readonly paused: Set<string>;
   /** Undefined while none runs. */
   readonly running: () => Running | undefined;
 }
@@ -51,17 +53,33 @@ export async function meddle(options: OperatorOptions): Promise<void> {
   if (act === 'hold') later(options, ({ mta }) => mta.spool.change(key, { kind: 'release' }));
 }
 
-/** What waits there now must not be tried before the lane is resumed; what is on its way goes on. */
+/**
+ * What waits there now must not be tried before the lane is resumed; what is on its way goes on. Where the agent died of it or its disk
+ * failed, the lane may be paused all the same: it is resumed in any case, and not paused again before that.
+ */
 async function pause(options: OperatorOptions, life: Running, lane: string): Promise<void> {
-  await life.mta.pauseLane(lane, 'an operator');
-  if (life.over) return;
-  const waiting = [...life.disk.items.values()].filter((item) => item.delivery.lane === lane && item.token === 0);
-  const addresses = waiting.flatMap(({ delivery }) => delivery.recipients.map(({ address }) => address));
-  options.witness.paused(addresses, true);
-  later(options, ({ mta }) => {
-    options.witness.paused(addresses, false);
-    return mta.resumeLane(lane);
-  });
+  const { witness, paused } = options;
+  if (paused.has(lane)) return;
+  paused.add(lane);
+  const addresses = () =>
+    [...life.disk.items.values()]
+      .filter((item) => item.delivery.lane === lane && item.token === 0)
+      .flatMap(({ delivery }) => delivery.recipients.map((one) => one.address));
+  let waiting = addresses();
+  witness.paused(waiting, false);
+  try {
+    await life.mta.pauseLane(lane, 'an operator');
+    if (!life.over) {
+      waiting = addresses();
+      witness.paused(waiting, true);
+    }
+  } finally {
+    later(options, async ({ mta }) => {
+      witness.paused(waiting, false);
+      await mta.resumeLane(lane);
+      paused.delete(lane);
+    });
+  }
 }
 
 function later(options: OperatorOptions, call: (life: Running) => Promise<unknown>): void {

@@ -123,6 +123,12 @@ export class Witness {
 
   /** An attempt at that, under an id of its own. */
   handedIn(mail: Mail, id: string): void {
+    // Of what an agent took to its death nothing is known to the next one, and it may draw the same id where the clock is behind.
+    const before = this.#byId.get(id);
+    if (before !== undefined && before !== mail) {
+      if (before.acknowledged) this.violation(`${mail.key} is called ${id}, as ${before.key} was, which had been acknowledged`);
+      if (before.id === id) before.id = '';
+    }
     mail.id = id;
     this.#byId.set(id, mail);
   }

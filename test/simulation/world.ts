@@ -59,6 +59,7 @@ export class World {
   readonly #dns: ReturnType<typeof createDns>;
   readonly #healsAt: number;
   readonly #hopelessDomains: ReadonlySet<string>;
+  readonly #paused = new Set<string>();
   #disk = new MemoryDisk();
   #life: Life | undefined;
   #strike: { readonly moment: Moment; left: number; readonly powerLoss: boolean } | undefined;
@@ -274,7 +275,7 @@ export class World {
 
   #meddle(): void {
     const { clock, witness, trace } = this;
-    void meddle({ random: this.#random, clock, witness, trace, running: () => this.#life });
+    void meddle({ random: this.#random, clock, witness, trace, paused: this.#paused, running: () => this.#life });
   }
 
   #setClock(): void {
