@@ -120,9 +120,13 @@ test('the image', { skip: cannotBuildImages(), timeout: 840_000 }, async (t) => 
     assert.equal(await image.run({ command: ['riata', 'health'], volumes: { '/var/spool/riata': spool } }).ended, 0);
     const status = readFileSync(`/proc/${idle.pid}/status`, 'utf8');
     assert.match(status, new RegExp(`^Uid:\\t${IMAGE_UID}\\t`, 'm'));
-    const resident = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]);
-    t.diagnostic(`resident when idle: ${Math.round(resident / 1024)} MiB`);
-    assert.ok(resident < MOST_IDLE_KIB, `${resident} KiB`);
+    // What starting has left behind is given back within some seconds.
+    const residentKiB = () => Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${idle.pid}/status`, 'utf8'))![1]);
+    await until(
+      () => `at most ${MOST_IDLE_KIB} KiB resident, not ${residentKiB()}`,
+      () => residentKiB() < MOST_IDLE_KIB,
+    );
+    t.diagnostic(`resident when idle: ${Math.round(residentKiB() / 1024)} MiB`);
     const written = await succeed('find', [image.folder, '-xdev', '-user', String(IMAGE_UID), '!', '-path', '*/var/spool/riata*']);
     assert.equal(written, '');
     process.kill(idle.pid, 'SIGTERM');
